@@ -1,0 +1,1 @@
+//! via-cluster-config.

@@ -1,0 +1,217 @@
+//! How one stream's events are judged. Plain data: `cluster-config` documents,
+//! bounds and validates what operators write; the catalog versions it; the log
+//! carries it as JSON, so fields may be added with a default.
+
+use serde::{Deserialize, Serialize};
+
+/// Everything the engine needs to know about a stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StreamConfig {
+    /// Each detector's parameters.
+    pub detectors: Detectors,
+    /// When a score becomes a detection.
+    pub threshold: Threshold,
+    /// How much is explained.
+    pub explain: Explain,
+    /// What the gateway derives an event's entity and mark from.
+    pub mapping: Mapping,
+    /// Event-time discipline and warm-up.
+    pub timing: Timing,
+}
+
+/// The detectors of a stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Detectors {
+    /// Event rate.
+    pub volume: Volume,
+    /// Values.
+    pub distribution: Distribution,
+    /// Distinct marks.
+    pub cardinality: Cardinality,
+    /// Gaps between events.
+    pub burst: Burst,
+}
+
+/// Holt-Winters on the event rate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Volume {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Weight in the ensemble, 0..10.
+    pub weight: f64,
+    /// Level smoothing per bucket, 0..1.
+    pub alpha: f64,
+    /// Trend smoothing per bucket, 0..1.
+    pub beta: f64,
+    /// Season smoothing per period, 0..1.
+    pub gamma: f64,
+    /// Season length, seconds; none means detect it.
+    pub season_secs: Option<f64>,
+    /// Overrides the stream's threshold for this detector alone.
+    pub threshold: Option<Threshold>,
+}
+
+impl Default for Volume {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            weight: 1.0,
+            alpha: 0.1,
+            beta: 0.01,
+            gamma: 0.1,
+            season_secs: None,
+            threshold: None,
+        }
+    }
+}
+
+/// Fading histogram of values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Distribution {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Weight in the ensemble, 0..10.
+    pub weight: f64,
+    /// Events after which an observation's weight has halved, 16..1e6.
+    pub half_life_events: f64,
+    /// Hint for the smallest value; a wall only to nobody.
+    pub min: Option<f64>,
+    /// Hint for the largest value.
+    pub max: Option<f64>,
+    /// Overrides the stream's threshold for this detector alone.
+    pub threshold: Option<Threshold>,
+}
+
+impl Default for Distribution {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            weight: 1.0,
+            half_life_events: 2048.0,
+            min: None,
+            max: None,
+            threshold: None,
+        }
+    }
+}
+
+/// HyperLogLog of marks per window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cardinality {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Weight in the ensemble, 0..10.
+    pub weight: f64,
+    /// Registers: 2^precision, 10..18.
+    pub precision: u8,
+    /// Overrides the stream's threshold for this detector alone.
+    pub threshold: Option<Threshold>,
+}
+
+impl Default for Cardinality {
+    fn default() -> Self {
+        Self { enabled: true, weight: 1.0, precision: 12, threshold: None }
+    }
+}
+
+/// EWMA and two-sided CUSUM on inter-arrival time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Burst {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Weight in the ensemble, 0..10.
+    pub weight: f64,
+    /// EWMA smoothing per event, 0..1.
+    pub alpha: f64,
+    /// CUSUM slack, standard deviations, 0..5.
+    pub slack: f64,
+    /// Overrides the stream's threshold for this detector alone.
+    pub threshold: Option<Threshold>,
+}
+
+impl Default for Burst {
+    fn default() -> Self {
+        Self { enabled: true, weight: 1.0, alpha: 0.05, slack: 0.5, threshold: None }
+    }
+}
+
+/// By what rule a score becomes a detection.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Evidence above its own running mean by this many standard deviations.
+    EwmaSigma(f64),
+    /// Evidence above this quantile of the entity's own past, 0.5..1.
+    Percentile(f64),
+    /// Evidence above its running median by this many median absolute deviations.
+    Mad(f64),
+    /// Calibrated score at or above this, 0..1.
+    Ensemble(f64),
+    /// At most this many detections per entity-day while nothing is wrong.
+    Budget(f64),
+}
+
+/// A stream's (or a detector's) threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Threshold {
+    /// The rule.
+    pub method: Method,
+    /// Multiplies evidence before the rule: 2 alarms earlier, 0.5 later; 0.1..10.
+    pub sensitivity: f64,
+    /// How fast the adaptive rules follow, 0 (never) .. 1 (at once).
+    pub adaptive_factor: f64,
+}
+
+impl Default for Threshold {
+    fn default() -> Self {
+        Self { method: Method::Ensemble(0.5), sensitivity: 1.0, adaptive_factor: 0.01 }
+    }
+}
+
+/// How much of a detection is explained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Explain {
+    /// Score and reason only.
+    None,
+    /// Contributions and expected range too.
+    Basic,
+    /// Context, counterfactual and recommended actions too.
+    #[default]
+    Full,
+}
+
+/// What the gateway reads out of an event's attributes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mapping {
+    /// Attributes whose values, joined by `/`, name the entity of an event
+    /// that names none; empty means such events are refused.
+    pub entity_from: Vec<String>,
+    /// The attribute whose distinct values are counted; none means all
+    /// attributes together, or the value when there are none.
+    pub distinct_of: Option<String>,
+}
+
+/// Event-time discipline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Timing {
+    /// Events older than the entity's newest by more than this are refused, seconds.
+    pub lateness_secs: f64,
+    /// Events before an entity is judged, 2..1e6.
+    pub warmup_events: u32,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { lateness_secs: 600.0, warmup_events: 10 }
+    }
+}

@@ -1,0 +1,102 @@
+//! The entries of a shard's log (DESIGN: leader executes, log replicates).
+
+use serde::{Deserialize, Serialize};
+
+use crate::detection::Change;
+use crate::{Batch, Column, EntityHash, LogIndex, Revision, StreamId, Timestamp};
+
+/// One entry of a shard's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ShardEntry {
+    /// Executed by the leader whose id its log id carries; kept by the others.
+    Events(Events),
+    /// Stored by all, then published by the leader.
+    Detections(Detections),
+    /// Profiles made durable; stored by all.
+    Checkpoint(Chunk),
+    /// The log below `upto` may be purged.
+    CheckpointDone(CheckpointDone),
+    /// From here on the stream's events are judged by this configuration.
+    StreamConfig(StreamConfigured),
+    /// A deed on stored and live state.
+    Command(Command),
+}
+
+/// Batches merged into one proposal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Events {
+    /// The leader's clock when it proposed; never goes back within a shard.
+    pub stamp: Timestamp,
+    /// The requests' batches.
+    pub batches: Vec<Batch>,
+}
+
+/// Detections recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Detections {
+    /// Every detection caused by an entry at or below this index is in this or
+    /// an earlier `Detections` entry; replay does not propose it again.
+    pub covers: LogIndex,
+    /// New and grown detections, in the order they were made.
+    pub changes: Vec<Change>,
+}
+
+/// Some profiles of a checkpoint round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// The profiles.
+    pub profiles: Vec<ProfileImage>,
+}
+
+/// One profile at rest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProfileImage {
+    /// Whose stream.
+    pub stream: StreamId,
+    /// Whose profile.
+    pub entity: EntityHash,
+    /// True as of this log index: replay skips entries up to it.
+    pub as_of: LogIndex,
+    /// The record, encoded.
+    pub record: Column<u8>,
+}
+
+/// A finished checkpoint round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointDone {
+    /// The boundary B of the round.
+    pub upto: LogIndex,
+    /// The shard's ledger (producers, unique ids, counters) as of this entry's
+    /// own predecessor, encoded by the shard.
+    pub ledger: Column<u8>,
+    /// The log index the ledger is true as of.
+    pub ledger_as_of: LogIndex,
+}
+
+/// A stream's configuration, switched at this index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StreamConfigured {
+    /// Which stream.
+    pub stream: StreamId,
+    /// The catalog revision that set it (invariant C-1).
+    pub revision: Revision,
+    /// The configuration as JSON, so that fields may be added.
+    pub config: String,
+}
+
+/// A deed on a shard's state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Time passes: silent entities are judged. Stamped by the leader.
+    Tick {
+        /// The leader's clock.
+        stamp: Timestamp,
+    },
+    /// Forgets what was learned of an entity.
+    Reset {
+        /// Whose stream.
+        stream: StreamId,
+        /// The entity's key.
+        entity: String,
+    },
+}

@@ -1,0 +1,37 @@
+//! Every fixed bound, in one place, with its reason (invariant D-6). Bounds
+//! that operators may set live in `cluster-config` and default to these.
+
+/// Longest entity key, bytes: longer ones are documents, not names.
+pub const ENTITY_KEY_BYTES: usize = 256;
+/// Longest stream name, bytes: it appears in URLs and labels.
+pub const STREAM_NAME_BYTES: usize = 128;
+/// Longest unique id, bytes: a UUID with room to spare.
+pub const UNIQUE_ID_BYTES: usize = 128;
+/// Most attributes of one event.
+pub const ATTRIBUTES: usize = 64;
+/// Longest attributes of one event together, bytes: they are kept in the log.
+pub const ATTRIBUTE_BYTES: usize = 4096;
+/// Most named values of one event.
+pub const LANES: usize = 64;
+/// Most events in one batch: bounds one `Events` entry's execution to about 10 ms.
+pub const BATCH_EVENTS: usize = 65_536;
+/// Most bytes in one log entry: bounds a peer's allocation per frame.
+pub const ENTRY_BYTES: usize = 8 << 20;
+/// Most producers remembered per shard; the longest unused is forgotten.
+pub const PRODUCERS: usize = 4_096;
+/// How many sequences behind the newest a producer may repeat and be recognised.
+pub const SEQUENCE_WINDOW: u64 = 1_024;
+/// Unique ids remembered per shard, in two generations of half as many.
+pub const UNIQUE_IDS: usize = 16_384;
+/// Most streams on one node: each costs a configuration in every shard.
+pub const STREAMS: usize = 4_096;
+/// Largest value in the state store, bytes: larger ones leak disk in sled.
+pub const STORE_VALUE_BYTES: usize = 4_096;
+/// How far in the future an event's time may lie, seconds: clocks drift, but
+/// one event from next year must not close a year of buckets.
+pub const FUTURE_SECS: u64 = 300;
+/// Oldest event time accepted, seconds since 1970: 1970 itself is usually a
+/// missing timestamp, but replays of old data are legitimate.
+pub const EARLIEST_SECS: i64 = 0;
+/// Shards of the default pool: enough for 32 nodes, cheap on one.
+pub const SHARDS: u16 = 64;
