@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::detection::Change;
-use crate::{Batch, Column, EntityHash, LogIndex, Revision, StreamId, Timestamp};
+use crate::{Batch, Column, EntityHash, LogIndex, Revision, StreamId, TenantId, Timestamp};
 
 /// One entry of a shard's log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub struct Events {
     pub stamp: Timestamp,
     /// The requests' batches.
     pub batches: Vec<Batch>,
+    /// Positions in `batches` whose requests asked for scores; ascending.
+    pub scored: Vec<u32>,
 }
 
 /// Detections recorded.
@@ -66,11 +68,13 @@ pub struct ProfileImage {
 pub struct CheckpointDone {
     /// The boundary B of the round.
     pub upto: LogIndex,
-    /// The shard's ledger (producers, unique ids, counters) as of this entry's
-    /// own predecessor, encoded by the shard.
+    /// The term and leader of the entry at `upto`, to name it in a snapshot.
+    pub upto_term: crate::Term,
+    /// See `upto_term`.
+    pub upto_leader: crate::NodeId,
+    /// The shard's ledger (producers, unique ids, counters) as of `upto`,
+    /// encoded by the shard.
     pub ledger: Column<u8>,
-    /// The log index the ledger is true as of.
-    pub ledger_as_of: LogIndex,
 }
 
 /// A stream's configuration, switched at this index.
@@ -78,6 +82,8 @@ pub struct CheckpointDone {
 pub struct StreamConfigured {
     /// Which stream.
     pub stream: StreamId,
+    /// Whose it is.
+    pub tenant: TenantId,
     /// The catalog revision that set it (invariant C-1).
     pub revision: Revision,
     /// The configuration as JSON, so that fields may be added.

@@ -1,0 +1,108 @@
+//! What can go wrong on the data plane, and what a client may believe then.
+
+use std::time::Duration;
+
+use via_types::{Epoch, Fate, ShardId, StreamId};
+
+/// How long a client should wait when nothing better is known.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// A data-plane request that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such stream in the catalog view of this node.
+    #[error("stream {0} does not exist")]
+    UnknownStream(StreamId),
+    /// The batch exceeds a limit.
+    #[error("the batch has {events} events and {bytes} bytes; at most {max_events} and {max_bytes} are allowed")]
+    TooLarge {
+        /// Events given.
+        events: usize,
+        /// Bytes given.
+        bytes: usize,
+        /// Most events.
+        max_events: usize,
+        /// Most bytes.
+        max_bytes: usize,
+    },
+    /// The batch's columns do not fit together.
+    #[error("the batch is malformed: {0}")]
+    Malformed(String),
+    /// A newer incarnation of the producer is known (invariant D-2).
+    #[error("the producer's epoch is {given}, but {current} has been opened since")]
+    Fenced {
+        /// The epoch sent.
+        given: Epoch,
+        /// The epoch known.
+        current: Epoch,
+    },
+    /// The sequence is so far behind that it cannot be told whether it was applied.
+    #[error("sequence {given} is more than {window} behind {newest}; it is no longer remembered")]
+    SequenceTooOld {
+        /// The sequence sent.
+        given: u64,
+        /// The newest known.
+        newest: u64,
+        /// How many are remembered.
+        window: u64,
+    },
+    /// A bounded queue or the memory budget is full (invariant D-6).
+    #[error("shard {shard} cannot take more now: {what}")]
+    Overloaded {
+        /// Which shard.
+        shard: ShardId,
+        /// Which bound.
+        what: &'static str,
+    },
+    /// The shard is not served here now.
+    #[error("shard {shard} is not ready: {what}")]
+    NotReady {
+        /// Which shard.
+        shard: ShardId,
+        /// Why.
+        what: String,
+    },
+    /// The proposal's fate is not known.
+    #[error("shard {shard} lost sight of the batch: {what}")]
+    Unknown {
+        /// Which shard.
+        shard: ShardId,
+        /// Why.
+        what: String,
+    },
+    /// A cursor that this version or this query cannot read.
+    #[error("the cursor is not valid here: {0}")]
+    BadCursor(&'static str),
+    /// The group refused or failed.
+    #[error("shard {shard}: consensus failed")]
+    Consensus {
+        /// Which shard.
+        shard: ShardId,
+        /// Why.
+        #[source]
+        source: via_consensus::Error,
+    },
+    /// Stored state could not be read or written.
+    #[error("stored state failed")]
+    Storage(#[from] via_storage::Error),
+    /// Stored bytes do not decode.
+    #[error("stored bytes do not decode")]
+    Codec(#[from] via_codec::Error),
+}
+
+impl Error {
+    /// Says what became of the request (invariant D-5).
+    pub fn fate(&self) -> Fate {
+        match self {
+            Self::UnknownStream(_)
+            | Self::TooLarge { .. }
+            | Self::Malformed(_)
+            | Self::Fenced { .. }
+            | Self::SequenceTooOld { .. }
+            | Self::BadCursor(_) => Fate::Rejected,
+            Self::Overloaded { .. } | Self::NotReady { .. } => Fate::Retry(RETRY),
+            Self::Unknown { .. } | Self::Storage(_) | Self::Codec(_) => Fate::Unknown,
+            Self::Consensus { source, .. } => source.fate(),
+        }
+    }
+}

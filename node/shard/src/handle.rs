@@ -1,0 +1,186 @@
+//! The only way in: a cheap clone that the gateway holds.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
+use via_engine::Answer;
+use via_types::profile::{ProfileView, SeriesPoint};
+use via_types::{
+    Batch, Detection, DetectionId, EntityHash, Receipt, ShardId, StreamId, TenantId, limit,
+};
+
+use crate::driver::Request;
+use crate::feed::{Feed, Published, Start};
+use crate::query::{Filter, Page, Query, Stats};
+use crate::replica::Replica;
+use crate::{Error, Options};
+
+/// Bytes per permit of the queue's bound: semaphores count in u32.
+pub(crate) const PERMIT_BYTES: usize = 1_024;
+
+/// Access to every shard served by this node.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) options: Options,
+    pub(crate) replicas: Arc<[Arc<Replica>]>,
+    pub(crate) doors: Vec<mpsc::Sender<Request>>,
+    /// Bounds the bytes waiting for commit (invariant D-6).
+    pub(crate) room: Arc<Semaphore>,
+    pub(crate) feed: broadcast::Sender<Published>,
+}
+
+impl Handle {
+    /// Returns how many shards the pool has.
+    pub fn shards(&self) -> u16 {
+        self.inner.options.shards
+    }
+
+    /// Commits and executes `batch`, whose entities all belong to `shard`.
+    /// Returns after the entry is fsynced by a majority (invariant D-1). Waits
+    /// for room when the queues are full: the caller's back-pressure.
+    ///
+    /// # Errors
+    /// See [`Error::fate`] for what became of the batch.
+    pub async fn write(
+        &self,
+        shard: ShardId,
+        mut batch: Batch,
+        answer: Answer,
+    ) -> Result<Receipt, Error> {
+        let bytes = batch.encoded_bytes();
+        if batch.len() > limit::BATCH_EVENTS || bytes > limit::ENTRY_BYTES / 2 {
+            return Err(Error::TooLarge {
+                events: batch.len(),
+                bytes,
+                max_events: limit::BATCH_EVENTS,
+                max_bytes: limit::ENTRY_BYTES / 2,
+            });
+        }
+        batch.seal().map_err(|error| Error::Malformed(error.to_string()))?;
+        let permits = (bytes / PERMIT_BYTES + 1) as u32;
+        let room = Arc::clone(&self.inner.room);
+        let closed = |_| Error::NotReady { shard, what: "the node is shutting down".to_owned() };
+        let permit = room.acquire_many_owned(permits).await.map_err(|_| closed(()))?;
+        let (reply, answered) = oneshot::channel();
+        let request = Request::Write { batch, answer, bytes, permit, reply };
+        self.door(shard)?.send(request).await.map_err(|_| closed(()))?;
+        let lost = || Error::Unknown { shard, what: "the node is shutting down".to_owned() };
+        answered.await.map_err(|_| lost())?
+    }
+
+    /// Returns what is known of an entity; none when it was never seen.
+    ///
+    /// # Errors
+    /// When the shard is not served here or its store fails.
+    pub async fn profile(
+        &self,
+        stream: StreamId,
+        entity: &str,
+    ) -> Result<Option<ProfileView>, Error> {
+        let hash = EntityHash::of(stream, entity);
+        let replica = self.fresh(hash).await?;
+        replica.with_profile(stream, hash, |engine| engine.profile(stream, hash))
+    }
+
+    /// Returns the entity's recent past in at most `max_points` buckets, oldest
+    /// first; none when it was never seen.
+    ///
+    /// # Errors
+    /// When the shard is not served here or its store fails.
+    pub async fn series(
+        &self,
+        stream: StreamId,
+        entity: &str,
+        max_points: usize,
+    ) -> Result<Option<Vec<SeriesPoint>>, Error> {
+        let hash = EntityHash::of(stream, entity);
+        let replica = self.fresh(hash).await?;
+        replica.with_profile(stream, hash, |engine| engine.series(stream, hash, max_points))
+    }
+
+    /// Forgets what was learned of an entity; says whether there was something.
+    ///
+    /// # Errors
+    /// See [`Error::fate`].
+    pub async fn reset(&self, stream: StreamId, entity: &str) -> Result<bool, Error> {
+        let shard = EntityHash::of(stream, entity).shard(self.shards());
+        let (reply, answered) = oneshot::channel();
+        let request = Request::Reset { stream, entity: entity.to_owned(), reply };
+        let closed = || Error::NotReady { shard, what: "the node is shutting down".to_owned() };
+        self.door(shard)?.send(request).await.map_err(|_| closed())?;
+        let lost = || Error::Unknown { shard, what: "the node is shutting down".to_owned() };
+        answered.await.map_err(|_| lost())?
+    }
+
+    /// Lists recorded detections.
+    ///
+    /// # Errors
+    /// A cursor of another listing; a store that fails.
+    pub fn detections(&self, query: &Query) -> Result<Page, Error> {
+        self.any_replica().archive.list(query)
+    }
+
+    /// Returns one recorded detection of `tenant`.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn detection(
+        &self,
+        tenant: TenantId,
+        id: DetectionId,
+    ) -> Result<Option<Detection>, Error> {
+        let stored = self.any_replica().archive.get(id)?;
+        Ok(stored.filter(|stored| stored.tenant == tenant).map(|stored| stored.detection))
+    }
+
+    /// Follows recorded changes that pass `filter`.
+    ///
+    /// # Errors
+    /// A cursor that is not the feed's.
+    pub fn subscribe(&self, start: Start, filter: Filter) -> Result<Feed, Error> {
+        let live = self.inner.feed.subscribe();
+        Feed::new(Arc::clone(&self.inner.replicas), live, start, filter)
+    }
+
+    /// Returns counts of all shards of this node.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        for replica in self.inner.replicas.iter() {
+            replica.count_into(&mut stats);
+        }
+        stats.store_bytes = self.any_replica().store.approximate_bytes();
+        stats
+    }
+
+    /// Returns the shards that cannot judge now, and why.
+    pub fn not_ready(&self) -> Vec<(ShardId, String)> {
+        let reason = |replica: &Arc<Replica>| Some((replica.shard, replica.not_ready()?));
+        self.inner.replicas.iter().filter_map(reason).collect()
+    }
+
+    fn door(&self, shard: ShardId) -> Result<&mpsc::Sender<Request>, Error> {
+        self.inner
+            .doors
+            .get(usize::from(shard.get()))
+            .ok_or_else(|| Error::NotReady { shard, what: "it is not served here".to_owned() })
+    }
+
+    /// Returns the replica that owns the entity after a linearizable barrier:
+    /// everything acknowledged before is visible.
+    async fn fresh(&self, entity: EntityHash) -> Result<Arc<Replica>, Error> {
+        let shard = entity.shard(self.shards());
+        let replica = Arc::clone(&self.inner.replicas[usize::from(shard.get())]);
+        let group = replica.group()?;
+        group.read_barrier().await.map_err(|source| Error::Consensus { shard, source })?;
+        Ok(replica)
+    }
+
+    fn any_replica(&self) -> &Replica {
+        self.inner.replicas.first().expect("a pool has at least one shard")
+    }
+}
