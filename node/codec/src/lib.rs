@@ -1,1 +1,14 @@
-//! via-codec.
+//! Bytes that outlive a process: the envelope around every record on disk and
+//! every frame to a peer. Owns kinds, versions, checksums and bincode; refuses
+//! to know what a payload means. Every driver and service calls it. Invariant
+//! D-7: what does not match is refused, never guessed.
+
+mod entry;
+mod envelope;
+mod error;
+mod kind;
+
+pub use entry::{decode_entry, encode_entry_into};
+pub use envelope::{OVERHEAD, Payload, decode, encode, encode_into, encoded_bytes, open};
+pub use error::Error;
+pub use kind::Kind;

@@ -1,0 +1,75 @@
+//! Entries of a shard's log, the hot records. A decoded batch is sealed before
+//! anybody sees it, so that columns that do not fit each other are refused
+//! here (invariant D-7) and entity hashes are present.
+
+use via_types::entry::ShardEntry;
+
+use crate::{Error, Kind, decode, encode_into};
+
+/// Appends `entry` in its envelope to `out`.
+///
+/// # Errors
+/// [`Error::TooLarge`] when it exceeds [`via_types::limit::ENTRY_BYTES`].
+pub fn encode_entry_into(entry: &ShardEntry, out: &mut Vec<u8>) -> Result<(), Error> {
+    encode_into(Kind::ShardEntry, entry, out)
+}
+
+/// Decodes one entry and seals its batches.
+///
+/// # Errors
+/// Any [`Error`], among them columns that do not fit each other.
+pub fn decode_entry(bytes: &[u8]) -> Result<ShardEntry, Error> {
+    let mut entry = decode(Kind::ShardEntry, bytes)?;
+    if let ShardEntry::Events(events) = &mut entry {
+        for batch in &mut events.batches {
+            batch.seal().map_err(|error| Error::Payload {
+                kind: Kind::ShardEntry,
+                what: error.to_string(),
+            })?;
+        }
+    }
+    Ok(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use via_types::entry::Events;
+    use via_types::{Batch, EntityHash, StreamId, Timestamp};
+
+    use super::*;
+
+    fn events(rows: usize) -> ShardEntry {
+        let mut batch = Batch { stream: StreamId::new(4), ..Batch::default() };
+        batch.keys.push("host-1");
+        batch.entity = vec![0; rows].into();
+        batch.at = vec![1; rows].into();
+        batch.value = vec![0.5; rows].into();
+        ShardEntry::Events(Events {
+            stamp: Timestamp::from_nanos(5),
+            batches: vec![batch],
+            scored: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn a_decoded_batch_is_sealed() {
+        let mut bytes = Vec::new();
+        encode_entry_into(&events(3), &mut bytes).unwrap();
+        let ShardEntry::Events(events) = decode_entry(&bytes).unwrap() else {
+            panic!("another entry came back");
+        };
+        assert_eq!(events.batches[0].hashes, [EntityHash::of(StreamId::new(4), "host-1")]);
+        assert_eq!(events.batches[0].len(), 3);
+    }
+
+    #[test]
+    fn refuses_a_batch_whose_columns_do_not_fit() {
+        let mut entry = events(3);
+        if let ShardEntry::Events(events) = &mut entry {
+            events.batches[0].at.pop();
+        }
+        let mut bytes = Vec::new();
+        encode_entry_into(&entry, &mut bytes).unwrap();
+        assert!(matches!(decode_entry(&bytes), Err(Error::Payload { .. })));
+    }
+}
