@@ -4,15 +4,7 @@
 
 use via_types::entry::ShardEntry;
 
-use crate::{Error, Kind, decode, encode_into};
-
-/// Appends `entry` in its envelope to `out`.
-///
-/// # Errors
-/// [`Error::TooLarge`] when it exceeds [`via_types::limit::ENTRY_BYTES`].
-pub fn encode_entry_into(entry: &ShardEntry, out: &mut Vec<u8>) -> Result<(), Error> {
-    encode_into(Kind::ShardEntry, entry, out)
-}
+use crate::{Error, Kind, decode};
 
 /// Decodes one entry and seals its batches.
 ///
@@ -37,6 +29,7 @@ mod tests {
     use via_types::{Batch, EntityHash, StreamId, Timestamp};
 
     use super::*;
+    use crate::encode;
 
     fn events(rows: usize) -> ShardEntry {
         let mut batch = Batch { stream: StreamId::new(4), ..Batch::default() };
@@ -53,8 +46,7 @@ mod tests {
 
     #[test]
     fn a_decoded_batch_is_sealed() {
-        let mut bytes = Vec::new();
-        encode_entry_into(&events(3), &mut bytes).unwrap();
+        let bytes = encode(Kind::ShardEntry, &events(3));
         let ShardEntry::Events(events) = decode_entry(&bytes).unwrap() else {
             panic!("another entry came back");
         };
@@ -68,8 +60,7 @@ mod tests {
         if let ShardEntry::Events(events) = &mut entry {
             events.batches[0].at.pop();
         }
-        let mut bytes = Vec::new();
-        encode_entry_into(&entry, &mut bytes).unwrap();
+        let bytes = encode(Kind::ShardEntry, &entry);
         assert!(matches!(decode_entry(&bytes), Err(Error::Payload { .. })));
     }
 }

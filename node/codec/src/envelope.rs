@@ -33,20 +33,32 @@ const FORMAT: Configuration<LittleEndian, Varint, Limit<DECODE_LIMIT>> =
 
 /// Encodes `value` into an envelope of its own.
 ///
-/// # Errors
-/// [`Error::TooLarge`] before anything is allocated; [`Error::Encode`].
-pub fn encode<T: Serialize + ?Sized>(kind: Kind, value: &T) -> Result<Vec<u8>, Error> {
+/// # Panics
+/// When the value is larger than its kind may be or has no byte form: callers
+/// bound what they build (invariant D-6). Where they cannot, [`try_encode_into`].
+pub fn encode<T: Serialize + ?Sized>(kind: Kind, value: &T) -> Vec<u8> {
     let mut out = Vec::new();
-    encode_into(kind, value, &mut out)?;
-    Ok(out)
+    encode_into(kind, value, &mut out);
+    out
 }
 
 /// Appends `value` in its envelope to `out`, growing it once, by exactly what
-/// is needed. On error `out` is as it was.
+/// is needed.
+///
+/// # Panics
+/// As [`encode`].
+pub fn encode_into<T: Serialize + ?Sized>(kind: Kind, value: &T, out: &mut Vec<u8>) {
+    if let Err(error) = try_encode_into(kind, value, out) {
+        panic!("invariant D-6: callers bound what they encode: {error}");
+    }
+}
+
+/// As [`encode_into`], for values whose size nobody has bounded yet. On error
+/// `out` is as it was.
 ///
 /// # Errors
 /// [`Error::TooLarge`] before anything is allocated; [`Error::Encode`].
-pub fn encode_into<T: Serialize + ?Sized>(
+pub fn try_encode_into<T: Serialize + ?Sized>(
     kind: Kind,
     value: &T,
     out: &mut Vec<u8>,
@@ -67,7 +79,7 @@ pub fn encode_into<T: Serialize + ?Sized>(
 /// Returns how long `value` is in its envelope before packing.
 ///
 /// # Errors
-/// [`Error::TooLarge`] and [`Error::Encode`], as [`encode`].
+/// [`Error::TooLarge`] and [`Error::Encode`].
 pub fn encoded_bytes<T: Serialize + ?Sized>(kind: Kind, value: &T) -> Result<usize, Error> {
     Ok(OVERHEAD + payload_bytes(kind, value)?)
 }
@@ -225,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_value_reads_back_and_costs_twelve_bytes() {
-        let bytes = encode(Kind::HardState, &(7_u64, "seven")).unwrap();
+        let bytes = encode(Kind::HardState, &(7_u64, "seven"));
         assert_eq!(bytes.len(), OVERHEAD + 1 + 1 + 5);
         assert_eq!(decode::<(u64, String)>(Kind::HardState, &bytes), Ok((7, "seven".to_owned())));
     }
@@ -233,14 +245,14 @@ mod tests {
     #[test]
     fn appends_without_touching_what_is_there() {
         let mut out = vec![1, 2, 3];
-        encode_into(Kind::HardState, &9_u8, &mut out).unwrap();
+        encode_into(Kind::HardState, &9_u8, &mut out);
         assert_eq!(out[..3], [1, 2, 3]);
         assert_eq!(decode::<u8>(Kind::HardState, &out[3..]), Ok(9));
     }
 
     #[test]
     fn refuses_another_kind_and_a_newer_version() {
-        let bytes = encode(Kind::HardState, &1_u8).unwrap();
+        let bytes = encode(Kind::HardState, &1_u8);
         assert!(matches!(decode::<u8>(Kind::Cursor, &bytes), Err(Error::Kind { .. })));
         let mut newer = bytes;
         newer[1] = 2;
@@ -255,20 +267,23 @@ mod tests {
 
     #[test]
     fn refuses_bytes_left_over_inside_the_payload() {
-        let bytes = encode(Kind::HardState, &(1_u8, 2_u8)).unwrap();
+        let bytes = encode(Kind::HardState, &(1_u8, 2_u8));
         assert!(matches!(decode::<u8>(Kind::HardState, &bytes), Err(Error::Payload { .. })));
     }
 
     #[test]
     fn refuses_what_is_larger_than_its_kind() {
         let large = "x".repeat(Kind::Cursor.max_bytes() + 1);
-        assert!(matches!(encode(Kind::Cursor, &large), Err(Error::TooLarge { .. })));
+        let mut out = vec![1];
+        let refused = try_encode_into(Kind::Cursor, &large, &mut out);
+        assert!(matches!(refused, Err(Error::TooLarge { .. })));
+        assert_eq!(out, [1]);
     }
 
     #[test]
     fn packs_when_it_helps_and_refuses_a_bomb() {
         let text = "the same again ".repeat(1000);
-        let bytes = encode(Kind::Profile, &text).unwrap();
+        let bytes = encode(Kind::Profile, &text);
         assert!(bytes.len() < 300, "{}", bytes.len());
         assert_eq!(decode::<String>(Kind::Profile, &bytes), Ok(text));
 

@@ -8,7 +8,9 @@ mod envelope;
 mod error;
 mod kind;
 
-pub use entry::{decode_entry, encode_entry_into};
-pub use envelope::{OVERHEAD, Payload, decode, encode, encode_into, encoded_bytes, open};
+pub use entry::decode_entry;
+pub use envelope::{
+    OVERHEAD, Payload, decode, encode, encode_into, encoded_bytes, open, try_encode_into,
+};
 pub use error::Error;
 pub use kind::Kind;
