@@ -18,7 +18,7 @@ pub const BATCH_EVENTS: usize = 65_536;
 /// Most bytes in one log entry: bounds a peer's allocation per frame.
 pub const ENTRY_BYTES: usize = 8 << 20;
 /// Most producers remembered per shard; the longest unused is forgotten.
-pub const PRODUCERS: usize = 4_096;
+pub const PRODUCERS: usize = 16_384;
 /// How many sequences behind the newest a producer may repeat and be recognised.
 pub const SEQUENCE_WINDOW: u64 = 1_024;
 /// Unique ids remembered per shard, in two generations of half as many.
@@ -35,3 +35,16 @@ pub const FUTURE_SECS: u64 = 300;
 pub const EARLIEST_SECS: i64 = 0;
 /// Shards of the default pool: enough for 32 nodes, cheap on one.
 pub const SHARDS: u16 = 64;
+/// Longest name of a node, a tenant or a producer, bytes: they appear in labels.
+pub const NAME_BYTES: usize = 128;
+/// Most nodes of one cluster: every peer keeps a link to every other.
+pub const NODES: usize = 256;
+/// Most tenants of one cluster: each is a row in every node's memory.
+pub const TENANTS: usize = 4_096;
+/// Most named producers of one cluster: forgetting one would unfence its past,
+/// so the next one is refused instead.
+pub const PRODUCER_NAMES: usize = 65_536;
+/// Longest configuration of one stream as JSON, bytes: every shard keeps a copy.
+pub const CONFIG_BYTES: usize = 65_536;
+/// Most addresses of one node: a few networks, each in two families.
+pub const NODE_ADDRESSES: usize = 8;
