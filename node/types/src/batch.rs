@@ -70,7 +70,7 @@ impl<'de, T: Pod> Deserialize<'de> for Column<T> {
             }
 
             fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-                if bytes.len() % size_of::<T>() != 0 {
+                if !bytes.len().is_multiple_of(size_of::<T>()) {
                     return Err(E::invalid_length(bytes.len(), &self));
                 }
                 Ok(Column(bytemuck::pod_collect_to_vec(bytes)))
