@@ -1,0 +1,211 @@
+//! The catalog's state and the one way to change it. Pure: same commands at
+//! the same revisions, same state. Called by `control`'s machine and by tests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use via_types::{NodeId, ProducerId, Revision, StreamId, TenantId};
+
+use crate::command::{Command, Outcome};
+use crate::object::{Cluster, Counters, Key, Node, Object, Producer, Stream, Tenant};
+use crate::refusal::Refusal;
+use crate::view::View;
+
+/// Streams by id and by name; shared with every [`View`] made since they last
+/// changed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Streams {
+    pub(crate) by_id: BTreeMap<StreamId, Arc<Stream>>,
+    pub(crate) by_name: BTreeMap<TenantId, BTreeMap<String, Arc<Stream>>>,
+}
+
+impl Streams {
+    pub(crate) fn named(&self, tenant: TenantId, name: &str) -> Option<&Arc<Stream>> {
+        self.by_name.get(&tenant)?.get(name)
+    }
+
+    fn insert(&mut self, stream: Arc<Stream>) {
+        let names = self.by_name.entry(stream.tenant).or_default();
+        names.insert(stream.name.clone(), Arc::clone(&stream));
+        self.by_id.insert(stream.id, stream);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Producers {
+    pub(crate) by_id: BTreeMap<ProducerId, Producer>,
+    pub(crate) by_name: BTreeMap<TenantId, BTreeMap<String, ProducerId>>,
+}
+
+impl Producers {
+    pub(crate) fn named(&self, tenant: TenantId, name: &str) -> Option<&Producer> {
+        self.by_id.get(self.by_name.get(&tenant)?.get(name)?)
+    }
+
+    fn insert(&mut self, producer: Producer) {
+        let names = self.by_name.entry(producer.tenant).or_default();
+        names.insert(producer.name.clone(), producer.id);
+        self.by_id.insert(producer.id, producer);
+    }
+}
+
+/// What the cluster and its tenants should be.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Catalog {
+    pub(crate) revision: Revision,
+    pub(crate) cluster: Option<Cluster>,
+    pub(crate) counters: Counters,
+    pub(crate) nodes: Arc<BTreeMap<NodeId, Arc<Node>>>,
+    pub(crate) tenants: Arc<BTreeMap<TenantId, Arc<Tenant>>>,
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) producers: Producers,
+    changed: BTreeSet<Key>,
+}
+
+/// What a command did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Applied {
+    /// The answer to whoever sent it.
+    pub outcome: Result<Outcome, Refusal>,
+    /// The objects that are new or different, for whoever keeps them.
+    pub changed: BTreeSet<Key>,
+}
+
+/// Stored objects do not make a catalog (invariant D-7).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stored catalog is damaged: {0}")]
+pub struct Damage(String);
+
+impl Catalog {
+    /// Applies the command committed at revision `at`, which is above every
+    /// earlier one. A refused command changes nothing.
+    pub fn apply(&mut self, at: Revision, command: Command) -> Applied {
+        assert!(at > self.revision, "invariant C-1: revision {at} after {}", self.revision);
+        let outcome = command.apply(self, at);
+        let changed = std::mem::take(&mut self.changed);
+        assert!(outcome.is_ok() || changed.is_empty(), "a refused command changed {changed:?}");
+        if !changed.is_empty() {
+            self.revision = at;
+        }
+        Applied { outcome, changed }
+    }
+
+    /// Returns the revision of the newest change.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// Returns what readers may see, as of now; later changes do not show.
+    pub fn view(&self) -> View {
+        View::of(self)
+    }
+
+    /// Returns the object of that name.
+    pub fn object(&self, key: Key) -> Option<Object> {
+        match key {
+            Key::Cluster => self.cluster.clone().map(Object::Cluster),
+            Key::Counters => Some(Object::Counters(self.counters)),
+            Key::Node(id) => self.nodes.get(&id).cloned().map(Object::Node),
+            Key::Tenant(id) => self.tenants.get(&id).cloned().map(Object::Tenant),
+            Key::Stream(id) => self.streams.by_id.get(&id).cloned().map(Object::Stream),
+            Key::Producer(id) => self.producers.by_id.get(&id).cloned().map(Object::Producer),
+        }
+    }
+
+    /// Returns every object, in the order of keys.
+    pub fn objects(&self) -> impl Iterator<Item = Object> + '_ {
+        let cluster = self.cluster.clone().map(Object::Cluster);
+        let counters = std::iter::once(Object::Counters(self.counters));
+        let nodes = self.nodes.values().cloned().map(Object::Node);
+        let tenants = self.tenants.values().cloned().map(Object::Tenant);
+        let streams = self.streams.by_id.values().cloned().map(Object::Stream);
+        let producers = self.producers.by_id.values().cloned().map(Object::Producer);
+        cluster
+            .into_iter()
+            .chain(counters)
+            .chain(nodes)
+            .chain(tenants)
+            .chain(streams)
+            .chain(producers)
+    }
+
+    /// Makes the catalog that consists of `objects` at `revision`.
+    ///
+    /// # Errors
+    /// [`Damage`] when an object is missing, comes twice, refers to nothing or
+    /// has an id that was never given out.
+    pub fn restore(
+        revision: Revision,
+        objects: impl IntoIterator<Item = Object>,
+    ) -> Result<Self, Damage> {
+        let mut catalog = Self { revision, ..Self::default() };
+        let mut seen = BTreeSet::new();
+        for object in objects {
+            let key = object.key();
+            if !seen.insert(key) {
+                return Err(Damage(format!("{key:?} is there twice")));
+            }
+            catalog.put(object);
+        }
+        catalog.changed.clear();
+        if !seen.is_empty() && !seen.contains(&Key::Counters) {
+            return Err(Damage("the id counters are missing".to_owned()));
+        }
+        catalog.check()?;
+        Ok(catalog)
+    }
+
+    fn check(&self) -> Result<(), Damage> {
+        let known = |tenant: TenantId| self.tenants.contains_key(&tenant);
+        for tenant in self.tenants.values() {
+            if tenant.id.get() > self.counters.tenant {
+                return Err(Damage(format!("tenant {} was never given out", tenant.id)));
+            }
+        }
+        for stream in self.streams.by_id.values() {
+            let twin = self.streams.named(stream.tenant, &stream.name);
+            if !known(stream.tenant)
+                || stream.id.get() > self.counters.stream
+                || twin.map(|twin| twin.id) != Some(stream.id)
+            {
+                return Err(Damage(format!("stream {} does not fit the rest", stream.id)));
+            }
+        }
+        for producer in self.producers.by_id.values() {
+            let twin = self.producers.named(producer.tenant, &producer.name);
+            if !known(producer.tenant)
+                || producer.id.get() > self.counters.producer
+                || twin.map(|twin| twin.id) != Some(producer.id)
+            {
+                return Err(Damage(format!("producer {} does not fit the rest", producer.id)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets an object and remembers that it changed.
+    pub(crate) fn put(&mut self, object: Object) {
+        self.changed.insert(object.key());
+        match object {
+            Object::Cluster(cluster) => self.cluster = Some(cluster),
+            Object::Counters(counters) => self.counters = counters,
+            Object::Node(node) => {
+                Arc::make_mut(&mut self.nodes).insert(node.id, node);
+            }
+            Object::Tenant(tenant) => {
+                Arc::make_mut(&mut self.tenants).insert(tenant.id, tenant);
+            }
+            Object::Stream(stream) => Arc::make_mut(&mut self.streams).insert(stream),
+            Object::Producer(producer) => self.producers.insert(producer),
+        }
+    }
+
+    pub(crate) fn formed(&self) -> Result<&Cluster, Refusal> {
+        self.cluster.as_ref().ok_or(Refusal::NotFormed)
+    }
+
+    pub(crate) fn known(&self, tenant: TenantId) -> Result<(), Refusal> {
+        self.formed()?;
+        if self.tenants.contains_key(&tenant) { Ok(()) } else { Err(Refusal::NoTenant(tenant)) }
+    }
+}

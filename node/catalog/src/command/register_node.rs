@@ -1,0 +1,117 @@
+//! Making a node known to the cluster.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use via_types::{NodeId, limit};
+
+use super::Outcome;
+use crate::catalog::Catalog;
+use crate::name;
+use crate::object::{Node, NodeState, Object};
+use crate::refusal::{Refusal, Thing};
+
+/// Makes a node known, or updates its name, addresses and zone. Its state
+/// stays; a node that has left does not come back under the same id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RegisterNode {
+    /// The node.
+    pub id: NodeId,
+    /// Its name, unique among nodes that have not left.
+    pub name: String,
+    /// Where peers reach it.
+    pub addresses: Vec<String>,
+    /// Its failure domain, when known.
+    pub zone: Option<String>,
+}
+
+impl RegisterNode {
+    pub(super) fn apply(self, catalog: &mut Catalog) -> Result<Outcome, Refusal> {
+        catalog.formed()?;
+        let Self { id, name, addresses, zone } = self;
+        name::check(Thing::Node, &name)?;
+        if addresses.len() > limit::NODE_ADDRESSES {
+            return Err(full("addresses of one node", limit::NODE_ADDRESSES));
+        }
+        let there = catalog.nodes.get(&id);
+        if there.is_some_and(|node| node.state == NodeState::Left) {
+            return Err(Refusal::NodeLeft(id));
+        }
+        if there.is_none() && catalog.nodes.len() >= limit::NODES {
+            return Err(full("nodes, gone ones included", limit::NODES));
+        }
+        let taken = |other: &Arc<Node>| {
+            other.id != id && other.name == name && other.state != NodeState::Left
+        };
+        if catalog.nodes.values().any(taken) {
+            return Err(Refusal::NameTaken { thing: Thing::Node, name });
+        }
+        let state = there.map_or(NodeState::Active, |node| node.state);
+        let node = Arc::new(Node { id, name, addresses, zone, state });
+        if there != Some(&node) {
+            catalog.put(Object::Node(Arc::clone(&node)));
+        }
+        Ok(Outcome::Registered(node))
+    }
+}
+
+fn full(what: &'static str, limit: usize) -> Refusal {
+    Refusal::Full { what, limit: limit as u64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::fixture::{apply, catalog};
+    use crate::command::{Command, SetNodeState};
+
+    fn register(id: u64, name: &str, zone: Option<&str>) -> Command {
+        Command::RegisterNode(RegisterNode {
+            id: NodeId::new(id),
+            name: name.to_owned(),
+            addresses: vec!["127.0.0.1:7400".to_owned()],
+            zone: zone.map(str::to_owned),
+        })
+    }
+
+    #[test]
+    fn registers_and_updates() {
+        let mut catalog = catalog();
+        apply(&mut catalog, 3, register(1, "a", None)).unwrap();
+        apply(&mut catalog, 4, register(1, "a", None)).unwrap();
+        assert_eq!(catalog.revision().get(), 3, "the repetition is no change");
+        apply(&mut catalog, 5, register(1, "a", Some("eu-1"))).unwrap();
+        assert_eq!(catalog.nodes[&NodeId::new(1)].zone.as_deref(), Some("eu-1"));
+        assert_eq!(catalog.revision().get(), 5);
+    }
+
+    #[test]
+    fn a_name_belongs_to_one_node() {
+        let mut catalog = catalog();
+        apply(&mut catalog, 3, register(1, "a", None)).unwrap();
+        let taken = apply(&mut catalog, 4, register(2, "a", None));
+        assert_eq!(taken, Err(Refusal::NameTaken { thing: Thing::Node, name: "a".to_owned() }));
+    }
+
+    #[test]
+    fn a_node_that_left_does_not_come_back_but_its_name_may() {
+        let mut catalog = catalog();
+        let one = NodeId::new(1);
+        apply(&mut catalog, 3, register(1, "a", None)).unwrap();
+        let left = Command::SetNodeState(SetNodeState { id: one, state: NodeState::Left });
+        apply(&mut catalog, 4, left).unwrap();
+        assert_eq!(apply(&mut catalog, 5, register(1, "a", None)), Err(Refusal::NodeLeft(one)));
+        assert!(apply(&mut catalog, 6, register(2, "a", None)).is_ok());
+    }
+
+    #[test]
+    fn refuses_more_nodes_than_the_limit() {
+        let mut catalog = catalog();
+        for id in 1..=limit::NODES as u64 {
+            apply(&mut catalog, 2 + id, register(id, &format!("n{id}"), None)).unwrap();
+        }
+        let one_more = limit::NODES as u64 + 1;
+        let refused = apply(&mut catalog, 2 + one_more, register(one_more, "late", None));
+        assert!(matches!(refused, Err(Refusal::Full { .. })), "invariant D-6: {refused:?}");
+    }
+}

@@ -1,0 +1,231 @@
+//! The things a catalog holds, as they are read and as they rest. Owns their
+//! shape; the rules by which they change live in [`crate::command`].
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use via_types::{Epoch, NodeId, ProducerId, Revision, StreamConfig, StreamId, TenantId, Timestamp};
+
+/// A cluster's identity; shown as 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClusterId(u128);
+
+impl ClusterId {
+    /// Names the cluster with this number.
+    pub const fn new(number: u128) -> Self {
+        Self(number)
+    }
+
+    /// Returns the bare number.
+    pub const fn get(self) -> u128 {
+        self.0
+    }
+}
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// The text given is not a cluster id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a cluster id of 32 hexadecimal digits")]
+pub struct ParseClusterIdError(String);
+
+impl FromStr for ClusterId {
+    type Err = ParseClusterIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits: String = text.chars().filter(|c| *c != '-').collect();
+        let plain = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = plain.then(|| u128::from_str_radix(&digits, 16).ok()).flatten();
+        number.map(Self).ok_or_else(|| ParseClusterIdError(text.to_owned()))
+    }
+}
+
+/// The cluster as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Its identity, which never changes.
+    pub id: ClusterId,
+    /// Shards of the default pool: a power of two that never changes.
+    pub shards: u16,
+    /// When it was formed.
+    pub formed: Timestamp,
+}
+
+/// Whether a node takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeState {
+    /// It may hold shards.
+    Active,
+    /// It keeps what it has until its shards have moved away.
+    Draining,
+    /// It is gone for good; its id is never used again.
+    Left,
+}
+
+/// A process with an identity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its id, carried in log ids.
+    pub id: NodeId,
+    /// Its name, unique among nodes that have not left.
+    pub name: String,
+    /// Where peers reach it, `host:port`; empty when it has no peers.
+    pub addresses: Vec<String>,
+    /// Its failure domain, when known.
+    pub zone: Option<String>,
+    /// Whether it takes part.
+    pub state: NodeState,
+}
+
+/// A customer of the service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenant {
+    /// Its id, never reused.
+    pub id: TenantId,
+    /// Its name, unique.
+    pub name: String,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+/// A tenant's named flow of events with one configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "StreamAtRest", into = "StreamAtRest")]
+pub struct Stream {
+    /// Its id, unique across tenants, never reused.
+    pub id: StreamId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its name, unique within its tenant.
+    pub name: String,
+    /// How its events are judged: `json`, read.
+    pub config: StreamConfig,
+    /// The configuration exactly as it was committed. It is kept as text so
+    /// that reading it again gives the same numbers on every node and version.
+    pub json: String,
+    /// The revision that set the configuration (invariant C-1).
+    pub revision: Revision,
+    /// When the stream was created.
+    pub created: Timestamp,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct StreamAtRest {
+    id: StreamId,
+    tenant: TenantId,
+    name: String,
+    json: String,
+    revision: Revision,
+    created: Timestamp,
+}
+
+impl From<Stream> for StreamAtRest {
+    fn from(stream: Stream) -> Self {
+        let Stream { id, tenant, name, config: _, json, revision, created } = stream;
+        Self { id, tenant, name, json, revision, created }
+    }
+}
+
+impl TryFrom<StreamAtRest> for Stream {
+    type Error = String;
+
+    fn try_from(rest: StreamAtRest) -> Result<Self, Self::Error> {
+        let StreamAtRest { id, tenant, name, json, revision, created } = rest;
+        let config = serde_json::from_str(&json)
+            .map_err(|why| format!("configuration of stream {name:?} is unreadable: {why}"))?;
+        Ok(Self { id, tenant, name, config, json, revision, created })
+    }
+}
+
+/// A named source of numbered batches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Producer {
+    /// Its id, never reused.
+    pub id: ProducerId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its name, unique within its tenant.
+    pub name: String,
+    /// Its newest incarnation; older ones are fenced off (invariant D-2).
+    pub epoch: Epoch,
+}
+
+/// The last id given out of each kind; ids are never given twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Tenants.
+    pub tenant: u32,
+    /// Streams.
+    pub stream: u32,
+    /// Producers.
+    pub producer: u64,
+}
+
+/// Names one object of the catalog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// The one [`Cluster`].
+    Cluster,
+    /// The one [`Counters`].
+    Counters,
+    /// A [`Node`].
+    Node(NodeId),
+    /// A [`Tenant`].
+    Tenant(TenantId),
+    /// A [`Stream`].
+    Stream(StreamId),
+    /// A [`Producer`].
+    Producer(ProducerId),
+}
+
+/// One object of the catalog, as it rests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Object {
+    /// The cluster.
+    Cluster(Cluster),
+    /// The id counters.
+    Counters(Counters),
+    /// A node.
+    Node(Arc<Node>),
+    /// A tenant.
+    Tenant(Arc<Tenant>),
+    /// A stream.
+    Stream(Arc<Stream>),
+    /// A producer.
+    Producer(Producer),
+}
+
+impl Object {
+    /// Returns the object's name.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Cluster(_) => Key::Cluster,
+            Self::Counters(_) => Key::Counters,
+            Self::Node(node) => Key::Node(node.id),
+            Self::Tenant(tenant) => Key::Tenant(tenant.id),
+            Self::Stream(stream) => Key::Stream(stream.id),
+            Self::Producer(producer) => Key::Producer(producer.id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_id_reads_back_from_its_text() {
+        let id = ClusterId::new(0x0190_0000_0000_7000_8000_0000_0000_0001);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!("01900000-0000-7000-8000-000000000001".parse(), Ok(id));
+        assert!("1".parse::<ClusterId>().is_err());
+        assert!("+1900000000070008000000000000001".parse::<ClusterId>().is_err());
+    }
+}

@@ -1,0 +1,117 @@
+//! Why a command changed nothing. Texts are meant for whoever sent it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use via_types::{NodeId, Revision, StreamId, TenantId};
+
+use crate::object::ClusterId;
+
+/// A kind of thing with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Thing {
+    /// A node.
+    Node,
+    /// A tenant.
+    Tenant,
+    /// A stream.
+    Stream,
+    /// A producer.
+    Producer,
+}
+
+impl fmt::Display for Thing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Node => "node",
+            Self::Tenant => "tenant",
+            Self::Stream => "stream",
+            Self::Producer => "producer",
+        })
+    }
+}
+
+/// A command was refused; the catalog is as it was before.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Nothing else may happen before the cluster is formed.
+    #[error("the cluster is not formed yet")]
+    NotFormed,
+    /// A cluster is formed once.
+    #[error("this is cluster {id} with {shards} shards already")]
+    AlreadyFormed {
+        /// The cluster that exists.
+        id: ClusterId,
+        /// Its shard count.
+        shards: u16,
+    },
+    /// The shard count cannot split the hash space evenly.
+    #[error("{shards} shards: the number must be a power of two from 1 to 32768")]
+    Shards {
+        /// What was asked for.
+        shards: u16,
+    },
+    /// The name breaks the rule of [`crate::name`].
+    #[error("{thing} name {name:?} {wrong}")]
+    Name {
+        /// What was to be named.
+        thing: Thing,
+        /// The name, cut to the longest allowed.
+        name: String,
+        /// What is wrong with it.
+        wrong: String,
+    },
+    /// Another thing of the kind has that name.
+    #[error("another {thing} is named {name:?}")]
+    NameTaken {
+        /// What was to be named.
+        thing: Thing,
+        /// The name.
+        name: String,
+    },
+    /// A table is full (invariant D-6).
+    #[error("there are {limit} {what} already, which is the limit")]
+    Full {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many are allowed.
+        limit: u64,
+    },
+    /// There is no such tenant.
+    #[error("there is no tenant {0}")]
+    NoTenant(TenantId),
+    /// The tenant has no such stream.
+    #[error("there is no stream {0} of this tenant")]
+    NoStream(StreamId),
+    /// There is no such node.
+    #[error("there is no node {0}")]
+    NoNode(NodeId),
+    /// The node left for good; its id is not used again.
+    #[error("node {0} has left the cluster; start it with a new id")]
+    NodeLeft(NodeId),
+    /// The change was based on a revision that is no longer the newest (C-1).
+    #[error("the configuration was changed meanwhile: it is at {current}, not at {based_on}")]
+    Stale {
+        /// What the change was based on.
+        based_on: Revision,
+        /// What it must be based on.
+        current: Revision,
+    },
+    /// The configuration is too long.
+    #[error(
+        "the configuration has {bytes} bytes of JSON; {} are allowed",
+        via_types::limit::CONFIG_BYTES
+    )]
+    ConfigTooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// This version cannot read the configuration. Proposers check before they
+    /// propose, so a committed one that is unreadable comes from a newer
+    /// version: a replica must stop rather than disagree with the others.
+    #[error("this version cannot read the configuration: {why}")]
+    Unreadable {
+        /// What the reader said.
+        why: String,
+    },
+}

@@ -1,0 +1,97 @@
+//! The catalog as readers see it: immutable, cheap to make, shared by Arc.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use via_types::{NodeId, Revision, StreamId, TenantId};
+
+use crate::catalog::{Catalog, Streams};
+use crate::object::{Cluster, Node, NodeState, Stream, Tenant};
+
+/// The catalog as of one revision. Producers are not in it: shards fence them
+/// by what batches carry, and there may be many.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct View {
+    revision: Revision,
+    cluster: Option<Cluster>,
+    nodes: Arc<BTreeMap<NodeId, Arc<Node>>>,
+    tenants: Arc<BTreeMap<TenantId, Arc<Tenant>>>,
+    streams: Arc<Streams>,
+}
+
+impl View {
+    pub(crate) fn of(catalog: &Catalog) -> Self {
+        Self {
+            revision: catalog.revision,
+            cluster: catalog.cluster.clone(),
+            nodes: Arc::clone(&catalog.nodes),
+            tenants: Arc::clone(&catalog.tenants),
+            streams: Arc::clone(&catalog.streams),
+        }
+    }
+
+    /// Returns the revision it shows.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// Returns the cluster; none before it is formed.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
+    }
+
+    /// Returns the number of shards; 0 before the cluster is formed.
+    pub fn shards(&self) -> u16 {
+        self.cluster.as_ref().map_or(0, |cluster| cluster.shards)
+    }
+
+    /// Returns every node ever registered, by id.
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.nodes.values()
+    }
+
+    /// Returns a node.
+    pub fn node(&self, id: NodeId) -> Option<&Arc<Node>> {
+        self.nodes.get(&id)
+    }
+
+    /// Returns every tenant, by id.
+    pub fn tenants(&self) -> impl Iterator<Item = &Arc<Tenant>> {
+        self.tenants.values()
+    }
+
+    /// Returns a tenant.
+    pub fn tenant(&self, id: TenantId) -> Option<&Arc<Tenant>> {
+        self.tenants.get(&id)
+    }
+
+    /// Returns the tenant of that name.
+    pub fn tenant_named(&self, name: &str) -> Option<&Arc<Tenant>> {
+        self.tenants.values().find(|tenant| tenant.name == name)
+    }
+
+    /// Returns a tenant's stream by name.
+    pub fn stream(&self, tenant: TenantId, name: &str) -> Option<&Arc<Stream>> {
+        self.streams.named(tenant, name)
+    }
+
+    /// Returns a stream, whoever owns it.
+    pub fn stream_by_id(&self, id: StreamId) -> Option<&Arc<Stream>> {
+        self.streams.by_id.get(&id)
+    }
+
+    /// Returns every stream, by id.
+    pub fn streams(&self) -> impl Iterator<Item = &Arc<Stream>> {
+        self.streams.by_id.values()
+    }
+
+    /// Returns a tenant's streams, by name.
+    pub fn streams_of(&self, tenant: TenantId) -> impl Iterator<Item = &Arc<Stream>> {
+        self.streams.by_name.get(&tenant).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Returns the nodes that may hold shards or still hold some.
+    pub fn present(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.nodes.values().filter(|node| node.state != NodeState::Left)
+    }
+}
