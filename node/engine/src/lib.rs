@@ -1,1 +1,79 @@
-//! via-engine.
+//! What is anomalous, and why. Owns profiles of entities, the detectors that
+//! judge events against them, calibration, detections and their explanation.
+//! Knows no clock, no I/O, no thread (invariant E-1): the shard calls it with
+//! batches whose place in the log and time are given.
+
+mod engine;
+mod execute;
+mod index;
+mod lifecycle;
+mod math;
+mod prefetch;
+mod profile;
+mod record;
+mod slab;
+mod tick;
+mod view;
+
+pub use engine::Engine;
+pub use record::Record;
+
+use via_types::detection::Change;
+use via_types::receipt::{RowReason, Scored};
+use via_types::{LogIndex, ShardId};
+
+/// The engine's version, named in every detection: it changes whenever the
+/// same profile, events and configuration could give other scores.
+pub const VERSION: u32 = 1;
+
+/// How much an engine may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Memory for profiles, bytes; at the limit events of new entities are
+    /// refused as [`RowReason::TableFull`] (invariant D-6).
+    pub memory_bytes: usize,
+    /// Profiles expected; a hint that sizes nothing before they come.
+    pub expected_profiles: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { memory_bytes: 1 << 30, expected_profiles: 1 << 16 }
+    }
+}
+
+/// Where in the log the events being executed stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The shard.
+    pub shard: ShardId,
+    /// The entry's log index.
+    pub index: LogIndex,
+    /// The offset of the batch's first event in the entry.
+    pub base: u32,
+}
+
+/// How much is answered for each event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Counts, refusals and detections.
+    Counts,
+    /// A verdict with its explanation for each applied event too.
+    Scores,
+}
+
+/// What came of a batch or of passing time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Events that changed a profile, now or before a restored record was made.
+    pub accepted: u32,
+    /// Rows that were not applied, and why.
+    pub refused: Vec<(u32, RowReason)>,
+    /// One verdict per applied row; filled for [`Answer::Scores`].
+    pub scored: Vec<Scored>,
+    /// One score per row, NaN where the row was not applied; filled for
+    /// [`Answer::Scores`].
+    pub scores: Vec<f32>,
+    /// Detections opened and grown, in the order they were made.
+    pub changes: Vec<Change>,
+}
