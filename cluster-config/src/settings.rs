@@ -1,0 +1,381 @@
+//! The settings as the program uses them: validated, in `Duration`s, bytes and
+//! addresses. Owns the conversion from what was written; called with values
+//! whose types and ranges hold. Knows no layers and no texts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use via_types::StreamConfig;
+use via_types::config::{self, Explain, Mapping, Method, Threshold, Timing};
+
+use crate::raw::{Detectors, MethodName, Overrides, Raw, Thresholds};
+
+/// Everything an operator may set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The process.
+    pub node: Node,
+    /// Where clients reach it.
+    pub listen: Listen,
+    /// How many shards there are.
+    pub engine: Engine,
+    /// How events are judged, on streams that say nothing else.
+    pub stream: StreamConfig,
+    /// What is kept on disk.
+    pub persistence: Persistence,
+    /// What the node tells about itself.
+    pub observability: Observability,
+    /// Bounds of requests.
+    pub limits: Limits,
+}
+
+/// The process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Directory of the log and the state.
+    pub data_directory: PathBuf,
+    /// Memory for profiles and buffers, bytes.
+    pub memory_limit: usize,
+    /// Share of `memory_limit` at which cold profiles leave memory, 0.1..0.99.
+    pub memory_pressure: f64,
+    /// How long stopping may take.
+    pub shutdown_grace: Duration,
+}
+
+impl Node {
+    /// Returns the memory in use at which cold profiles leave it, bytes; below
+    /// `memory_limit`.
+    pub fn pressure_bytes(&self) -> usize {
+        (self.memory_limit as f64 * self.memory_pressure) as usize
+    }
+}
+
+/// Where clients reach the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Address for HTTP and gRPC; port 0 lets the system choose.
+    pub address: SocketAddr,
+}
+
+/// How the engine is laid out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Engine {
+    /// Parts of the hash space; a power of two, 1..1024.
+    pub shards: u16,
+}
+
+/// What is kept on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Persistence {
+    /// Time in which every changed profile is written once.
+    pub checkpoint_interval: Duration,
+    /// Logged events that hurry the next checkpoint.
+    pub checkpoint_tail_events: u64,
+    /// How long detections are kept.
+    pub detection_retention: Duration,
+    /// How many detections are kept.
+    pub detection_retention_count: u64,
+    /// Size of the log's first file, bytes.
+    pub log_first_segment: u64,
+    /// Size of its further files, bytes.
+    pub log_segment: u64,
+    /// Memory for recently read state, bytes.
+    pub state_cache: u64,
+}
+
+/// What the node tells about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observability {
+    /// The mildest log line written.
+    pub log_level: LogLevel,
+    /// Exceptions by target: `target=level`, comma-separated; may be empty.
+    pub log_filter: String,
+    /// Log lines for people or for machines.
+    pub log_format: LogFormat,
+}
+
+impl Observability {
+    /// Returns level and exceptions as one directive list, mildest rule first,
+    /// in the form of `tracing_subscriber`'s `EnvFilter`.
+    pub fn directives(&self) -> String {
+        let level = self.log_level.name();
+        if self.log_filter.is_empty() {
+            level.to_owned()
+        } else {
+            format!("{level},{}", self.log_filter)
+        }
+    }
+}
+
+/// The mildest log line written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum LogLevel {
+    /// Only what needs somebody to act.
+    Error,
+    /// Also what may soon.
+    Warn,
+    /// Also starts, stops, and changes of state.
+    Info,
+    /// Also each request.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// Returns the name used in configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// Log lines for people or for machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum LogFormat {
+    /// One readable line each.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// How much of a detection is explained, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum Explainability {
+    /// Score and reason only.
+    None,
+    /// Contributions and expected range too.
+    Basic,
+    /// Context, counterfactual and recommended actions too.
+    Full,
+}
+
+/// Bounds of requests (invariant D-6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest request held whole, decompressed, bytes.
+    pub body: usize,
+    /// Longest line of a streamed body, bytes.
+    pub line: usize,
+    /// How many times a body may grow when decompressed.
+    pub decompression_ratio: u32,
+    /// Requests answered at the same time.
+    pub concurrent_requests: u32,
+    /// How long a request's head may take.
+    pub header_timeout: Duration,
+    /// How long a client may pause inside a body.
+    pub body_idle_timeout: Duration,
+    /// What happens to events of a stream that does not exist.
+    pub auto_create_streams: bool,
+    /// Most streams.
+    pub streams: u32,
+    /// Most entities.
+    pub entities: u64,
+    /// Most subscribers to live detections.
+    pub subscribers: u32,
+    /// Most events in one gRPC batch.
+    pub batch_events: u32,
+    /// Memory for events not yet committed, bytes.
+    pub queue: usize,
+}
+
+impl Settings {
+    /// Returns how a stream is judged that says nothing else.
+    pub fn stream_config(&self) -> StreamConfig {
+        self.stream.clone()
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::of(&Raw::default(), SocketAddr::from(([127, 0, 0, 1], 8080)))
+    }
+}
+
+impl Settings {
+    /// Converts what was written; `address` is `raw.listen.address`, read.
+    pub(crate) fn of(raw: &Raw, address: SocketAddr) -> Self {
+        Self {
+            node: Node {
+                data_directory: PathBuf::from(&raw.node.data_directory),
+                memory_limit: raw.node.memory_limit.in_memory(),
+                memory_pressure: raw.node.memory_pressure,
+                shutdown_grace: raw.node.shutdown_grace.duration(),
+            },
+            listen: Listen { address },
+            engine: Engine { shards: raw.engine.shards },
+            stream: stream(raw),
+            persistence: persistence(raw),
+            observability: Observability {
+                log_level: raw.observability.log_level,
+                log_filter: raw.observability.log_filter.clone().unwrap_or_default(),
+                log_format: raw.observability.log_format,
+            },
+            limits: limits(raw),
+        }
+    }
+}
+
+fn persistence(raw: &Raw) -> Persistence {
+    let written = &raw.persistence;
+    Persistence {
+        checkpoint_interval: written.checkpoint_interval.duration(),
+        checkpoint_tail_events: written.checkpoint_tail_events,
+        detection_retention: written.detection_retention.duration(),
+        detection_retention_count: written.detection_retention_count,
+        log_first_segment: written.log_first_segment.bytes(),
+        log_segment: written.log_segment.bytes(),
+        state_cache: written.state_cache.bytes(),
+    }
+}
+
+fn limits(raw: &Raw) -> Limits {
+    let written = &raw.limits;
+    Limits {
+        body: written.body.in_memory(),
+        line: written.line.in_memory(),
+        decompression_ratio: written.decompression_ratio,
+        concurrent_requests: written.concurrent_requests,
+        header_timeout: written.header_timeout.duration(),
+        body_idle_timeout: written.body_idle_timeout.duration(),
+        auto_create_streams: written.auto_create_streams,
+        streams: written.streams,
+        entities: written.entities,
+        subscribers: written.subscribers,
+        batch_events: written.batch_events,
+        queue: written.queue.in_memory(),
+    }
+}
+
+fn stream(raw: &Raw) -> StreamConfig {
+    StreamConfig {
+        detectors: detectors(&raw.detectors, &raw.thresholds),
+        threshold: threshold(&raw.thresholds),
+        explain: match raw.engine.explain {
+            Explainability::None => Explain::None,
+            Explainability::Basic => Explain::Basic,
+            Explainability::Full => Explain::Full,
+        },
+        mapping: Mapping {
+            entity_from: raw.engine.entity_from.clone(),
+            distinct_of: raw.engine.distinct_of.clone(),
+        },
+        timing: Timing {
+            lateness_secs: raw.engine.lateness.duration().as_secs_f64(),
+            warmup_events: raw.engine.warmup_events,
+        },
+    }
+}
+
+fn detectors(raw: &Detectors, all: &Thresholds) -> config::Detectors {
+    let Detectors { volume, distribution, cardinality, burst } = raw;
+    config::Detectors {
+        volume: config::Volume {
+            enabled: volume.enabled,
+            weight: volume.weight,
+            alpha: volume.alpha,
+            beta: volume.beta,
+            gamma: volume.gamma,
+            season_secs: volume.season.map(|season| season.duration().as_secs_f64()),
+            threshold: overridden(&volume.threshold, all),
+        },
+        distribution: config::Distribution {
+            enabled: distribution.enabled,
+            weight: distribution.weight,
+            half_life_events: distribution.half_life_events,
+            min: distribution.min,
+            max: distribution.max,
+            threshold: overridden(&distribution.threshold, all),
+        },
+        cardinality: config::Cardinality {
+            enabled: cardinality.enabled,
+            weight: cardinality.weight,
+            precision: cardinality.precision,
+            threshold: overridden(&cardinality.threshold, all),
+        },
+        burst: config::Burst {
+            enabled: burst.enabled,
+            weight: burst.weight,
+            alpha: burst.alpha,
+            slack: burst.slack,
+            threshold: overridden(&burst.threshold, all),
+        },
+    }
+}
+
+fn threshold(raw: &Thresholds) -> Threshold {
+    Threshold {
+        method: match raw.method {
+            MethodName::EwmaSigma => Method::EwmaSigma(raw.ewma_sigma),
+            MethodName::Percentile => Method::Percentile(raw.percentile),
+            MethodName::Mad => Method::Mad(raw.mad),
+            MethodName::Ensemble => Method::Ensemble(raw.ensemble),
+            MethodName::Budget => Method::Budget(raw.budget),
+        },
+        sensitivity: raw.sensitivity,
+        adaptive_factor: raw.adaptive_factor,
+    }
+}
+
+/// Returns the detector's own rule, filled up from the common one; none when
+/// nothing of its own is set.
+fn overridden(own: &Overrides, all: &Thresholds) -> Option<Threshold> {
+    if *own == Overrides::default() {
+        return None;
+    }
+    Some(threshold(&Thresholds {
+        method: own.method.unwrap_or(all.method),
+        ewma_sigma: own.ewma_sigma.unwrap_or(all.ewma_sigma),
+        percentile: own.percentile.unwrap_or(all.percentile),
+        mad: own.mad.unwrap_or(all.mad),
+        ensemble: own.ensemble.unwrap_or(all.ensemble),
+        budget: own.budget.unwrap_or(all.budget),
+        sensitivity: own.sensitivity.unwrap_or(all.sensitivity),
+        adaptive_factor: own.adaptive_factor.unwrap_or(all.adaptive_factor),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_stream_is_the_engine_s_own_default() {
+        assert_eq!(Settings::default().stream_config(), StreamConfig::default());
+    }
+
+    #[test]
+    fn a_detector_s_rule_is_filled_up_from_the_common_one() {
+        let mut raw = Raw::default();
+        raw.thresholds.sensitivity = 2.0;
+        raw.thresholds.mad = 9.0;
+        raw.detectors.burst.threshold.method = Some(MethodName::Mad);
+        let stream = stream(&raw);
+        let expected =
+            Threshold { method: Method::Mad(9.0), sensitivity: 2.0, ..Threshold::default() };
+        assert_eq!(stream.detectors.burst.threshold, Some(expected));
+        assert_eq!(stream.detectors.volume.threshold, None);
+    }
+
+    #[test]
+    fn log_directives_put_the_exceptions_last() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.observability.directives(), "info");
+        settings.observability.log_filter = "via_shard=debug".to_owned();
+        assert_eq!(settings.observability.directives(), "info,via_shard=debug");
+    }
+}
