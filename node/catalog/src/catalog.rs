@@ -104,7 +104,7 @@ impl Catalog {
     pub fn object(&self, key: Key) -> Option<Object> {
         match key {
             Key::Cluster => self.cluster.clone().map(Object::Cluster),
-            Key::Counters => Some(Object::Counters(self.counters)),
+            Key::Counters => self.cluster.as_ref().map(|_| Object::Counters(self.counters)),
             Key::Node(id) => self.nodes.get(&id).cloned().map(Object::Node),
             Key::Tenant(id) => self.tenants.get(&id).cloned().map(Object::Tenant),
             Key::Stream(id) => self.streams.by_id.get(&id).cloned().map(Object::Stream),
@@ -112,10 +112,22 @@ impl Catalog {
         }
     }
 
+    /// Returns how many objects there are.
+    pub fn len(&self) -> usize {
+        let singles = if self.is_empty() { 0 } else { 2 };
+        let streams = self.streams.by_id.len() + self.producers.by_id.len();
+        singles + self.nodes.len() + self.tenants.len() + streams
+    }
+
+    /// Says whether no cluster was ever formed.
+    pub fn is_empty(&self) -> bool {
+        self.cluster.is_none()
+    }
+
     /// Returns every object, in the order of keys.
     pub fn objects(&self) -> impl Iterator<Item = Object> + '_ {
         let cluster = self.cluster.clone().map(Object::Cluster);
-        let counters = std::iter::once(Object::Counters(self.counters));
+        let counters = self.cluster.as_ref().map(|_| Object::Counters(self.counters));
         let nodes = self.nodes.values().cloned().map(Object::Node);
         let tenants = self.tenants.values().cloned().map(Object::Tenant);
         let streams = self.streams.by_id.values().cloned().map(Object::Stream);
@@ -148,8 +160,9 @@ impl Catalog {
             catalog.put(object);
         }
         catalog.changed.clear();
-        if !seen.is_empty() && !seen.contains(&Key::Counters) {
-            return Err(Damage("the id counters are missing".to_owned()));
+        let formed = seen.contains(&Key::Counters) && seen.contains(&Key::Cluster);
+        if !seen.is_empty() && !formed {
+            return Err(Damage("the cluster or its id counters are missing".to_owned()));
         }
         catalog.check()?;
         Ok(catalog)

@@ -60,6 +60,26 @@ impl Command {
     }
 }
 
+macro_rules! wrapped {
+    ($($name:ident),*) => {
+        $(impl From<$name> for Command {
+            fn from(command: $name) -> Self {
+                Self::$name(command)
+            }
+        })*
+    };
+}
+
+wrapped!(
+    FormCluster,
+    RegisterNode,
+    CreateTenant,
+    CreateStream,
+    PutStreamConfig,
+    OpenProducer,
+    SetNodeState
+);
+
 /// What an accepted command resulted in.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
