@@ -195,12 +195,7 @@ fn about(node: &Json) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn field(
-    key: String,
-    node: &Json,
-    default: Option<toml::Value>,
-    example: toml::Value,
-) -> Field {
+fn field(key: String, node: &Json, default: Option<toml::Value>, example: toml::Value) -> Field {
     let text = |name: &str| node[name].as_str().map(str::to_owned);
     let bound = |names: [&str; 3]| {
         names.iter().find_map(|name| match &node[*name] {

@@ -120,8 +120,11 @@ pub enum Fault {
         known: i64,
     },
     /// The text after `--set` is not an assignment.
-    #[error("expected SECTION.KEY=VALUE")]
-    NotAnAssignment,
+    #[error("{text} where SECTION.KEY=VALUE is expected")]
+    NotAnAssignment {
+        /// What it is.
+        text: String,
+    },
 }
 
 fn advice(nearest: Option<&str>, allowed: &[String]) -> String {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use detectors::{Detectors, MethodName, Overrides, Thresholds};
 pub(crate) use section::{
-    EngineSection, ListenSection, LimitsSection, NodeSection, ObservabilitySection,
+    EngineSection, LimitsSection, ListenSection, NodeSection, ObservabilitySection,
     PersistenceSection,
 };
 

@@ -14,8 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const SPAN_FORM: &str =
     "a whole number and a unit: ns, us, ms, s, m, h or d, like \"30s\"";
 /// What an amount looks like, for messages and the manual.
-pub(crate) const SIZE_FORM: &str =
-    "a whole number of bytes, or one with a unit: B, KB, MB, GB, TB, KiB, MiB, GiB or TiB, like \"64MiB\"";
+pub(crate) const SIZE_FORM: &str = "a whole number of bytes, or one with a unit: B, KB, MB, GB, TB, KiB, MiB, GiB or TiB, like \"64MiB\"";
 
 const SPAN_UNITS: [(&str, u64); 7] = [
     ("d", 86_400_000_000_000),

@@ -163,6 +163,16 @@ pub(crate) enum MethodName {
 
 impl MethodName {
     pub(crate) const NAMES: [&str; 5] = ["ewma_sigma", "percentile", "mad", "ensemble", "budget"];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::EwmaSigma => "ewma_sigma",
+            Self::Percentile => "percentile",
+            Self::Mad => "mad",
+            Self::Ensemble => "ensemble",
+            Self::Budget => "budget",
+        }
+    }
 }
 
 impl JsonSchema for MethodName {

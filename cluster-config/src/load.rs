@@ -1,0 +1,209 @@
+//! The layers put together: defaults, then the file, the environment, the
+//! flags. Owns precedence and the origin of every value; reports all problems of
+//! all layers at once. Called by the command line; touches only the file named.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Value;
+
+use crate::file;
+use crate::layer::{
+    Assignment, Checked, Environment, Flag, Layer, Repeat, of_environment, of_flags,
+};
+use crate::manual::Manual;
+use crate::problem::{Errors, Fault, Notice, Origin, Problem, shown};
+use crate::raw::Raw;
+use crate::relation::{self, Broken};
+use crate::settings::Settings;
+
+/// Where the file's text comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum File {
+    /// From the disk.
+    At(PathBuf),
+    /// From the caller.
+    Text {
+        /// What messages call it.
+        name: PathBuf,
+        /// What it says.
+        text: String,
+    },
+}
+
+/// Where settings come from, weakest first. The default is no source: every
+/// setting has its default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// A TOML file.
+    pub file: Option<File>,
+    /// Variables of the form `VIA__SECTION__KEY`.
+    pub environment: Environment,
+    /// Flags, in the order given.
+    pub flags: Vec<Flag>,
+}
+
+/// Valid settings, and where each came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// Every setting's key and where its value was written, in the order of
+    /// the keys.
+    pub origins: BTreeMap<String, Origin>,
+    /// What the operator should know; to be logged as warnings.
+    pub notices: Vec<Notice>,
+    /// Every setting's value as it would be written; unset ones are absent.
+    pub(crate) values: BTreeMap<String, Value>,
+}
+
+/// Reads, checks and merges all sources.
+///
+/// # Errors
+/// Everything that is wrong in any of them.
+pub fn load(sources: &Sources) -> Result<Loaded, Errors> {
+    let mut given = Checked::new();
+    let (mut problems, mut notices) = (Vec::new(), Vec::new());
+    let mut doubtful = BTreeSet::new();
+    let layers = [
+        (sources.file.as_ref().map(of_file).unwrap_or_default(), Repeat::Refused),
+        (of_environment(&sources.environment), Repeat::Refused),
+        (of_flags(&sources.flags), Repeat::LastWins),
+    ];
+    for (mut layer, repeat) in layers {
+        let keys: Vec<String> = layer.assignments.iter().map(|one| one.key.clone()).collect();
+        let checked = layer.checked(repeat);
+        doubtful.extend(keys.into_iter().filter(|key| !checked.contains_key(key)));
+        given.extend(checked);
+        layer.problems.sort_by_key(|problem| line(&problem.origin));
+        problems.extend(layer.problems);
+        notices.extend(layer.notices);
+    }
+    let raw = merge(&given).map_err(|problem| Errors(vec![problem]))?;
+    for broken in relation::broken(&raw) {
+        if !broken.keys.iter().any(|key| doubtful.contains(*key)) {
+            problems.push(conflict(&broken, &given));
+        }
+    }
+    if !problems.is_empty() {
+        return Err(Errors(problems));
+    }
+    let loaded = finish(&raw, &given, notices);
+    loaded.map_err(|problem| Errors(vec![problem]))
+}
+
+/// Says what the operator should know about valid sources.
+///
+/// # Errors
+/// Everything that is wrong, as [`load`].
+pub fn check(sources: &Sources) -> Result<Vec<Notice>, Errors> {
+    load(sources).map(|loaded| loaded.notices)
+}
+
+fn of_file(source: &File) -> Layer {
+    let (name, text) = match source {
+        File::Text { name, text } => (name, Ok(text.clone())),
+        File::At(path) => (path, file::fetch(path)),
+    };
+    match text {
+        Ok(text) => file::read(name, &text).layer,
+        Err(problem) => Layer { problems: vec![problem], ..Layer::default() },
+    }
+}
+
+fn line(origin: &Origin) -> usize {
+    match origin {
+        Origin::File { line, .. } => *line,
+        Origin::Default | Origin::Environment { .. } | Origin::Flag { .. } => 0,
+    }
+}
+
+/// Returns every setting's value: the one given, or the default.
+fn values(given: &Checked) -> BTreeMap<String, Value> {
+    let value = |key: &str, default: Option<&Value>| match given.get(key) {
+        Some(assignment) => Some(assignment.value.clone()),
+        None => default.cloned(),
+    };
+    let fields = Manual::get().fields.iter();
+    fields
+        .filter_map(|field| {
+            value(&field.key, field.default.as_ref()).map(|value| (field.key.clone(), value))
+        })
+        .collect()
+}
+
+fn merge(given: &Checked) -> Result<Raw, Problem> {
+    let tree = tree(&values(given));
+    Raw::deserialize(Value::Table(tree)).map_err(|error| Problem {
+        origin: Origin::Default,
+        key: String::new(),
+        value: None,
+        fault: Fault::Unreadable(error.message().to_owned()),
+    })
+}
+
+/// Returns flat keys as nested sections.
+pub(crate) fn tree(values: &BTreeMap<String, Value>) -> toml::Table {
+    let mut root = toml::Table::new();
+    for (key, value) in values {
+        let mut table = &mut root;
+        let mut rest = key.as_str();
+        while let Some((section, below)) = rest.split_once('.') {
+            let inner =
+                table.entry(section.to_owned()).or_insert_with(|| Value::Table(toml::Table::new()));
+            table = inner.as_table_mut().expect("no key is both a setting and a section");
+            rest = below;
+        }
+        table.insert(rest.to_owned(), value.clone());
+    }
+    root
+}
+
+/// Blames the first setting of a relation that somebody wrote.
+fn conflict(broken: &Broken, given: &Checked) -> Problem {
+    let values = values(given);
+    let written: Vec<(&str, Origin)> = broken
+        .keys
+        .iter()
+        .map(|key| {
+            let origin = given.get(*key).map(|assignment| assignment.origin.clone());
+            (*key, origin.unwrap_or(Origin::Default))
+        })
+        .collect();
+    let blamed = written.iter().position(|(_, origin)| *origin != Origin::Default).unwrap_or(0);
+    let value = |key: &str| values.get(key).map(shown);
+    let others: Vec<String> = written
+        .iter()
+        .enumerate()
+        .filter(|(position, _)| *position != blamed)
+        .map(|(_, (key, origin))| format!("{key} is {} ({origin})", value(key).unwrap_or_default()))
+        .collect();
+    let (key, origin) = &written[blamed];
+    Problem {
+        origin: origin.clone(),
+        key: (*key).to_owned(),
+        value: value(key),
+        fault: Fault::Conflict { rule: broken.rule, other: others.join(", ") },
+    }
+}
+
+fn finish(raw: &Raw, given: &Checked, mut notices: Vec<Notice>) -> Result<Loaded, Problem> {
+    let origin_of = |key: &str| {
+        given.get(key).map_or(Origin::Default, |assignment: &Assignment| assignment.origin.clone())
+    };
+    let address: SocketAddr = raw.listen.address.parse().map_err(|_| Problem {
+        origin: origin_of("listen.address"),
+        key: "listen.address".to_owned(),
+        value: Some(raw.listen.address.clone()),
+        fault: Fault::Unreadable("not an IP address and a port".to_owned()),
+    })?;
+    let settings = Settings::of(raw, address);
+    for odd in relation::odd(raw, &settings, &|key| given.contains_key(key)) {
+        notices.push(Notice { origin: origin_of(&odd.key), text: odd.text });
+    }
+    let keys = Manual::get().fields.iter().map(|field| field.key.clone());
+    let origins = keys.map(|key| (key.clone(), origin_of(&key))).collect();
+    Ok(Loaded { settings, origins, notices, values: values(given) })
+}

@@ -1,0 +1,168 @@
+//! What must hold between settings, and what is odd although it is allowed.
+//! Called with values that are each valid alone. Knows no places: names keys,
+//! and the caller knows where they were written.
+
+use std::net::IpAddr;
+
+use crate::raw::{MethodName, Overrides, Raw};
+use crate::settings::Settings;
+
+/// A relation that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Broken {
+    /// The settings involved; the first is the one to blame when all are
+    /// written by the operator.
+    pub(crate) keys: Vec<&'static str>,
+    pub(crate) rule: &'static str,
+}
+
+/// Returns every relation that does not hold.
+pub(crate) fn broken(raw: &Raw) -> Vec<Broken> {
+    let limits = &raw.limits;
+    let persistence = &raw.persistence;
+    let distribution = &raw.detectors.distribution;
+    let pressure = raw.node.memory_limit.bytes() as f64 * raw.node.memory_pressure;
+    let buffers = limits.queue.bytes() as f64 + persistence.state_cache.bytes() as f64;
+    let backwards = distribution.min.zip(distribution.max).is_some_and(|(min, max)| min >= max);
+    let checks: [(bool, &[&'static str], &'static str); 5] = [
+        (
+            limits.line > limits.body,
+            &["limits.line", "limits.body"],
+            "a line must not be longer than a body",
+        ),
+        (
+            limits.body > limits.queue,
+            &["limits.body", "limits.queue"],
+            "the queue must hold at least one body",
+        ),
+        (
+            persistence.log_first_segment > persistence.log_segment,
+            &["persistence.log_first_segment", "persistence.log_segment"],
+            "the first segment must not be larger than the others",
+        ),
+        (
+            buffers > pressure,
+            &[
+                "node.memory_limit",
+                "node.memory_pressure",
+                "limits.queue",
+                "persistence.state_cache",
+            ],
+            "queue and cache together must stay below the memory at which pressure begins",
+        ),
+        (
+            backwards,
+            &["detectors.distribution.min", "detectors.distribution.max"],
+            "the smallest value must be below the largest",
+        ),
+    ];
+    let failed = checks.into_iter().filter(|(failed, ..)| *failed);
+    failed.map(|(_, keys, rule)| Broken { keys: keys.to_vec(), rule }).collect()
+}
+
+/// Something allowed that probably is not meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Odd {
+    pub(crate) key: String,
+    pub(crate) text: String,
+}
+
+/// Returns everything odd; `is_set` says whether an operator wrote a key.
+pub(crate) fn odd(raw: &Raw, settings: &Settings, is_set: &dyn Fn(&str) -> bool) -> Vec<Odd> {
+    let mut odd = Vec::new();
+    if !is_loopback(settings.listen.address.ip()) {
+        let text = format!(
+            "{} is reachable from other machines, and requests are not authenticated",
+            settings.listen.address
+        );
+        odd.push(Odd { key: "listen.address".to_owned(), text });
+    }
+    let detectors = &raw.detectors;
+    let (volume, distribution) = (&detectors.volume, &detectors.distribution);
+    let (cardinality, burst) = (&detectors.cardinality, &detectors.burst);
+    if !(volume.enabled || distribution.enabled || cardinality.enabled || burst.enabled) {
+        let text = "every detector is off, so nothing will ever be detected".to_owned();
+        odd.push(Odd { key: "detectors.volume.enabled".to_owned(), text });
+    }
+    let own = [
+        ("volume", &volume.threshold),
+        ("distribution", &distribution.threshold),
+        ("cardinality", &cardinality.threshold),
+        ("burst", &burst.threshold),
+    ];
+    odd.extend(idle_figures(raw.thresholds.method, &own, is_set));
+    odd
+}
+
+/// Returns the figures that were written for methods that nothing uses.
+fn idle_figures(
+    method: MethodName,
+    own: &[(&str, &Overrides)],
+    is_set: &dyn Fn(&str) -> bool,
+) -> Vec<Odd> {
+    let idle = |key: String, used: bool, name: &str| {
+        let text = format!("{key} has no effect, because no rule here has method \"{name}\"");
+        (!used && is_set(&key)).then_some(Odd { key, text })
+    };
+    let mut odd = Vec::new();
+    for name in MethodName::NAMES {
+        let inherits = |own: &Overrides| own.method.is_some_and(|method| method.name() == name);
+        let used = method.name() == name || own.iter().any(|(_, own)| inherits(own));
+        odd.extend(idle(format!("thresholds.{name}"), used, name));
+        for (detector, own) in own {
+            let used = own.method.unwrap_or(method).name() == name;
+            odd.extend(idle(format!("detectors.{detector}.threshold.{name}"), used, name));
+        }
+    }
+    odd
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Size;
+
+    #[test]
+    fn the_defaults_go_together_and_are_not_odd() {
+        assert_eq!(broken(&Raw::default()), []);
+        assert_eq!(odd(&Raw::default(), &Settings::default(), &|_| true).len(), 4 * 5);
+        assert_eq!(odd(&Raw::default(), &Settings::default(), &|_| false), []);
+    }
+
+    #[test]
+    fn each_relation_can_fail() {
+        let mut raw = Raw::default();
+        raw.limits.line = Size::from_mib(48);
+        raw.limits.queue = Size::from_mib(16);
+        raw.persistence.log_first_segment = Size::from_mib(128);
+        raw.persistence.state_cache = Size::from_mib(4096);
+        raw.detectors.distribution.min = Some(1.0);
+        raw.detectors.distribution.max = Some(1.0);
+        assert_eq!(broken(&raw).len(), 5);
+    }
+
+    #[test]
+    fn an_open_address_and_silence_are_odd() {
+        let mut raw = Raw::default();
+        raw.detectors.volume.enabled = false;
+        raw.detectors.distribution.enabled = false;
+        raw.detectors.cardinality.enabled = false;
+        raw.detectors.burst.enabled = false;
+        let settings = Settings::of(&raw, ([0, 0, 0, 0], 1).into());
+        assert_eq!(odd(&raw, &settings, &|_| false).len(), 2);
+    }
+
+    #[test]
+    fn a_figure_that_nothing_uses_is_odd() {
+        let mut raw = Raw::default();
+        let settings = Settings::default();
+        let mad = |key: &str| key == "thresholds.mad";
+        assert_eq!(odd(&raw, &settings, &mad).len(), 1);
+        raw.detectors.burst.threshold.method = Some(MethodName::Mad);
+        assert_eq!(odd(&raw, &settings, &mad), []);
+    }
+}
