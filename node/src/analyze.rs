@@ -1,0 +1,341 @@
+//! `via-node analyze`: the engine of the server, with its defaults, on a table
+//! of one's own. Owns the way from files to scores; what is anomalous is the
+//! engine's. Called by `main`; needs no node, no network, no data directory.
+
+mod columns;
+pub(crate) mod figure;
+mod findings;
+mod judge;
+mod moment;
+mod report;
+mod rows;
+mod scores;
+mod summary;
+mod trace;
+
+use std::fs::File;
+use std::io::{IsTerminal as _, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use via_types::{StreamConfig, Timestamp};
+
+use columns::{Columns, Wishes};
+use findings::Findings;
+use judge::{Judge, Verdict};
+use rows::{Block, Row, Rows};
+use scores::Scores;
+use trace::{Glimpse, Traces};
+
+/// Rows that were not judged and are named in the summary.
+const NAMED: usize = 8;
+/// How often progress is shown on a terminal.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// Finds anomalies in a CSV file, or in every CSV file of a folder.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A CSV file, a folder of them, or - for standard input.
+    pub(crate) input: PathBuf,
+    /// The column that holds the time [default: detected; without one, rows
+    /// are seconds].
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) time: Option<String>,
+    /// A column of values; several make one multivariate entity [default:
+    /// every column of numbers].
+    #[arg(long = "value", value_name = "COLUMN")]
+    pub(crate) values: Vec<String>,
+    /// A column that names the entity; several are joined [default: the first
+    /// one with a name such as host, user or customer_id].
+    #[arg(long, value_name = "COLUMN", conflicts_with = "one_entity")]
+    pub(crate) entity: Vec<String>,
+    /// Takes all rows for one entity, whatever the columns' names.
+    #[arg(long)]
+    pub(crate) one_entity: bool,
+    /// Writes one row of scores for each row of input; for a folder, a folder.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: Option<PathBuf>,
+    /// Writes a page with the series, what was expected, and the detections.
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) plot: Option<PathBuf>,
+    /// How many detections are listed, highest first.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) top: usize,
+}
+
+/// What the rows are judged by.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    /// The stream's configuration.
+    pub(crate) stream: StreamConfig,
+    /// How much the engine may hold.
+    pub(crate) engine: via_engine::Options,
+}
+
+/// One file's way: from where, to where.
+#[derive(Clone, Debug)]
+struct Job {
+    input: PathBuf,
+    out: Option<PathBuf>,
+    plot: bool,
+}
+
+/// What came of one file.
+struct Outcome {
+    columns: Columns,
+    entities: usize,
+    rows: u64,
+    judged: u64,
+    warming: u64,
+    /// Rows not judged, and the first of them with their lines and reasons.
+    unjudged: u64,
+    named: Vec<(u64, String)>,
+    span: Option<(Timestamp, Timestamp)>,
+    findings: Findings,
+    traces: Option<Traces>,
+    took: Duration,
+}
+
+/// Analyzes what was asked for and prints the summary.
+///
+/// # Errors
+/// A file cannot be read, understood or written; the message says which, and
+/// where in it.
+pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
+    run_on(&mut anstream::stdout().lock(), args, settings)
+}
+
+fn run_on(screen: &mut impl Write, args: &Args, settings: &Settings) -> Result<()> {
+    let wishes = Wishes {
+        time: args.time.clone(),
+        values: args.values.clone(),
+        entity: args.entity.clone(),
+        one_entity: args.one_entity,
+    };
+    if args.input.is_dir() {
+        if args.plot.is_some() {
+            bail!("--plot draws one file; {} is a folder", args.input.display());
+        }
+        return run_folder(screen, args, &wishes, settings);
+    }
+    let job = Job { input: args.input.clone(), out: args.out.clone(), plot: args.plot.is_some() };
+    let outcome = analyze(&job, &wishes, settings)?;
+    summary::file(screen, &args.input, &outcome, args.top)?;
+    if let Some(path) = &args.out {
+        writeln!(screen, "scores of every row: {}", path.display())?;
+    }
+    if let Some(path) = &args.plot {
+        report::write(path, &args.input, &outcome)?;
+        writeln!(screen, "pictures and reasons: {}", path.display())?;
+    }
+    Ok(())
+}
+
+/// Analyzes every CSV file below a folder, as many at once as there are cores.
+fn run_folder(
+    screen: &mut impl Write,
+    args: &Args,
+    wishes: &Wishes,
+    settings: &Settings,
+) -> Result<()> {
+    let mut found = Vec::new();
+    collect(&args.input, &mut found)?;
+    found.sort();
+    if found.is_empty() {
+        bail!("no .csv file below {}", args.input.display());
+    }
+    let jobs: Vec<Job> = found
+        .into_iter()
+        .map(|input| {
+            let inner = input.strip_prefix(&args.input).unwrap_or(&input);
+            Job { out: args.out.as_ref().map(|out| out.join(inner)), input, plot: false }
+        })
+        .collect();
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<Option<Result<Outcome>>>> = Mutex::new(jobs.iter().map(|_| None).collect());
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let outcome = analyze(job, wishes, settings);
+                    let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    if let Some(place) = jobs.iter().position(|other| other.input == job.input) {
+                        done[place] = Some(outcome);
+                    }
+                }
+            });
+        }
+    });
+    let done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let outcomes: Vec<_> = jobs.iter().map(|job| job.input.as_path()).zip(done).collect();
+    let failed = summary::folder(screen, &args.input, &outcomes)?;
+    if failed > 0 {
+        bail!("{failed} of {} files could not be analyzed", outcomes.len());
+    }
+    Ok(())
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    let reading = || format!("reading the folder {}", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(reading)? {
+        let entry = entry.with_context(reading)?;
+        let path = entry.path();
+        // Links are not followed: a ring of them would never end.
+        let kind = entry.file_type().with_context(reading)?;
+        if kind.is_dir() {
+            collect(&path, found)?;
+        } else if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Analyzes one file; an error names it.
+fn analyze(job: &Job, wishes: &Wishes, settings: &Settings) -> Result<Outcome> {
+    let naming = || job.input.display().to_string();
+    if let Some(out) = &job.out {
+        let same = |a: &Path, b: &Path| a.canonicalize().ok() == b.canonicalize().ok();
+        if out.exists() && same(out, &job.input) {
+            bail!("{} would be overwritten by its own scores", job.input.display());
+        }
+    }
+    let input: Box<dyn Read> = if job.input.as_os_str() == "-" {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(&job.input).with_context(naming)?)
+    };
+    let stem =
+        job.input.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let rows = Rows::open(input, &stem, wishes).with_context(naming)?;
+    let scores = job.out.as_deref().map(Scores::create).transpose()?;
+    Analysis::new(rows, settings, job.plot, stem).run(scores).with_context(naming)
+}
+
+/// One file on its way through the engine.
+struct Analysis<'a> {
+    rows: Rows,
+    settings: &'a Settings,
+    judge: Judge,
+    outcome: Outcome,
+    stem: String,
+    started: Instant,
+    shown: Instant,
+}
+
+impl<'a> Analysis<'a> {
+    fn new(rows: Rows, settings: &'a Settings, plot: bool, stem: String) -> Self {
+        let columns = rows.columns().clone();
+        let lanes = if columns.values.len() > 1 { columns.values.len() } else { 0 };
+        let outcome = Outcome {
+            columns,
+            entities: 0,
+            rows: 0,
+            judged: 0,
+            warming: 0,
+            unjudged: 0,
+            named: Vec::new(),
+            span: None,
+            findings: Findings::default(),
+            traces: plot.then(|| Traces::new(lanes)),
+            took: Duration::ZERO,
+        };
+        let judge = Judge::new(settings.engine, &settings.stream);
+        let started = Instant::now();
+        Self { rows, settings, judge, outcome, stem, started, shown: started }
+    }
+
+    fn run(mut self, mut scores: Option<Scores>) -> Result<Outcome> {
+        let mut block = Block { rows: Vec::new(), batch: via_types::Batch::default() };
+        block.batch.stream = judge::STREAM;
+        while self.rows.next(&mut block)? {
+            let verdicts = self.judge.judge(&block.batch);
+            for change in self.judge.changes() {
+                self.outcome.findings.note(change);
+            }
+            for row in &block.rows {
+                self.row(row, &block, &verdicts, scores.as_mut())?;
+            }
+            self.outcome.findings.settle();
+            self.progress();
+        }
+        if let Some(scores) = scores {
+            scores.finish()?;
+        }
+        self.outcome.entities = self.judge.entities();
+        self.outcome.took = self.started.elapsed();
+        Ok(self.outcome)
+    }
+
+    fn row(
+        &mut self,
+        row: &Row,
+        block: &Block,
+        verdicts: &[Verdict],
+        scores: Option<&mut Scores>,
+    ) -> Result<()> {
+        let judged = match &row.place {
+            Err(why) => Err(why.clone()),
+            Ok(place) => {
+                let verdict = &verdicts[*place as usize];
+                match verdict.refused {
+                    Some(reason) => Err(judge::refusal(reason, &self.settings.stream)),
+                    None => Ok((*place as usize, verdict)),
+                }
+            }
+        };
+        self.outcome.rows += 1;
+        let mut number = None;
+        match &judged {
+            Ok((place, verdict)) => {
+                number = verdict.detection.and_then(|id| self.outcome.findings.number(id));
+                self.count(row, block, *place, verdict);
+            }
+            Err(why) => {
+                self.outcome.unjudged += 1;
+                if self.outcome.named.len() < NAMED {
+                    self.outcome.named.push((row.line, why.clone()));
+                }
+            }
+        }
+        if let Some(scores) = scores {
+            let verdict = judged.as_ref().map(|(_, verdict)| *verdict).map_err(String::as_str);
+            scores.write(row, verdict, number)?;
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, row: &Row, block: &Block, place: usize, verdict: &Verdict) {
+        let at = Timestamp::from_nanos(block.batch.at[place]);
+        self.outcome.judged += 1;
+        self.outcome.warming += u64::from(verdict.warming);
+        let (first, last) = self.outcome.span.unwrap_or((at, at));
+        self.outcome.span = Some((first.min(at), last.max(at)));
+        if let Some(traces) = &mut self.outcome.traces {
+            let value = block.batch.value[place];
+            let lanes = block.batch.lanes.iter().map(|lane| lane.values[place]).collect();
+            let entity = if row.entity.is_empty() { &self.stem } else { &row.entity };
+            traces.add(entity, Glimpse { at, value, lanes, verdict });
+        }
+    }
+
+    /// Shows on a terminal that a long file is being worked on.
+    fn progress(&mut self) {
+        if self.shown.elapsed() < PROGRESS_EVERY || !std::io::stderr().is_terminal() {
+            return;
+        }
+        self.shown = Instant::now();
+        let rows = figure::count(self.outcome.rows);
+        let found = figure::count(self.outcome.findings.total());
+        let line = format!("\r{rows} rows, {found} detections\x1b[K\r");
+        // Nobody is harmed by progress that cannot be shown.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,309 @@
+//! Which column is what: asked for by name, or told from the header and the
+//! first rows. Decides once per file, from the beginning of it alone, so that
+//! a longer file gets no other answer than a shorter one.
+
+use anyhow::{Result, bail};
+use via_types::limit;
+
+use super::moment::{self, Form};
+
+/// What the user asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wishes {
+    pub(crate) time: Option<String>,
+    pub(crate) values: Vec<String>,
+    pub(crate) entity: Vec<String>,
+    pub(crate) one_entity: bool,
+}
+
+/// The part each column plays.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Columns {
+    /// Every column's name.
+    pub(crate) names: Vec<String>,
+    /// Where the time is and how it is written; none: rows are seconds.
+    pub(crate) time: Option<(usize, Form)>,
+    /// The values; several make one multivariate entity.
+    pub(crate) values: Vec<usize>,
+    /// What names the entity, joined; none: all rows are one entity.
+    pub(crate) entity: Vec<usize>,
+    /// Columns that play no part, and why.
+    pub(crate) ignored: Vec<(usize, &'static str)>,
+}
+
+/// A row's fields.
+type Fields = Vec<String>;
+
+const TIME_WORDS: [&str; 8] =
+    ["timestamp", "time", "datetime", "date", "ts", "epoch", "event_time", "@timestamp"];
+/// Words that name who an event is about.
+const ENTITY_WORDS: [&str; 16] = [
+    "entity",
+    "user",
+    "customer",
+    "client",
+    "account",
+    "card",
+    "host",
+    "hostname",
+    "device",
+    "sensor_id",
+    "machine",
+    "server",
+    "service",
+    "terminal",
+    "merchant",
+    "ip",
+];
+
+impl Columns {
+    /// Decides from the header and the first rows.
+    ///
+    /// # Errors
+    /// A wished column does not exist, or nothing can be taken for a value.
+    pub(crate) fn choose(names: Vec<String>, sample: &[Fields], wishes: &Wishes) -> Result<Self> {
+        let mut columns =
+            Self { names, time: None, values: Vec::new(), entity: Vec::new(), ignored: Vec::new() };
+        for name in &wishes.entity {
+            columns.entity.push(columns.find(name)?);
+        }
+        columns.time = match &wishes.time {
+            Some(name) => Some(columns.wished_time(name, sample)?),
+            None => columns.likely_time(sample),
+        };
+        if wishes.values.is_empty() {
+            columns.likely_values(sample, wishes);
+        } else {
+            for name in &wishes.values {
+                columns.values.push(columns.find(name)?);
+            }
+        }
+        if columns.values.is_empty() {
+            bail!("no column of numbers: {}", columns.reasons());
+        }
+        if columns.values.len() > limit::LANES {
+            bail!("{} values; at most {} make one entity", columns.values.len(), limit::LANES);
+        }
+        Ok(columns)
+    }
+
+    fn find(&self, wanted: &str) -> Result<usize> {
+        if let Some(found) = self.names.iter().position(|name| name == wanted) {
+            return Ok(found);
+        }
+        bail!("no column {wanted:?}; there are {}", self.names.join(", "))
+    }
+
+    fn wished_time(&self, name: &str, sample: &[Fields]) -> Result<(usize, Form)> {
+        let column = self.find(name)?;
+        let form = moment::form_of(filled(sample, column)).ok_or_else(|| {
+            let odd = filled(sample, column).next().unwrap_or("");
+            anyhow::anyhow!(
+                "column {name:?} is no time: {odd:?} and others are neither RFC 3339, nor \
+                 YYYY-MM-DD HH:MM:SS, nor all numbers"
+            )
+        })?;
+        Ok((column, form))
+    }
+
+    /// Takes the first column that is called a time and reads as one, else the
+    /// first that holds dates, or epoch numbers of this century in order.
+    fn likely_time(&self, sample: &[Fields]) -> Option<(usize, Form)> {
+        let forms = || {
+            (0..self.names.len())
+                .filter(|column| !self.entity.contains(column))
+                .filter_map(|column| Some((column, moment::form_of(filled(sample, column))?)))
+        };
+        let is_called_time = |column: usize| {
+            TIME_WORDS.contains(&self.names[column].trim().to_ascii_lowercase().as_str())
+        };
+        let called = forms().find(|(column, _)| is_called_time(*column));
+        called.or_else(|| {
+            forms().find(|(column, form)| {
+                let ordered =
+                    filled(sample, *column).filter_map(|text| form.read(text)).is_sorted();
+                ordered && filled(sample, *column).all(|text| form.is_plausible(text))
+            })
+        })
+    }
+
+    fn likely_values(&mut self, sample: &[Fields], wishes: &Wishes) {
+        let guess_entity = wishes.entity.is_empty() && !wishes.one_entity;
+        for column in 0..self.names.len() {
+            if self.time.is_some_and(|(time, _)| time == column) || self.entity.contains(&column) {
+                continue;
+            }
+            let ignored = if is_called_entity(&self.names[column]) && !wishes.one_entity {
+                if guess_entity && self.entity.is_empty() {
+                    self.entity.push(column);
+                    continue;
+                }
+                "names something, as another column does"
+            } else if !are_numbers(sample, column) {
+                "not numbers"
+            } else if count_up(sample, column) {
+                "counts the rows"
+            } else if self.values.len() == limit::LANES {
+                "one value too many"
+            } else {
+                self.values.push(column);
+                continue;
+            };
+            self.ignored.push((column, ignored));
+        }
+        // A lone column that counts is still the only thing to look at.
+        let counting = |(_, why): &(usize, &str)| *why == "counts the rows";
+        if self.values.is_empty()
+            && let Some(found) = self.ignored.iter().position(counting)
+        {
+            self.values.push(self.ignored.remove(found).0);
+        }
+    }
+
+    fn reasons(&self) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        for (column, name) in self.names.iter().enumerate() {
+            let why = if self.time.is_some_and(|(time, _)| time == column) {
+                "is the time"
+            } else if self.entity.contains(&column) {
+                "names the entity"
+            } else {
+                "is not numbers"
+            };
+            parts.push(format!("{name:?} {why}"));
+        }
+        parts.join(", ")
+    }
+
+    /// Returns the name of column `index`.
+    pub(crate) fn name(&self, index: usize) -> &str {
+        &self.names[index]
+    }
+}
+
+fn is_called_entity(name: &str) -> bool {
+    let name = name.trim().to_ascii_lowercase();
+    ENTITY_WORDS
+        .iter()
+        .any(|word| name == *word || name.strip_suffix("_id").is_some_and(|stem| stem == *word))
+}
+
+/// The column's fields that hold anything.
+fn filled(sample: &[Fields], column: usize) -> impl Iterator<Item = &str> + Clone {
+    sample.iter().filter_map(move |row| {
+        row.get(column).map(|text| text.trim()).filter(|text| !is_absent(text))
+    })
+}
+
+/// Says whether a field stands for nothing.
+pub(crate) fn is_absent(text: &str) -> bool {
+    text.is_empty()
+        || ["na", "n/a", "nan", "null", "none", "-"]
+            .iter()
+            .any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// Says whether nine in ten of the column's filled fields are finite numbers.
+fn are_numbers(sample: &[Fields], column: usize) -> bool {
+    let total = filled(sample, column).count();
+    let numbers = filled(sample, column).filter(|text| number(text).is_some()).count();
+    total > 0 && numbers * 10 >= total * 9
+}
+
+/// Says whether each field is the one before plus one, over at least three.
+fn count_up(sample: &[Fields], column: usize) -> bool {
+    let numbers: Option<Vec<f64>> = filled(sample, column).map(number).collect();
+    numbers.is_some_and(|numbers| {
+        numbers.len() >= 3 && numbers.windows(2).all(|pair| pair[1] == pair[0] + 1.0)
+    })
+}
+
+/// Reads a finite number.
+pub(crate) fn number(text: &str) -> Option<f64> {
+    text.trim().parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choose(csv: &str, wishes: &Wishes) -> Result<Columns> {
+        let mut lines = csv.lines();
+        let split = |line: &str| line.split(',').map(str::to_owned).collect::<Fields>();
+        let names = split(lines.next().unwrap());
+        let sample: Vec<_> = lines.map(split).collect();
+        Columns::choose(names, &sample, wishes)
+    }
+
+    fn auto(csv: &str) -> Columns {
+        choose(csv, &Wishes::default()).unwrap()
+    }
+
+    #[test]
+    fn a_time_and_a_value_are_found() {
+        let columns = auto("timestamp,value\n2014-04-01 00:00:00,20\n2014-04-01 00:05:00,21");
+        assert_eq!(columns.time, Some((0, Form::Calendar)));
+        assert_eq!(columns.values, [1]);
+        assert!(columns.entity.is_empty());
+    }
+
+    #[test]
+    fn epoch_numbers_in_order_are_a_time_whatever_their_name() {
+        let columns = auto("a,b\n1396310400,5\n1396310460,2");
+        assert_eq!(columns.time, Some((0, Form::Epoch(1_000_000_000))));
+        let columns = auto("a,b\n5,1396310460\n6,1396310400");
+        assert_eq!(columns.time, None, "out of order: large numbers, not a time");
+    }
+
+    #[test]
+    fn without_a_time_there_are_only_values() {
+        let columns = auto("x,y\n1,3\n5,4\n2,6");
+        assert_eq!((columns.time, columns.values), (None, vec![0, 1]));
+    }
+
+    #[test]
+    fn a_column_that_counts_rows_is_no_value_unless_it_is_alone() {
+        let csv = "timestamp,tx,customer,terminal,amount\n\
+                   2018-04-01 00:00:31,0,596,3156,57.16\n\
+                   2018-04-01 00:02:10,1,4961,3412,81.51\n\
+                   2018-04-01 00:07:56,2,2,1365,146.00";
+        let columns = auto(csv);
+        assert_eq!(columns.values, [4]);
+        assert_eq!(columns.entity, [2]);
+        assert_eq!(columns.ignored.len(), 2);
+        assert_eq!(auto("n\n1\n2\n3").values, [0]);
+        let one = choose(csv, &Wishes { one_entity: true, ..Wishes::default() }).unwrap();
+        assert!(one.entity.is_empty());
+        assert_eq!(one.values, [2, 3, 4]);
+    }
+
+    #[test]
+    fn wishes_are_granted_or_refused_with_what_there_is() {
+        let csv = "when,host,cpu,mem\n2020-01-01,a,1,2\n2020-01-02,b,3,4";
+        let wishes = Wishes {
+            time: Some("when".to_owned()),
+            values: vec!["mem".to_owned()],
+            entity: vec!["host".to_owned(), "cpu".to_owned()],
+            one_entity: false,
+        };
+        let columns = choose(csv, &wishes).unwrap();
+        assert_eq!((columns.values, columns.entity), (vec![3], vec![1, 2]));
+        let missing = Wishes { values: vec!["disk".to_owned()], ..Wishes::default() };
+        let error = choose(csv, &missing).unwrap_err().to_string();
+        assert!(error.contains("\"disk\"") && error.contains("cpu"), "{error}");
+        let odd = Wishes { time: Some("host".to_owned()), ..Wishes::default() };
+        assert!(choose(csv, &odd).unwrap_err().to_string().contains("no time"));
+    }
+
+    #[test]
+    fn a_file_without_numbers_says_why() {
+        let error = choose("a,b\nx,y", &Wishes::default()).unwrap_err().to_string();
+        assert!(error.contains("\"a\" is not numbers"), "{error}");
+    }
+
+    #[test]
+    fn some_missing_values_do_not_hide_a_column() {
+        let columns = auto("timestamp,v\n2020-01-01,\n2020-01-02,NaN\n2020-01-03,4");
+        assert_eq!(columns.values, [1]);
+    }
+}

@@ -1,0 +1,346 @@
+//! The file as rows, and rows as batches for the engine. Streams: holds the
+//! first rows (to tell the columns) and one batch, whatever the file's length.
+
+use std::collections::HashMap;
+use std::io::Read;
+
+use anyhow::{Context as _, Result, bail};
+use csv::{ByteRecord, Reader, ReaderBuilder};
+use via_types::{Batch, Lane, Timestamp, limit};
+
+use super::columns::{self, Columns, Wishes};
+
+/// Rows by which the columns are told apart.
+const SAMPLE_ROWS: usize = 100;
+/// Rows judged together; more would not be faster.
+const BATCH_ROWS: usize = 512;
+
+/// One row of the input.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    /// Where it begins in the file, from 1.
+    pub(crate) line: u64,
+    /// Its time as the file writes it, or the row's number.
+    pub(crate) time: String,
+    /// Its first value as the file writes it.
+    pub(crate) value: String,
+    /// Who it is about; empty when the file has one entity.
+    pub(crate) entity: String,
+    /// Its position in the batch, or why it cannot be judged.
+    pub(crate) place: Result<u32, String>,
+}
+
+/// Consecutive rows, and those of them that can be judged as a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Block {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) batch: Batch,
+}
+
+/// A table being read.
+pub(crate) struct Rows {
+    reader: Reader<Box<dyn Read>>,
+    /// The first rows, in reverse, until they have been handed out.
+    sample: Vec<ByteRecord>,
+    columns: Columns,
+    /// The key when all rows are one entity.
+    key: String,
+    number: u64,
+    keys: HashMap<String, u32>,
+    record: ByteRecord,
+}
+
+impl Rows {
+    /// Reads the beginning of a table and tells its columns apart.
+    ///
+    /// # Errors
+    /// The file is empty, is no table, or lacks what is needed.
+    pub(crate) fn open(input: Box<dyn Read>, key: &str, wishes: &Wishes) -> Result<Self> {
+        let (delimiter, input) = delimiter(input)?;
+        let mut reader = ReaderBuilder::new()
+            .delimiter(delimiter)
+            .flexible(true)
+            .has_headers(false)
+            .buffer_capacity(1 << 18)
+            .from_reader(input);
+        let mut first = ByteRecord::new();
+        if !reader.read_byte_record(&mut first).context("line 1")? {
+            bail!("the file is empty");
+        }
+        let mut sample = Vec::new();
+        let has_header = !first.iter().any(|field| columns::number(&text(field)).is_some());
+        let names = if has_header {
+            first.iter().map(|field| text(field).trim().to_owned()).collect()
+        } else {
+            let names = (1..=first.len()).map(|number| format!("column{number}")).collect();
+            sample.push(first);
+            names
+        };
+        while sample.len() < SAMPLE_ROWS {
+            let mut record = ByteRecord::new();
+            if !read(&mut reader, &mut record)? {
+                break;
+            }
+            sample.push(record);
+        }
+        if sample.is_empty() {
+            bail!("the file has a header and no rows");
+        }
+        let fields: Vec<Vec<String>> =
+            sample.iter().map(|record| record.iter().map(text).collect()).collect();
+        let columns = Columns::choose(names, &fields, wishes)?;
+        sample.reverse();
+        let key = clipped(key).to_owned();
+        let (keys, record) = (HashMap::new(), ByteRecord::new());
+        Ok(Self { reader, sample, columns, key, number: 0, keys, record })
+    }
+
+    /// Returns which column is what.
+    pub(crate) fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// Fills `block` with the next rows; says whether there were any.
+    ///
+    /// # Errors
+    /// The file cannot be read any further.
+    pub(crate) fn next(&mut self, block: &mut Block) -> Result<bool> {
+        block.rows.clear();
+        self.keys.clear();
+        block.batch = Batch { stream: block.batch.stream, ..Batch::default() };
+        if self.columns.values.len() > 1 {
+            let lane = |column: &usize| Lane {
+                name: self.columns.name(*column).to_owned(),
+                values: via_types::Column::default(),
+            };
+            block.batch.lanes = self.columns.values.iter().map(lane).collect();
+        }
+        while block.rows.len() < BATCH_ROWS {
+            let mut record = std::mem::take(&mut self.record);
+            let more = match self.sample.pop() {
+                Some(sampled) => {
+                    record = sampled;
+                    true
+                }
+                None => read(&mut self.reader, &mut record)?,
+            };
+            if more {
+                block.rows.push(self.row(&record, &mut block.batch));
+            }
+            self.record = record;
+            if !more {
+                break;
+            }
+        }
+        block.batch.seal().context("invariant D-7: a batch made here has whole columns")?;
+        Ok(!block.rows.is_empty())
+    }
+
+    fn row(&mut self, record: &ByteRecord, batch: &mut Batch) -> Row {
+        let number = self.number;
+        self.number += 1;
+        let field = |column: usize| text(record.get(column).unwrap_or_default());
+        let time = match self.columns.time {
+            Some((column, _)) => field(column),
+            None => number.to_string(),
+        };
+        let value = field(self.columns.values[0]);
+        let entity = self.columns.entity.iter().map(|column| field(*column)).collect::<Vec<_>>();
+        let entity = entity.join("/");
+        let place = self.place(record, (&time, number), &entity, batch);
+        let line = record.position().map_or(0, csv::Position::line);
+        Row { line, time, value, entity, place }
+    }
+
+    /// Appends the row to the batch, or says why it cannot be judged.
+    fn place(
+        &mut self,
+        record: &ByteRecord,
+        (time, number): (&str, u64),
+        entity: &str,
+        batch: &mut Batch,
+    ) -> Result<u32, String> {
+        let at = match self.columns.time {
+            None => Timestamp::from_nanos((number as i64).saturating_mul(1_000_000_000)),
+            Some((column, form)) => form.read(time).ok_or_else(|| {
+                let name = self.columns.name(column);
+                format!("column {name:?}: {time:?} is not {}", form.name())
+            })?,
+        };
+        let first = self.columns.values[0];
+        let value = read_value(record, first)
+            .map_err(|odd| format!("column {:?}: {odd}", self.columns.name(first)))?;
+        let key = if self.columns.entity.is_empty() { self.key.as_str() } else { entity };
+        if key.is_empty() || key.len() > limit::ENTITY_KEY_BYTES {
+            return Err(format!("an entity of {} bytes, not 1 to 256", key.len()));
+        }
+        let position = match self.keys.get(key) {
+            Some(position) => *position,
+            None => {
+                let position = batch.keys.push(key);
+                self.keys.insert(key.to_owned(), position);
+                position
+            }
+        };
+        batch.entity.push(position);
+        batch.at.push(at.as_nanos());
+        batch.value.push(value);
+        for (lane, column) in batch.lanes.iter_mut().zip(&self.columns.values) {
+            // A gap in one of several values is the engine's to weigh.
+            lane.values.push(read_value(record, *column).unwrap_or(f64::NAN));
+        }
+        Ok(batch.len() as u32 - 1)
+    }
+}
+
+fn read_value(record: &ByteRecord, column: usize) -> Result<f64, String> {
+    let Some(field) = record.get(column) else {
+        return Err("the row is too short".to_owned());
+    };
+    let text = text(field);
+    if columns::is_absent(text.trim()) {
+        return Err("no value".to_owned());
+    }
+    columns::number(&text).ok_or_else(|| format!("{text:?} is not a finite number"))
+}
+
+fn read(reader: &mut Reader<Box<dyn Read>>, record: &mut ByteRecord) -> Result<bool> {
+    let line = reader.position().line();
+    reader.read_byte_record(record).with_context(|| format!("after line {line}"))
+}
+
+fn text(field: &[u8]) -> String {
+    String::from_utf8_lossy(field).into_owned()
+}
+
+/// Cuts a name to the longest key allowed.
+fn clipped(name: &str) -> &str {
+    let mut end = name.len().min(limit::ENTITY_KEY_BYTES);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    if end == 0 { "rows" } else { &name[..end] }
+}
+
+/// Tells what separates fields from the first line, and gives the input back
+/// whole.
+fn delimiter(mut input: Box<dyn Read>) -> Result<(u8, Box<dyn Read>)> {
+    let mut start = Vec::new();
+    input.by_ref().take(1 << 16).read_to_end(&mut start).context("reading the first bytes")?;
+    let first = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let count = |wanted: u8| {
+        let mut quoted = false;
+        let mut outside = |byte: &&u8| {
+            quoted ^= **byte == b'"';
+            !quoted && **byte == wanted
+        };
+        first.iter().filter(|byte| outside(byte)).count()
+    };
+    let best = [b',', b';', b'\t', b'|'].into_iter().rev().max_by_key(|byte| count(*byte));
+    let whole: Box<dyn Read> = Box::new(std::io::Cursor::new(start).chain(input));
+    Ok((best.unwrap_or(b','), whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(csv: &str) -> Result<Rows> {
+        let input = Box::new(std::io::Cursor::new(csv.to_owned().into_bytes()));
+        Rows::open(input, "cpu", &Wishes::default())
+    }
+
+    fn whole(csv: &str) -> Block {
+        let mut block = Block::default();
+        assert!(open(csv).unwrap().next(&mut block).unwrap());
+        block
+    }
+
+    #[test]
+    fn rows_become_a_batch_in_order() {
+        let block = whole("timestamp,value\n2020-01-01 00:00:00,1\n2020-01-01 00:01:00,2.5\n");
+        assert_eq!(block.batch.value.as_slice(), [1.0, 2.5]);
+        assert_eq!(block.batch.at[1] - block.batch.at[0], 60_000_000_000);
+        assert_eq!(block.batch.key(1), "cpu");
+        assert_eq!(block.rows[1].line, 3);
+        assert_eq!(block.rows[1].value, "2.5");
+    }
+
+    #[test]
+    fn a_bad_row_stays_in_its_place_and_says_why() {
+        let mut csv = "timestamp,value\n".to_owned();
+        csv.push_str("2020-01-01,1\n2020-01-02,oops\nnever,3\n2020-01-04\n2020-01-05,\n");
+        csv.push_str("2020-01-06,inf\n");
+        for day in 7..31 {
+            csv.push_str(&format!("2020-01-{day:02},1\n"));
+        }
+        let block = whole(&csv);
+        assert_eq!(block.rows.len(), 30);
+        let why = |row: usize| block.rows[row].place.clone().unwrap_err();
+        assert!(why(1).contains("\"oops\""), "{}", why(1));
+        assert!(why(2).contains("\"never\" is not date and time"), "{}", why(2));
+        assert!(why(3).contains("too short"));
+        assert!(why(4).contains("no value"));
+        assert!(why(5).contains("finite"));
+        assert_eq!(block.batch.len(), 25);
+        assert_eq!(block.rows[6].place, Ok(1));
+    }
+
+    #[test]
+    fn several_values_become_lanes_with_gaps() {
+        let block = whole("a;b\n1;2\n3;\n4;5\n");
+        assert_eq!(block.batch.lanes.len(), 2);
+        assert_eq!(block.batch.lanes[1].name, "b");
+        assert!(block.batch.lanes[1].values[1].is_nan());
+        assert_eq!(block.batch.value.as_slice(), [1.0, 3.0, 4.0]);
+    }
+
+    #[test]
+    fn a_file_without_header_has_numbered_columns() {
+        let block = whole("1396310400,5\n1396310460,7\n");
+        assert_eq!(block.rows.len(), 2);
+        assert_eq!(block.rows[0].line, 1);
+        assert_eq!(block.batch.value.as_slice(), [5.0, 7.0]);
+    }
+
+    #[test]
+    fn entities_are_named_by_their_columns() {
+        let block = whole("host,value\na,1\nb,2\na,3\n");
+        assert_eq!(block.batch.keys.len(), 2);
+        assert_eq!(block.batch.key(2), "a");
+    }
+
+    #[test]
+    fn a_long_file_comes_in_blocks_that_miss_nothing() {
+        let mut csv = "value\n".to_owned();
+        for number in 0..2_000 {
+            csv.push_str(&format!("{}\n", number * 7 % 100));
+        }
+        let (mut rows, mut block, mut seen) = (open(&csv).unwrap(), Block::default(), 0);
+        while rows.next(&mut block).unwrap() {
+            for row in &block.rows {
+                assert_eq!(row.value, (seen * 7 % 100).to_string());
+                assert_eq!(row.line, seen + 2);
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, 2_000);
+    }
+
+    #[test]
+    fn an_empty_file_is_refused_in_words() {
+        assert!(open("").err().unwrap().to_string().contains("empty"));
+        assert!(open("a,b\n").err().unwrap().to_string().contains("no rows"));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_do_not_stop_the_reading() {
+        let input = Box::new(std::io::Cursor::new(
+            b"value\n1\n\xff\xfe\n3\n4\n5\n6\n7\n8\n9\n2\n4\n".to_vec(),
+        ));
+        let mut block = Block::default();
+        Rows::open(input, "x", &Wishes::default()).unwrap().next(&mut block).unwrap();
+        assert_eq!(block.rows.len(), 11);
+        assert!(block.rows[1].place.is_err());
+    }
+}

@@ -1,0 +1,83 @@
+//! The table of scores: one row for each row of the input, in its order.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use csv::Writer;
+
+use super::judge::Verdict;
+use super::rows::Row;
+
+const HEADER: [&str; 9] =
+    ["timestamp", "value", "score", "expected", "low", "high", "detection", "reason", "entity"];
+
+/// A score table being written.
+pub(crate) struct Scores {
+    writer: Writer<BufWriter<File>>,
+}
+
+impl Scores {
+    /// Creates the file, and the folders it lies in.
+    ///
+    /// # Errors
+    /// The file cannot be made or written.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("making the folder {}", folder.display()))?;
+        }
+        let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
+        let mut writer = Writer::from_writer(BufWriter::with_capacity(1 << 18, file));
+        writer.write_record(HEADER)?;
+        Ok(Self { writer })
+    }
+
+    /// Writes one row: its verdict and its detection's number, or why there is
+    /// none.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(crate) fn write(
+        &mut self,
+        row: &Row,
+        verdict: Result<&Verdict, &str>,
+        detection: Option<u64>,
+    ) -> Result<()> {
+        let unjudged = Verdict::default();
+        let (verdict, reason) = match verdict {
+            Ok(verdict) => (verdict, verdict.reason.clone()),
+            Err(why) => (&unjudged, format!("not judged: {why}")),
+        };
+        let [expected, low, high] = match &verdict.expected {
+            Some(range) => [range.value, range.low, range.high].map(|number| number.to_string()),
+            None => [String::new(), String::new(), String::new()],
+        };
+        let score = format!("{:.6}", verdict.score);
+        let detection = detection.map_or(String::new(), |number| number.to_string());
+        self.writer.write_record([
+            &row.time,
+            &row.value,
+            &score,
+            &expected,
+            &low,
+            &high,
+            &detection,
+            &reason,
+            &row.entity,
+        ])?;
+        Ok(())
+    }
+
+    /// Writes what is buffered.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.writer.flush()?;
+        let file = self.writer.into_inner().map_err(|error| anyhow::anyhow!("{error}"))?;
+        file.into_inner().context("writing the last scores")?.flush()?;
+        Ok(())
+    }
+}

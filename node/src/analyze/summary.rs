@@ -1,0 +1,187 @@
+//! What the terminal shows at the end: what was read, what could not be, and
+//! the highest detections with their reasons.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Result;
+use via_types::Detection;
+
+use super::Outcome;
+use super::figure::{count, figure, style};
+use super::moment::show;
+
+/// Prints one file's summary.
+///
+/// # Errors
+/// The terminal cannot be written.
+pub(super) fn file(
+    screen: &mut impl Write,
+    path: &Path,
+    outcome: &Outcome,
+    top: usize,
+) -> Result<()> {
+    writeln!(screen, "{}: {} rows{}", path.display(), count(outcome.rows), span(outcome))?;
+    writeln!(screen, "  {}", roles(outcome))?;
+    for (column, why) in &outcome.columns.ignored {
+        writeln!(screen, "  column {:?} ignored: {why}", outcome.columns.name(*column))?;
+    }
+    let secs = outcome.took.as_secs_f64().max(1e-9);
+    writeln!(
+        screen,
+        "  {} judged, {} of them while warming up; {} rows/s",
+        count(outcome.judged),
+        count(outcome.warming),
+        count((outcome.rows as f64 / secs) as u64),
+    )?;
+    unjudged(screen, outcome)?;
+    let total = outcome.findings.total();
+    if total == 0 {
+        writeln!(screen, "\nno detections")?;
+        return Ok(());
+    }
+    let highest = outcome.findings.highest(top);
+    let shown = highest.len() as u64;
+    if shown < total {
+        writeln!(screen, "\n{} detections, the {shown} highest:", count(total))?;
+    } else {
+        writeln!(screen, "\n{}", plural(total, "detection"))?;
+    }
+    table(screen, outcome, &highest)
+}
+
+/// Prints one line for each file; returns how many failed.
+///
+/// # Errors
+/// The terminal cannot be written.
+pub(super) fn folder(
+    screen: &mut impl Write,
+    root: &Path,
+    outcomes: &[(&Path, Option<Result<Outcome>>)],
+) -> Result<usize> {
+    let name = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
+    let width = outcomes.iter().map(|(path, _)| name(path).chars().count()).max().unwrap_or(0);
+    let head = ["file", "rows", "entities", "not judged", "detections", "highest", "rows/s"];
+    writeln!(
+        screen,
+        "{:width$}  {:>11}  {:>9}  {:>10}  {:>10}  {:>7}  {:>11}",
+        head[0], head[1], head[2], head[3], head[4], head[5], head[6]
+    )?;
+    let mut failed = 0;
+    for (path, outcome) in outcomes {
+        let name = name(path);
+        match outcome {
+            Some(Ok(outcome)) => {
+                let highest = outcome.findings.highest(1).first().map_or(0.0, |(_, d)| d.score);
+                let speed = outcome.rows as f64 / outcome.took.as_secs_f64().max(1e-9);
+                writeln!(
+                    screen,
+                    "{name:width$}  {:>11}  {:>9}  {:>10}  {:>10}  {highest:>7.3}  {:>11}",
+                    count(outcome.rows),
+                    count(outcome.entities as u64),
+                    count(outcome.unjudged),
+                    count(outcome.findings.total()),
+                    count(speed as u64),
+                )?;
+            }
+            Some(Err(error)) => {
+                failed += 1;
+                writeln!(screen, "{name:width$}  failed: {error:#}")?;
+            }
+            None => {
+                failed += 1;
+                writeln!(screen, "{name:width$}  failed: its worker stopped")?;
+            }
+        }
+    }
+    Ok(failed)
+}
+
+fn span(outcome: &Outcome) -> String {
+    match (&outcome.columns.time, outcome.span) {
+        (Some(_), Some((first, last))) => format!(", {} to {}", show(first), show(last)),
+        _ => String::new(),
+    }
+}
+
+/// Says which column was taken for what.
+pub(super) fn roles(outcome: &Outcome) -> String {
+    let columns = &outcome.columns;
+    let named = |indexes: &[usize]| {
+        let names: Vec<_> =
+            indexes.iter().map(|index| format!("{:?}", columns.name(*index))).collect();
+        names.join(", ")
+    };
+    let time = match columns.time {
+        Some((column, form)) => format!("time {:?} ({})", columns.name(column), form.name()),
+        None => "no time (rows are seconds)".to_owned(),
+    };
+    let values = match columns.values.len() {
+        1..=6 => format!("value {}", named(&columns.values)),
+        many => format!("{many} values from {:?}", columns.name(columns.values[0])),
+    };
+    let entity = if columns.entity.is_empty() {
+        "one entity".to_owned()
+    } else {
+        format!("{} entities by {}", count(outcome.entities as u64), named(&columns.entity))
+    };
+    format!("{time}; {values}; {entity}")
+}
+
+fn unjudged(screen: &mut impl Write, outcome: &Outcome) -> Result<()> {
+    if outcome.unjudged == 0 {
+        return Ok(());
+    }
+    writeln!(screen, "  {} not judged, score 0:", plural(outcome.unjudged, "row"))?;
+    for (line, why) in &outcome.named {
+        writeln!(screen, "    line {line}: {why}")?;
+    }
+    let more = outcome.unjudged - outcome.named.len() as u64;
+    if more > 0 {
+        writeln!(screen, "    and {} more", count(more))?;
+    }
+    Ok(())
+}
+
+fn plural(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{} {noun}s", count(number)) }
+}
+
+fn table(screen: &mut impl Write, outcome: &Outcome, highest: &[(u64, &Detection)]) -> Result<()> {
+    let with_entity = !outcome.columns.entity.is_empty();
+    let when = |detection: &Detection| match outcome.columns.time {
+        Some(_) => show(detection.started),
+        None => format!("row {}", detection.started.as_nanos() / 1_000_000_000),
+    };
+    let cells: Vec<[String; 4]> = highest
+        .iter()
+        .map(|(number, detection)| {
+            let entity = if with_entity { detection.entity.clone() } else { String::new() };
+            [number.to_string(), when(detection), entity, figure(detection.value)]
+        })
+        .collect();
+    let head = ["#", "began", if with_entity { "entity" } else { "" }, "value"];
+    let mut widths = head.map(str::len);
+    for row in &cells {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let [number_width, when_width, entity_width, value_width] = widths;
+    let gap = if with_entity { "  " } else { "" };
+    writeln!(
+        screen,
+        "  {:>number_width$}  {:when_width$}{gap}{:entity_width$}  score  severity  {:>value_width$}  why",
+        head[0], head[1], head[2], head[3],
+    )?;
+    for ([number, when, entity, value], (_, detection)) in cells.iter().zip(highest) {
+        let style = style(detection.severity);
+        writeln!(
+            screen,
+            "  {number:>number_width$}  {when:when_width$}{gap}{entity:entity_width$}  {:.3}  \
+             {style}{:8}{style:#}  {value:>value_width$}  {}",
+            detection.score, detection.severity, detection.reason,
+        )?;
+    }
+    Ok(())
+}
