@@ -37,11 +37,17 @@ pub enum Space {
     /// `group u32, number u32` → a chunk of a snapshot being received. Deleted
     /// when it is installed or given up.
     Incoming = 10,
+    /// `shard u16, entry u64, place u32` → which detection opened or grew there:
+    /// the live feed's order. Written when recorded, deleted by retention.
+    Feed = 11,
+    /// `shard u16, fact u8, stream u32, index u64` → the shard's boundary, its
+    /// covered index, its trimmed feed, its streams' configurations by index.
+    Shards = 12,
 }
 
 impl Space {
     /// Every space.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Node,
         Self::Machines,
         Self::Profiles,
@@ -52,6 +58,8 @@ impl Space {
         Self::DetectionsByEntity,
         Self::Catalog,
         Self::Incoming,
+        Self::Feed,
+        Self::Shards,
     ];
 }
 
@@ -155,7 +163,9 @@ pub fn detection_of(space: Space, key: &[u8]) -> Option<DetectionId> {
         | Space::Ledgers
         | Space::Streams
         | Space::Catalog
-        | Space::Incoming => return None,
+        | Space::Incoming
+        | Space::Feed
+        | Space::Shards => return None,
     };
     if key.len() != length {
         return None;

@@ -258,6 +258,36 @@ impl Batch {
         self.keys.get(self.entity[row])
     }
 
+    /// Returns the batch made of `rows` alone, which must be below [`Self::len`].
+    pub fn select(&self, rows: &[u32]) -> Self {
+        fn pick<T: Copy>(column: &Column<T>, rows: &[u32]) -> Column<T> {
+            if column.is_empty() {
+                return Column::default();
+            }
+            rows.iter().map(|row| column[*row as usize]).collect()
+        }
+        let mut attributes = Keys::default();
+        if !self.attributes.is_empty() {
+            for row in rows {
+                attributes.push(self.attributes.get(*row));
+            }
+        }
+        let lane = |lane: &Lane| Lane { name: lane.name.clone(), values: pick(&lane.values, rows) };
+        Self {
+            stream: self.stream,
+            origin: self.origin,
+            keys: self.keys.clone(),
+            hashes: self.hashes.clone(),
+            entity: pick(&self.entity, rows),
+            at: pick(&self.at, rows),
+            value: pick(&self.value, rows),
+            mark: pick(&self.mark, rows),
+            unique: pick(&self.unique, rows),
+            attributes,
+            lanes: self.lanes.iter().map(lane).collect(),
+        }
+    }
+
     /// Returns the approximate size it will have in the log, bytes.
     pub fn encoded_bytes(&self) -> usize {
         let optional = (self.mark.len() + self.unique.len()) * 8;
