@@ -1,5 +1,6 @@
 //! What can go wrong on the data plane, and what a client may believe then.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use via_types::{Epoch, Fate, ShardId, StreamId};
@@ -14,7 +15,9 @@ pub enum Error {
     #[error("stream {0} does not exist")]
     UnknownStream(StreamId),
     /// The batch exceeds a limit.
-    #[error("the batch has {events} events and {bytes} bytes; at most {max_events} and {max_bytes} are allowed")]
+    #[error(
+        "the batch has {events} events and {bytes} bytes; at most {max_events} and {max_bytes} are allowed"
+    )]
     TooLarge {
         /// Events given.
         events: usize,
@@ -78,9 +81,9 @@ pub enum Error {
     Consensus {
         /// Which shard.
         shard: ShardId,
-        /// Why.
+        /// Why; shared by all requests of one entry.
         #[source]
-        source: via_consensus::Error,
+        source: Arc<via_consensus::Error>,
     },
     /// Stored state could not be read or written.
     #[error("stored state failed")]

@@ -129,11 +129,7 @@ impl Handle {
     ///
     /// # Errors
     /// A store that fails.
-    pub fn detection(
-        &self,
-        tenant: TenantId,
-        id: DetectionId,
-    ) -> Result<Option<Detection>, Error> {
+    pub fn detection(&self, tenant: TenantId, id: DetectionId) -> Result<Option<Detection>, Error> {
         let stored = self.any_replica().archive.get(id)?;
         Ok(stored.filter(|stored| stored.tenant == tenant).map(|stored| stored.detection))
     }
@@ -176,7 +172,10 @@ impl Handle {
         let shard = entity.shard(self.shards());
         let replica = Arc::clone(&self.inner.replicas[usize::from(shard.get())]);
         let group = replica.group()?;
-        group.read_barrier().await.map_err(|source| Error::Consensus { shard, source })?;
+        group
+            .read_barrier()
+            .await
+            .map_err(|source| Error::Consensus { shard, source: Arc::new(source) })?;
         Ok(replica)
     }
 

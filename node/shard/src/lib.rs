@@ -3,17 +3,32 @@
 //! to be; the gateway calls [`Handle`], the node runs [`Host`]. Upholds D-1 to
 //! D-4 and E-1 by executing only what the log says, and only as its leader.
 
+mod archive;
+mod checkpoint;
+mod committer;
 pub mod cursor;
+mod driver;
 pub mod error;
 pub mod feed;
 pub mod handle;
+pub mod host;
+mod keys;
+mod ledger;
+mod live;
+mod machine;
+mod metrics;
 pub mod options;
 pub mod query;
+mod record;
+mod replay;
+mod replica;
+mod snapshot;
 
 pub use cursor::Cursor;
 pub use error::Error;
-pub use feed::{Feed, FeedItem};
+pub use feed::{Feed, FeedItem, Start};
 pub use handle::Handle;
+pub use host::{Ground, Host};
 pub use options::Options;
 pub use query::{Filter, Page, Query, Sort, Stats};
 pub use via_engine::Answer;

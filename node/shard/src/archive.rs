@@ -1,0 +1,303 @@
+//! Recorded detections in the store: put as their entry is applied, listed and
+//! followed by cursor, trimmed to a bound (D-6). Ids and contents are a function
+//! of the log, so that applying an entry again changes nothing.
+
+use std::collections::BinaryHeap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use via_codec::Kind;
+use via_storage::{Order, Space, Store, Write};
+use via_types::detection::Change;
+use via_types::{Detection, DetectionId, ShardId, TenantId};
+
+use crate::cursor::Position;
+use crate::feed::Published;
+use crate::query::{Page, Query, Sort};
+use crate::{Cursor, Error, keys};
+
+/// Index entries read for one page: bounds the cost of a filter that matches
+/// little; the page then ends early with a cursor.
+const SCAN: usize = 20_000;
+/// Index entries read at a time.
+const STRIDE: usize = 512;
+
+/// A detection as stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    pub(crate) tenant: TenantId,
+    pub(crate) detection: Detection,
+}
+
+/// The detections of every shard on this node.
+#[derive(Clone, Debug)]
+pub(crate) struct Archive {
+    store: Arc<dyn Store>,
+}
+
+impl Archive {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// Adds what storing `change`, recorded at `at`, takes.
+    pub(crate) fn put(&self, writes: &mut Vec<Write>, published: &Published) -> Result<(), Error> {
+        let detection = published.change.detection();
+        let id = keys::detection(detection.id);
+        let stored = Stored { tenant: published.tenant, detection: detection.clone() };
+        writes.push(put(Space::Detections, &id, via_codec::encode(Kind::Detection, &stored)?));
+        let by_time = keys::by_time(published.tenant, detection.started, detection.id);
+        writes.push(put(Space::DetectionsByTime, &by_time, Vec::new()));
+        let feed = keys::feed(published.shard, published.at);
+        let mut value = id.to_vec();
+        value.push(u8::from(matches!(*published.change, Change::Grown(_))));
+        writes.push(put(Space::Feed, &feed, value));
+        Ok(())
+    }
+
+    /// Returns the detection with this id.
+    pub(crate) fn get(&self, id: DetectionId) -> Result<Option<Stored>, Error> {
+        let Some(bytes) = self.store.get(Space::Detections, &keys::detection(id))? else {
+            return Ok(None);
+        };
+        Ok(Some(via_codec::decode(Kind::Detection, &bytes)?))
+    }
+
+    /// Returns how many detections of `shard` are stored.
+    pub(crate) fn count(&self, shard: ShardId) -> Result<usize, Error> {
+        let mut count = 0;
+        self.each(Space::Detections, shard, &mut |_, _| {
+            count += 1;
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    /// Returns where the last stored change of `shard` was recorded.
+    pub(crate) fn feed_end(&self, shard: ShardId) -> Result<Option<(u64, u32)>, Error> {
+        let (from, to) = keys::of_shard(shard);
+        let to = to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let last =
+            self.store.scan(Space::Feed, (Bound::Included(&from), to), Order::Descending, 1)?;
+        Ok(last
+            .first()
+            .and_then(|(key, _)| keys::detection_id(key))
+            .map(|at| (at.index.get(), at.offset)))
+    }
+
+    /// Returns up to `limit` changes of `shard` recorded after `seen`. A change
+    /// is read as its detection is now.
+    pub(crate) fn changes_after(
+        &self,
+        shard: ShardId,
+        seen: (u64, u32),
+        limit: usize,
+    ) -> Result<Vec<Published>, Error> {
+        let from = keys::feed(shard, seen);
+        let (_, to) = keys::of_shard(shard);
+        let to = to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let found =
+            self.store.scan(Space::Feed, (Bound::Excluded(&from), to), Order::Ascending, limit)?;
+        let read = |(key, value): (Bytes, Bytes)| self.change(shard, &key, &value).transpose();
+        found.into_iter().filter_map(read).collect()
+    }
+
+    fn change(&self, shard: ShardId, key: &[u8], value: &[u8]) -> Result<Option<Published>, Error> {
+        let (Some(at), Some((grown, id))) = (keys::detection_id(key), value.split_last()) else {
+            return Err(Error::BadCursor("a stored feed record is damaged"));
+        };
+        let Some(stored) = keys::detection_id(id).map(|id| self.get(id)).transpose()?.flatten()
+        else {
+            return Ok(None);
+        };
+        let detection = Box::new(stored.detection);
+        let change = if *grown == 1 { Change::Grown(detection) } else { Change::Opened(detection) };
+        Ok(Some(Published {
+            shard,
+            at: (at.index.get(), at.offset),
+            tenant: stored.tenant,
+            change: Arc::new(change),
+        }))
+    }
+
+    /// Deletes the `surplus` oldest detections of `shard`; returns how many
+    /// went and where the feed now begins.
+    pub(crate) fn trim(
+        &self,
+        shard: ShardId,
+        surplus: usize,
+        writes: &mut Vec<Write>,
+    ) -> Result<(usize, Option<(u64, u32)>), Error> {
+        let (from, to) = keys::of_shard(shard);
+        let to = to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let oldest = self.store.scan(
+            Space::Detections,
+            (Bound::Included(&from), to),
+            Order::Ascending,
+            surplus,
+        )?;
+        let Some((newest_gone, _)) = oldest.last() else {
+            return Ok((0, None));
+        };
+        for (key, value) in &oldest {
+            let stored: Stored = via_codec::decode(Kind::Detection, value)?;
+            let Detection { started, id, .. } = stored.detection;
+            writes.push(delete(Space::Detections, key));
+            writes
+                .push(delete(Space::DetectionsByTime, &keys::by_time(stored.tenant, started, id)));
+        }
+        let upto = newest_gone.clone();
+        let gone = self.store.scan(
+            Space::Feed,
+            (Bound::Included(&from), Bound::Included(&upto)),
+            Order::Ascending,
+            surplus,
+        )?;
+        for (key, _) in &gone {
+            writes.push(delete(Space::Feed, key));
+        }
+        let trimmed = gone.last().and_then(|(key, _)| keys::detection_id(key));
+        Ok((oldest.len(), trimmed.map(|at| (at.index.get(), at.offset))))
+    }
+
+    /// Lists detections as `query` asks, reading at most [`SCAN`] index entries.
+    pub(crate) fn list(&self, query: &Query) -> Result<Page, Error> {
+        match query.sort {
+            Sort::Newest => self.list_by_time(query, Order::Descending),
+            Sort::Oldest => self.list_by_time(query, Order::Ascending),
+            Sort::Score => self.list_by_score(query),
+        }
+    }
+
+    fn list_by_time(&self, query: &Query, order: Order) -> Result<Page, Error> {
+        let after = match &query.after {
+            None => None,
+            Some(Cursor(Position::Time { key })) => Some(key.clone()),
+            Some(Cursor(Position::Score { .. } | Position::Feed { .. })) => {
+                return Err(Error::BadCursor("it belongs to another order"));
+            }
+        };
+        let mut page = Page::default();
+        let mut end = None;
+        let scanned = self.scan_time(query, order, after, &mut |key, stored| {
+            page.items.push(stored.detection);
+            if page.items.len() == query.limit {
+                end = Some(key.to_vec());
+            }
+            page.items.len() < query.limit
+        })?;
+        page.next = end.or(scanned).map(|key| Cursor(Position::Time { key }));
+        Ok(page)
+    }
+
+    /// Visits matching detections in time order until `visit` says false or the
+    /// scan bound is reached; returns the last key read in the latter case.
+    fn scan_time(
+        &self,
+        query: &Query,
+        order: Order,
+        mut after: Option<Vec<u8>>,
+        visit: &mut dyn FnMut(&[u8], Stored) -> bool,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let tenant = query.filter.tenant;
+        let low = keys::time(tenant, query.from.unwrap_or(via_types::Timestamp::MIN));
+        let next = TenantId::new(tenant.get().saturating_add(1));
+        let high = match query.until {
+            Some(until) => keys::time(tenant, until),
+            None => keys::time(next, via_types::Timestamp::MIN),
+        };
+        for _ in 0..SCAN / STRIDE {
+            let (from, to) = match (&after, order) {
+                (None, _) => (Bound::Included(low.as_slice()), Bound::Excluded(high.as_slice())),
+                (Some(key), Order::Ascending) => {
+                    (Bound::Excluded(key.as_slice()), Bound::Excluded(high.as_slice()))
+                }
+                (Some(key), Order::Descending) => {
+                    (Bound::Included(low.as_slice()), Bound::Excluded(key.as_slice()))
+                }
+            };
+            let keys = self.store.scan(Space::DetectionsByTime, (from, to), order, STRIDE)?;
+            for (key, _) in &keys {
+                let stored = keys::id_of_time(key).map(|id| self.get(id)).transpose()?.flatten();
+                if let Some(stored) = stored.filter(|s| query.filter.admits(s.tenant, &s.detection))
+                    && !visit(key, stored)
+                {
+                    return Ok(None);
+                }
+            }
+            if keys.len() < STRIDE {
+                return Ok(None);
+            }
+            after = keys.last().map(|(key, _)| key.to_vec());
+        }
+        Ok(after)
+    }
+
+    /// The `limit` highest scores among the newest [`SCAN`] in range, after the
+    /// cursor; a heap of at most `limit + 1`.
+    fn list_by_score(&self, query: &Query) -> Result<Page, Error> {
+        let after = match &query.after {
+            None => None,
+            Some(Cursor(Position::Score { bits, key })) => Some((*bits, key.clone())),
+            Some(Cursor(Position::Time { .. } | Position::Feed { .. })) => {
+                return Err(Error::BadCursor("it belongs to another order"));
+            }
+        };
+        let mut best: BinaryHeap<std::cmp::Reverse<(u64, Vec<u8>)>> = BinaryHeap::new();
+        let mut more = false;
+        self.scan_time(query, Order::Descending, None, &mut |key, stored| {
+            // Scores are in 0..=1, where the order of bits is that of numbers.
+            let rank = (stored.detection.score.max(0.0).to_bits(), key.to_vec());
+            if after.as_ref().is_none_or(|after| rank < *after) {
+                best.push(std::cmp::Reverse(rank));
+                if best.len() > query.limit {
+                    best.pop();
+                    more = true;
+                }
+            }
+            true
+        })?;
+        let ranked: Vec<(u64, Vec<u8>)> = best.into_sorted_vec().into_iter().map(|r| r.0).collect();
+        let mut page = Page::default();
+        for (_, key) in &ranked {
+            let stored = keys::id_of_time(key).map(|id| self.get(id)).transpose()?.flatten();
+            page.items.extend(stored.map(|stored| stored.detection));
+        }
+        let last = ranked.into_iter().next_back().filter(|_| more);
+        page.next = last.map(|(bits, key)| Cursor(Position::Score { bits, key }));
+        Ok(page)
+    }
+
+    /// Visits every record of `shard` in `space`, in order, a piece at a time.
+    pub(crate) fn each(
+        &self,
+        space: Space,
+        shard: ShardId,
+        visit: &mut dyn FnMut(&Bytes, &Bytes) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let (mut from, to) = keys::of_shard(shard);
+        let mut bound: fn(&[u8]) -> Bound<&[u8]> = Bound::Included;
+        loop {
+            let end = to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let found = self.store.scan(space, (bound(&from), end), Order::Ascending, STRIDE)?;
+            for (key, value) in &found {
+                visit(key, value)?;
+            }
+            match found.last() {
+                Some((key, _)) if found.len() == STRIDE => from = key.to_vec(),
+                _ => return Ok(()),
+            }
+            bound = Bound::Excluded;
+        }
+    }
+}
+
+pub(crate) fn put(space: Space, key: &[u8], value: Vec<u8>) -> Write {
+    Write::Put { space, key: Bytes::copy_from_slice(key), value: Bytes::from(value) }
+}
+
+pub(crate) fn delete(space: Space, key: &[u8]) -> Write {
+    Write::Delete { space, key: Bytes::copy_from_slice(key) }
+}

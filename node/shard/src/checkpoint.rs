@@ -1,0 +1,238 @@
+//! Continuous checkpoints (DESIGN: checkpoints are fuzzy): a round notes its
+//! boundary, writes every profile changed before it through the log, spread
+//! over time, ends with `CheckpointDone`, makes the store durable and only then
+//! lets the log be purged below the boundary.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use via_consensus::Position;
+use via_types::ShardId;
+use via_types::entry::{CheckpointDone, Chunk, ShardEntry};
+
+use crate::driver::{Done, Driver, complain};
+use crate::live::Round;
+use crate::record::Unrecorded;
+use crate::{Error, Options, metrics};
+
+/// Profiles written by one entry: about 0.1 ms of encoding, 100 KiB.
+const CHUNK_PROFILES: usize = 256;
+/// Longest pause between two entries of a round.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Share of memory left after cold profiles have gone, of that at which they go.
+const RELIEF: f64 = 0.9;
+
+/// Entries of the log tail, whatever they hold, that start a round: ticks of a
+/// quiet shard must not pile up for ever.
+const MAX_TAIL_ENTRIES: u64 = 4_096;
+
+/// Where the current round stands.
+enum Stage {
+    Idle,
+    /// Profiles are being written; the next entry may go at this time.
+    Writing {
+        round: Round,
+        next: Instant,
+        under_way: bool,
+    },
+    /// `CheckpointDone` is being committed, then the store made durable.
+    Ending {
+        boundary: Position,
+    },
+    /// Profiles taken for writing were not written: until the shard is rebuilt
+    /// the engine's idea of what is saved is wrong, so nothing more is saved,
+    /// evicted or purged.
+    Broken,
+}
+
+/// The rounds of one shard.
+pub(crate) struct Checkpoints {
+    stage: Stage,
+    began: Instant,
+    interval: Duration,
+    max_tail: u64,
+}
+
+impl Checkpoints {
+    /// Shards begin their first rounds spread over the interval.
+    pub(crate) fn new(options: &Options, shard: ShardId) -> Self {
+        let share = f64::from(shard.get()) / f64::from(options.shards);
+        let began = Instant::now();
+        let offset = options.checkpoint_interval.mul_f64(share);
+        Self {
+            stage: Stage::Idle,
+            began: began.checked_sub(offset).unwrap_or(began),
+            interval: options.checkpoint_interval,
+            max_tail: (options.checkpoint_events / u64::from(options.shards)).max(1_024),
+        }
+    }
+
+    /// Forgets the round of an earlier term: the engine was rebuilt since.
+    pub(crate) fn restart(&mut self) {
+        self.stage = Stage::Idle;
+    }
+
+    /// Returns when the next profiles may be written.
+    pub(crate) fn next_write(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Writing { next, under_way: false, .. } => Some(*next),
+            Stage::Writing { .. } | Stage::Idle | Stage::Ending { .. } | Stage::Broken => None,
+        }
+    }
+}
+
+impl Driver {
+    /// Takes the next step of a round, if one is due.
+    pub(crate) async fn checkpoint(&mut self) {
+        if matches!(self.checkpoints.stage, Stage::Idle) {
+            self.begin_round_if_due();
+        }
+        if self.checkpoints.next_write().is_some_and(|next| next <= Instant::now()) {
+            self.write_chunk().await;
+        }
+    }
+
+    fn begin_round_if_due(&mut self) {
+        let Checkpoints { began, interval, max_tail, .. } = self.checkpoints;
+        let options = &self.replica.options;
+        let share = options.memory_bytes as f64 / f64::from(options.shards);
+        let pressure = (share * options.pressure) as usize;
+        let round = self.replica.with(|state| {
+            let applied = state.applied?;
+            let boundary = state.boundary.map_or(0, |at| at.index.get());
+            let live = state.live.as_mut()?;
+            if live.engine.memory_bytes() > pressure {
+                live.engine.evict((pressure as f64 * RELIEF) as usize, &mut |_, _| {});
+            }
+            let stale = began.elapsed() >= interval && live.engine.dirty() > 0;
+            let squeezed = live.engine.memory_bytes() > pressure && live.engine.dirty() > 0;
+            let long = applied.index.get() - boundary > MAX_TAIL_ENTRIES;
+            let due = stale || squeezed || long || live.tail_events >= max_tail;
+            due.then(|| live.begin_round(applied))
+        });
+        if let Some(round) = round {
+            self.checkpoints.began = Instant::now();
+            let next = Instant::now();
+            self.checkpoints.stage = Stage::Writing { round, next, under_way: false };
+        }
+    }
+
+    /// Writes the next profiles of the round, or ends it.
+    async fn write_chunk(&mut self) {
+        // A profile forgotten by an entry not yet applied must not come back.
+        if self.resets > 0 {
+            return;
+        }
+        let taken = self.replica.with(|state| {
+            let applied = state.applied?;
+            // A saved profile has forgotten the detections it made up to then:
+            // at the same moment they are taken, and go into the log first.
+            let unrecorded = Unrecorded::take(state);
+            let exported = state.live.as_mut()?.export(applied.index, CHUNK_PROFILES);
+            Some((unrecorded, exported))
+        });
+        let Some((unrecorded, (profiles, remaining))) = taken else {
+            return self.checkpoints.restart();
+        };
+        if self.propose_detections(unrecorded).await.is_err() {
+            self.checkpoints.stage = Stage::Broken;
+            return;
+        }
+        if profiles.is_empty() && remaining == 0 {
+            return self.end_round().await;
+        }
+        let entry = ShardEntry::Checkpoint(Chunk { profiles });
+        let Ok(pending) = self.submit(&entry, "checkpoint").await else {
+            self.checkpoints.stage = Stage::Broken;
+            return;
+        };
+        self.tasks.push(Box::pin(async move { Done::Chunk(pending.await) }));
+        let pause = self.pause(remaining);
+        if let Stage::Writing { next, under_way, .. } = &mut self.checkpoints.stage {
+            *next = Instant::now() + pause;
+            *under_way = true;
+        }
+    }
+
+    /// Half the interval spread over what remains.
+    fn pause(&self, remaining: usize) -> Duration {
+        let entries = (remaining / CHUNK_PROFILES + 1) as u32;
+        (self.checkpoints.interval / 2 / entries).min(PAUSE)
+    }
+
+    async fn end_round(&mut self) {
+        let stage = std::mem::replace(&mut self.checkpoints.stage, Stage::Idle);
+        let Stage::Writing { round: Round { boundary, ledger }, .. } = stage else {
+            return;
+        };
+        let entry = ShardEntry::CheckpointDone(CheckpointDone {
+            upto: boundary.index,
+            upto_term: boundary.term,
+            upto_leader: boundary.leader,
+            ledger: ledger.into(),
+        });
+        if let Ok(pending) = self.submit(&entry, "checkpoint_done").await {
+            self.tasks.push(Box::pin(async move { Done::Boundary(pending.await) }));
+            self.checkpoints.stage = Stage::Ending { boundary };
+        }
+    }
+
+    /// Goes on when a step of a round is done.
+    pub(crate) fn advance_checkpoint(&mut self, done: Done) {
+        let shard = self.replica.shard;
+        match done {
+            Done::Chunk(result) => {
+                complain(shard, "profiles", &result);
+                if result.is_err() {
+                    self.checkpoints.stage = Stage::Broken;
+                }
+                if let Stage::Writing { under_way, .. } = &mut self.checkpoints.stage {
+                    *under_way = false;
+                }
+            }
+            Done::Boundary(result) => {
+                complain(shard, "a checkpoint's boundary", &result);
+                if result.is_err() {
+                    self.checkpoints.stage = Stage::Broken;
+                    return;
+                }
+                let committer = self.committer.clone();
+                self.tasks.push(Box::pin(async move {
+                    let stopped = || Error::NotReady { shard, what: "the node stops".to_owned() };
+                    let committed = committer.commit().await.ok_or_else(stopped);
+                    Done::Durable(committed.and_then(|result| result.map_err(Error::from)))
+                }));
+            }
+            Done::Durable(Ok(())) => self.purge(),
+            Done::Durable(Err(error)) => {
+                tracing::error!(%shard, %error, "the state could not be made durable");
+                self.checkpoints.stage = Stage::Broken;
+            }
+            Done::Purged
+            | Done::Events(..)
+            | Done::Recorded(_)
+            | Done::Reset(..)
+            | Done::Minor(_) => {}
+        }
+    }
+
+    /// The boundary is on disk: the log below it is not needed any more.
+    fn purge(&mut self) {
+        let stage = std::mem::replace(&mut self.checkpoints.stage, Stage::Idle);
+        let Stage::Ending { boundary } = stage else {
+            return;
+        };
+        self.replica.with(|state| state.durable = state.durable.max(Some(boundary)));
+        ::metrics::counter!(metrics::CHECKPOINTS).increment(1);
+        ::metrics::histogram!(metrics::CHECKPOINT_SECONDS)
+            .record(self.checkpoints.began.elapsed().as_secs_f64());
+        let group = self.group.clone();
+        let shard = self.replica.shard;
+        self.tasks.push(Box::pin(async move {
+            if let Err(error) = group.purge().await {
+                tracing::warn!(%shard, %error, "the log was not purged");
+            }
+            Done::Purged
+        }));
+    }
+}

@@ -1,0 +1,538 @@
+//! The one task that proposes to a shard's log: it merges requests into
+//! entries (bounded in bytes and age), records detections, runs checkpoint
+//! rounds and lets time pass. One proposer means one order: a profile is saved
+//! only after the detections it has already forgotten (D-3, D-4).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::time::Instant;
+use via_catalog::View;
+use via_consensus::{Committed, Group};
+use via_engine::Answer;
+use via_types::entry::{Command, Events, ShardEntry, StreamConfigured};
+use via_types::{Batch, Clock, Receipt, Revision, StreamId, Timestamp, limit};
+
+use crate::checkpoint::Checkpoints;
+use crate::committer::Committer;
+use crate::live::{Answered, Refused};
+use crate::record::Unrecorded;
+use crate::replica::Replica;
+use crate::{Error, metrics};
+
+/// `Events` entries under way at once: one being committed, one being executed.
+const IN_FLIGHT: usize = 2;
+/// Bytes that are proposed without lingering: more would not merge better.
+const ENOUGH_BYTES: usize = 512 << 10;
+/// Most bytes of one merged entry: 1 MiB costs a replica about 1 ms.
+const ENTRY_BYTES: usize = 1 << 20;
+/// Bytes taken from the door at a time; the rest waits there.
+const QUEUE_BYTES: usize = 4 * ENTRY_BYTES;
+/// How often a shard looks at its checkpoint, its ticks and its configuration.
+const PULSE: Duration = Duration::from_secs(1);
+/// Bytes of detections recorded by one entry.
+const RECORD_BYTES: usize = 1 << 20;
+
+/// What the handle asks of a shard.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Write {
+        batch: Batch,
+        answer: Answer,
+        bytes: usize,
+        permit: OwnedSemaphorePermit,
+        reply: oneshot::Sender<Result<Receipt, Error>>,
+    },
+    Reset {
+        stream: StreamId,
+        entity: String,
+        reply: oneshot::Sender<Result<bool, Error>>,
+    },
+}
+
+/// A write that waits for its entry.
+struct Waiting {
+    batch: Batch,
+    answer: Answer,
+    bytes: usize,
+    since: Instant,
+    reply: Reply,
+}
+
+/// Answers a write and gives its room back.
+struct Reply {
+    to: oneshot::Sender<Result<Receipt, Error>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Reply {
+    fn send(self, result: Result<Receipt, Error>) {
+        // A client that has left needs no answer.
+        let _gone = self.to.send(result);
+    }
+}
+
+/// A proposal under way, when it is done.
+pub(crate) enum Done {
+    Events(Vec<(Reply, Instant)>, Result<Committed, Arc<via_consensus::Error>>),
+    Recorded(Result<Committed, Arc<via_consensus::Error>>),
+    Chunk(Result<Committed, Arc<via_consensus::Error>>),
+    Boundary(Result<Committed, Arc<via_consensus::Error>>),
+    /// The store was made durable, or not.
+    Durable(Result<(), Error>),
+    /// The log was purged, or the reason why not was told.
+    Purged,
+    Reset(oneshot::Sender<Result<bool, Error>>, Result<Committed, Arc<via_consensus::Error>>),
+    /// A tick or a configuration.
+    Minor(Result<Committed, Arc<via_consensus::Error>>),
+}
+
+pub(crate) type Task = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+/// Sleeps until then; never returns for none.
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The driver of one shard.
+pub(crate) struct Driver {
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) group: Group,
+    pub(crate) view: watch::Receiver<Arc<View>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) committer: Committer,
+    requests: mpsc::Receiver<Request>,
+    queue: VecDeque<Waiting>,
+    queued_bytes: usize,
+    pub(crate) tasks: FuturesUnordered<Task>,
+    events_in_flight: usize,
+    recording: bool,
+    /// Still taking requests.
+    open: bool,
+    pub(crate) resets: usize,
+    last_proposed: Option<Instant>,
+    last_tick: Instant,
+    /// What was proposed of each stream in this term.
+    configured: BTreeMap<StreamId, Revision>,
+    term: via_types::Term,
+    stamp: Timestamp,
+    pub(crate) checkpoints: Checkpoints,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        replica: Arc<Replica>,
+        group: Group,
+        view: watch::Receiver<Arc<View>>,
+        clock: Arc<dyn Clock>,
+        committer: Committer,
+        requests: mpsc::Receiver<Request>,
+    ) -> Self {
+        let checkpoints = Checkpoints::new(&replica.options, replica.shard);
+        Self {
+            replica,
+            group,
+            view,
+            clock,
+            committer,
+            requests,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            tasks: FuturesUnordered::new(),
+            events_in_flight: 0,
+            recording: false,
+            open: true,
+            resets: 0,
+            last_proposed: None,
+            last_tick: Instant::now(),
+            configured: BTreeMap::new(),
+            term: via_types::Term::default(),
+            stamp: Timestamp::MIN,
+            checkpoints,
+        }
+    }
+
+    /// Serves until `shutdown` says so, then finishes what was taken.
+    pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+        let mut pulse = tokio::time::interval(PULSE);
+        pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while self.open || !self.queue.is_empty() || !self.tasks.is_empty() {
+            self.propose().await;
+            let wake = self.next_deadline();
+            let room = self.open && self.queued_bytes < QUEUE_BYTES;
+            let replica = Arc::clone(&self.replica);
+            tokio::select! {
+                Some(done) = self.tasks.next(), if !self.tasks.is_empty() => self.finish(done),
+                request = self.requests.recv(), if room => match request {
+                    Some(request) => self.take(request).await,
+                    None => self.open = false,
+                },
+                () = replica.wake.notified() => {}
+                () = sleep_until(wake), if wake.is_some() => {}
+                _ = pulse.tick(), if self.open => self.pulse().await,
+                changed = shutdown.changed(), if self.open => {
+                    if changed.is_err() || *shutdown.borrow() {
+                        self.close().await;
+                    }
+                }
+            }
+        }
+        // What the last entries made is recorded too, so that a restart need not.
+        self.record().await;
+        while let Some(done) = self.tasks.next().await {
+            self.finish(done);
+        }
+    }
+
+    /// Takes what is already in the door and nothing more.
+    async fn close(&mut self) {
+        self.open = false;
+        self.requests.close();
+        while let Some(request) = self.requests.recv().await {
+            self.take(request).await;
+        }
+    }
+
+    /// Returns when something becomes due without being woken.
+    fn next_deadline(&self) -> Option<Instant> {
+        let round = self.checkpoints.next_write().filter(|_| self.open && self.resets == 0);
+        [self.linger_until(), round].into_iter().flatten().min()
+    }
+
+    /// Takes a request and all that wait behind it.
+    async fn take(&mut self, first: Request) {
+        let mut next = Some(first);
+        while let Some(request) = next {
+            match request {
+                Request::Write { batch, answer, bytes, permit, reply } => {
+                    let reply = Reply { to: reply, _permit: permit };
+                    self.queued_bytes += bytes;
+                    let since = Instant::now();
+                    self.queue.push_back(Waiting { batch, answer, bytes, since, reply });
+                }
+                Request::Reset { stream, entity, reply } => self.reset(stream, entity, reply).await,
+            }
+            let room = self.queued_bytes < QUEUE_BYTES;
+            next = if room { self.requests.try_recv().ok() } else { None };
+        }
+    }
+
+    /// Proposes whatever may be proposed now.
+    async fn propose(&mut self) {
+        self.follow_term();
+        if !self.recording {
+            self.record().await;
+        }
+        while self.may_propose_events() {
+            self.propose_events().await;
+        }
+        if self.open {
+            self.checkpoint().await;
+        }
+    }
+
+    /// Forgets what was proposed in an earlier term.
+    fn follow_term(&mut self) {
+        let (term, stamp, configured) = self.replica.with(|state| match &state.live {
+            Some(live) if live.term != self.term => {
+                let revisions = state.streams.values().map(|known| (known.stream, known.revision));
+                (live.term, live.stamp(), Some(revisions.collect()))
+            }
+            Some(_) | None => (self.term, self.stamp, None),
+        });
+        if let Some(configured) = configured {
+            self.term = term;
+            self.stamp = stamp;
+            self.configured = configured;
+            self.checkpoints.restart();
+        }
+    }
+
+    /// Says whether an entry may go now: at once when nothing is under way, else
+    /// when enough has gathered or the shard has lingered.
+    fn may_propose_events(&self) -> bool {
+        if self.queue.is_empty() || self.events_in_flight >= IN_FLIGHT {
+            return false;
+        }
+        self.queued_bytes >= ENOUGH_BYTES
+            || self.linger_until().is_none_or(|until| until <= Instant::now())
+    }
+
+    /// Returns when the queue has lingered long enough; none when it is empty
+    /// or need not linger.
+    fn linger_until(&self) -> Option<Instant> {
+        let last = self.last_proposed?;
+        let waits = !self.queue.is_empty() && self.events_in_flight < IN_FLIGHT;
+        waits.then(|| last + self.replica.options.linger)
+    }
+
+    /// Merges queued writes into one entry and proposes it.
+    async fn propose_events(&mut self) {
+        if let Some(reason) = self.overloaded() {
+            return self.refuse(reason);
+        }
+        let mut events = Events { stamp: self.now(), batches: Vec::new(), scored: Vec::new() };
+        let mut replies = Vec::new();
+        let (mut bytes, mut rows) = (0, 0);
+        while let Some(next) = self.queue.front() {
+            let full =
+                bytes + next.bytes > ENTRY_BYTES || rows + next.batch.len() > limit::BATCH_EVENTS;
+            if full && !replies.is_empty() {
+                break;
+            }
+            let Some(next) = self.queue.pop_front() else { break };
+            self.queued_bytes -= next.bytes;
+            if let Err(error) = self.configure(next.batch.stream).await {
+                next.reply.send(Err(error));
+                continue;
+            }
+            bytes += next.bytes;
+            rows += next.batch.len();
+            if next.answer == Answer::Scores {
+                events.scored.push(events.batches.len() as u32);
+            }
+            events.batches.push(next.batch);
+            replies.push((next.reply, next.since));
+        }
+        if replies.is_empty() {
+            return;
+        }
+        self.last_proposed = Some(Instant::now());
+        match self.submit(&ShardEntry::Events(events), "events").await {
+            Ok(pending) => {
+                self.events_in_flight += 1;
+                self.tasks.push(Box::pin(async move { Done::Events(replies, pending.await) }));
+            }
+            Err(error) => answer_all(self.replica.shard, replies, &error),
+        }
+    }
+
+    /// Encodes `entry` and hands it to the group; entries keep the order of calls.
+    pub(crate) async fn submit(
+        &self,
+        entry: &ShardEntry,
+        kind: &'static str,
+    ) -> Result<
+        impl Future<Output = Result<Committed, Arc<via_consensus::Error>>> + Send + use<>,
+        Arc<via_consensus::Error>,
+    > {
+        let bytes = Bytes::from(via_codec::encode(via_codec::Kind::ShardEntry, entry));
+        ::metrics::counter!(metrics::ENTRIES, "kind" => kind).increment(1);
+        let pending = self.group.submit(bytes).await.map_err(Arc::new)?;
+        Ok(async move { pending.await.map_err(Arc::new) })
+    }
+
+    /// Why new events must be refused: the memory for profiles is full (D-6).
+    fn overloaded(&self) -> Option<&'static str> {
+        let options = &self.replica.options;
+        let share = options.memory_bytes / usize::from(options.shards);
+        let held = self
+            .replica
+            .with(|state| state.live.as_ref().map_or(0, |live| live.engine.memory_bytes()));
+        // The pressure threshold lies below; a round's profiles cannot leave at once.
+        (held > share + share / 4).then_some("its memory for profiles is full")
+    }
+
+    fn refuse(&mut self, what: &'static str) {
+        let shard = self.replica.shard;
+        for waiting in self.queue.drain(..) {
+            waiting.reply.send(Err(Error::Overloaded { shard, what }));
+        }
+        self.queued_bytes = 0;
+    }
+
+    /// Proposes the stream's configuration if the log has not the catalog's (C-1).
+    async fn configure(&mut self, stream: StreamId) -> Result<(), Error> {
+        let view = Arc::clone(&self.view.borrow());
+        let known = view.stream_by_id(stream).ok_or(Error::UnknownStream(stream))?;
+        if self.configured.get(&stream).is_some_and(|revision| *revision >= known.revision) {
+            return Ok(());
+        }
+        let config = serde_json::to_string(&known.config)
+            .map_err(|error| Error::Malformed(error.to_string()))?;
+        let entry = ShardEntry::StreamConfig(StreamConfigured {
+            stream,
+            tenant: known.tenant,
+            revision: known.revision,
+            config,
+        });
+        let shard = self.replica.shard;
+        let failed = |source| Error::Consensus { shard, source };
+        let pending = self.submit(&entry, "stream_config").await.map_err(failed)?;
+        self.configured.insert(stream, known.revision);
+        self.tasks.push(Box::pin(async move { Done::Minor(pending.await) }));
+        Ok(())
+    }
+
+    /// Proposes the detections that were made since the last time.
+    async fn record(&mut self) {
+        let unrecorded = self.replica.with(Unrecorded::take);
+        // A refusal is told and the detections are kept for the next time.
+        let _told = self.propose_detections(unrecorded).await;
+    }
+
+    /// Proposes `unrecorded`; what the group refuses is put back.
+    pub(crate) async fn propose_detections(
+        &mut self,
+        unrecorded: Unrecorded,
+    ) -> Result<(), Arc<via_consensus::Error>> {
+        let covers = unrecorded.covers;
+        let mut entries = VecDeque::from(unrecorded.into_entries(RECORD_BYTES));
+        while let Some(entry) = entries.pop_front() {
+            let entry = ShardEntry::Detections(entry);
+            match self.submit(&entry, "detections").await {
+                Ok(pending) => {
+                    self.recording = true;
+                    self.tasks.push(Box::pin(async move { Done::Recorded(pending.await) }));
+                }
+                Err(error) => {
+                    tracing::warn!(shard = %self.replica.shard, %error, "detections not proposed");
+                    let ShardEntry::Detections(first) = entry else { break };
+                    entries.push_front(first);
+                    let changes = entries.into_iter().flat_map(|entry| entry.changes).collect();
+                    self.replica.with(|state| {
+                        if let Some(live) = &mut state.live {
+                            live.put_back(covers, changes);
+                        }
+                    });
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn reset(
+        &mut self,
+        stream: StreamId,
+        entity: String,
+        reply: oneshot::Sender<Result<bool, Error>>,
+    ) {
+        let entry = ShardEntry::Command(Command::Reset { stream, entity });
+        match self.submit(&entry, "reset").await {
+            Ok(pending) => {
+                self.resets += 1;
+                self.tasks.push(Box::pin(async move { Done::Reset(reply, pending.await) }));
+            }
+            Err(source) => {
+                let _gone = reply.send(Err(Error::Consensus { shard: self.replica.shard, source }));
+            }
+        }
+    }
+
+    /// Once a second: time passes for silent entities, changed configurations
+    /// are proposed.
+    async fn pulse(&mut self) {
+        let (profiles, streams) = self.replica.with(|state| {
+            let profiles = state.live.as_ref().map_or(0, |live| live.engine.profiles());
+            (profiles, state.streams.keys().copied().collect::<Vec<_>>())
+        });
+        if profiles == 0 {
+            return;
+        }
+        for stream in streams {
+            // A stream that has left the catalog keeps its last configuration.
+            let _gone = self.configure(stream).await;
+        }
+        if self.last_tick.elapsed() >= self.replica.options.tick_interval {
+            self.last_tick = Instant::now();
+            let entry = ShardEntry::Command(Command::Tick { stamp: self.now() });
+            if let Ok(pending) = self.submit(&entry, "tick").await {
+                self.tasks.push(Box::pin(async move { Done::Minor(pending.await) }));
+            }
+        }
+    }
+
+    /// Returns the leader's stamp, which never goes back.
+    fn now(&mut self) -> Timestamp {
+        self.stamp = self.stamp.max(self.clock.now());
+        self.stamp
+    }
+
+    fn finish(&mut self, done: Done) {
+        let shard = self.replica.shard;
+        match done {
+            Done::Events(replies, result) => {
+                self.events_in_flight -= 1;
+                answer(shard, replies, result);
+            }
+            Done::Recorded(result) => {
+                self.recording = false;
+                complain(shard, "detections", &result);
+            }
+            Done::Reset(reply, result) => {
+                self.resets -= 1;
+                let result = result.map_err(|source| Error::Consensus { shard, source });
+                let _gone =
+                    reply.send(result.map(|done| done.outcome.take::<bool>().unwrap_or_default()));
+            }
+            Done::Minor(result) => complain(shard, "tick or configuration", &result),
+            Done::Chunk(_) | Done::Boundary(_) | Done::Durable(_) | Done::Purged => {
+                self.advance_checkpoint(done);
+            }
+        }
+    }
+}
+
+pub(crate) fn complain(
+    shard: via_types::ShardId,
+    what: &str,
+    result: &Result<Committed, Arc<via_consensus::Error>>,
+) {
+    if let Err(error) = result {
+        tracing::warn!(%shard, %error, "{what} not committed");
+    }
+}
+
+/// Gives each write its receipt.
+fn answer(
+    shard: via_types::ShardId,
+    replies: Vec<(Reply, Instant)>,
+    result: Result<Committed, Arc<via_consensus::Error>>,
+) {
+    let committed = match result {
+        Ok(committed) => committed,
+        Err(error) => return answer_all(shard, replies, &error),
+    };
+    let Some(answers) = committed.outcome.take::<Vec<Answered>>() else {
+        for (reply, _) in replies {
+            let what = "it was committed, but this node no longer executes the shard".to_owned();
+            reply.send(Err(Error::Unknown { shard, what }));
+        }
+        return;
+    };
+    let mut events = 0;
+    let histogram = ::metrics::histogram!(metrics::WRITE_SECONDS);
+    for ((reply, since), answered) in replies.into_iter().zip(answers) {
+        histogram.record(since.elapsed().as_secs_f64());
+        let result = answered.map_err(|refused| match refused {
+            Refused::Fenced { given, current } => Error::Fenced { given, current },
+            Refused::TooOld { given, newest } => {
+                Error::SequenceTooOld { given, newest, window: limit::SEQUENCE_WINDOW }
+            }
+        });
+        events += result.as_ref().map_or(0, |receipt| u64::from(receipt.accepted));
+        reply.send(result);
+    }
+    ::metrics::counter!(metrics::EVENTS).increment(events);
+}
+
+fn answer_all(
+    shard: via_types::ShardId,
+    replies: Vec<(Reply, Instant)>,
+    error: &Arc<via_consensus::Error>,
+) {
+    for (reply, _) in replies {
+        reply.send(Err(Error::Consensus { shard, source: Arc::clone(error) }));
+    }
+}

@@ -1,0 +1,311 @@
+//! What only the executing replica has: the engine, the ledger and detections
+//! not yet recorded. Dropped on demotion, rebuilt from checkpoint and log on
+//! promotion (invariant D-3). Reads the store for profiles not in memory;
+//! otherwise a function of the log (E-1).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use via_codec::Kind;
+use via_consensus::Position;
+use via_engine::{Answer, Engine, Outcome, Record};
+use via_storage::{Space, Store};
+use via_types::detection::Change;
+use via_types::entry::{Command, Events, ProfileImage, StreamConfigured};
+use via_types::{
+    Batch, EntityHash, LogIndex, Receipt, RowReason, ShardId, StreamConfig, StreamId, Term,
+    Timestamp,
+};
+
+use crate::ledger::{Ledger, Verdict};
+use crate::{Error, keys};
+
+/// What a proposer learns of one of its batches.
+pub(crate) type Answered = Result<Receipt, Refused>;
+
+/// Why a whole batch was refused after commit: all replicas agree on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Fenced { given: via_types::Epoch, current: via_types::Epoch },
+    TooOld { given: u64, newest: u64 },
+}
+
+/// A profile in the store: true as of an index (see `entry::ProfileImage`).
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    as_of: LogIndex,
+    record: Record,
+}
+
+/// A checkpoint round under way.
+#[derive(Debug)]
+pub(crate) struct Round {
+    pub(crate) boundary: Position,
+    pub(crate) ledger: Vec<u8>,
+}
+
+/// The executing state of one shard in one term.
+pub(crate) struct Live {
+    pub(crate) shard: ShardId,
+    pub(crate) term: Term,
+    pub(crate) engine: Engine,
+    pub(crate) ledger: Ledger,
+    store: Arc<dyn Store>,
+    /// Detections made by entries above the covered index, oldest first.
+    pending: Vec<(LogIndex, Change)>,
+    /// Events executed since the boundary: the length of a recovery.
+    pub(crate) tail_events: u64,
+    outcome: Outcome,
+    absent: Vec<u32>,
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Live({} in {}, {} profiles)", self.shard, self.term, self.engine.profiles())
+    }
+}
+
+impl Live {
+    pub(crate) fn new(shard: ShardId, term: Term, ledger: Ledger, store: Arc<dyn Store>) -> Self {
+        Self {
+            shard,
+            term,
+            engine: Engine::new(via_engine::Options::default()),
+            ledger,
+            store,
+            pending: Vec::new(),
+            tail_events: 0,
+            outcome: Outcome::default(),
+            absent: Vec::new(),
+        }
+    }
+
+    /// Executes an `Events` entry; one answer per batch.
+    pub(crate) fn execute(
+        &mut self,
+        at: LogIndex,
+        events: &Events,
+    ) -> Result<Vec<Answered>, Error> {
+        self.ledger.stamp = self.ledger.stamp.max(events.stamp);
+        let mut base = 0;
+        let mut answers = Vec::with_capacity(events.batches.len());
+        for (number, batch) in events.batches.iter().enumerate() {
+            let scored = events.scored.binary_search(&(number as u32)).is_ok();
+            let answer = if scored { Answer::Scores } else { Answer::Counts };
+            answers.push(self.execute_once(at, base, batch, answer)?);
+            base += batch.len() as u32;
+        }
+        Ok(answers)
+    }
+
+    /// Executes one batch unless the ledger has it already (invariant D-2).
+    fn execute_once(
+        &mut self,
+        at: LogIndex,
+        base: u32,
+        batch: &Batch,
+        answer: Answer,
+    ) -> Result<Answered, Error> {
+        let position = Some((self.shard, at));
+        if let Some(origin) = batch.origin {
+            match self.ledger.judge(origin) {
+                Verdict::Fresh => {}
+                Verdict::Repeated { accepted } => {
+                    self.ledger.counts.repeated_batches += 1;
+                    return Ok(Ok(Receipt {
+                        position,
+                        accepted,
+                        repeated: true,
+                        ..Receipt::default()
+                    }));
+                }
+                Verdict::Fenced { current } => {
+                    return Ok(Err(Refused::Fenced { given: origin.epoch, current }));
+                }
+                Verdict::TooOld { newest } => {
+                    return Ok(Err(Refused::TooOld { given: origin.sequence.get(), newest }));
+                }
+            }
+        }
+        let mut receipt = if batch.unique.is_empty() {
+            self.run(at, base, batch, answer)?
+        } else {
+            self.run_distinct(at, base, batch, answer)?
+        };
+        receipt.position = position;
+        if let Some(origin) = batch.origin {
+            self.ledger.note(origin, receipt.accepted, at);
+        }
+        self.count(batch, &receipt);
+        Ok(Ok(receipt))
+    }
+
+    fn count(&mut self, batch: &Batch, receipt: &Receipt) {
+        let counts = &mut self.ledger.counts;
+        counts.events += u64::from(receipt.accepted);
+        self.tail_events += batch.len() as u64;
+        for (_, reason) in &receipt.refused {
+            match reason {
+                RowReason::Late => counts.late_events += 1,
+                RowReason::Duplicate => counts.duplicate_events += 1,
+                RowReason::TableFull => {}
+            }
+        }
+    }
+
+    /// Runs the engine over `batch`.
+    fn run(
+        &mut self,
+        at: LogIndex,
+        base: u32,
+        batch: &Batch,
+        answer: Answer,
+    ) -> Result<Receipt, Error> {
+        self.fetch_absent(batch)?;
+        let mut outcome = std::mem::take(&mut self.outcome);
+        let position = via_engine::Position { shard: self.shard, index: at, base };
+        self.engine.execute(position, self.ledger.stamp, batch, answer, &mut outcome);
+        let receipt = Receipt {
+            position: None,
+            accepted: outcome.accepted,
+            repeated: false,
+            refused: std::mem::take(&mut outcome.refused),
+            scores: std::mem::take(&mut outcome.scored),
+        };
+        self.keep(at, outcome);
+        Ok(receipt)
+    }
+
+    /// Runs the engine over the rows whose unique id is new, and tells of the others.
+    fn run_distinct(
+        &mut self,
+        at: LogIndex,
+        base: u32,
+        batch: &Batch,
+        answer: Answer,
+    ) -> Result<Receipt, Error> {
+        let mut repeated = Vec::new();
+        let mut fresh = Vec::with_capacity(batch.len());
+        for row in 0..batch.len() {
+            let unique = batch.unique[row];
+            let entity = batch.hashes[batch.entity[row] as usize].low();
+            // The id is the entity's: two entities may use the same one.
+            if unique != 0 && self.ledger.repeats(unique ^ entity.rotate_left(32)) {
+                repeated.push((row as u32, RowReason::Duplicate));
+            } else {
+                fresh.push(row as u32);
+            }
+        }
+        if repeated.is_empty() {
+            return self.run(at, base, batch, answer);
+        }
+        let mut receipt = self.run(at, base, &batch.select(&fresh), answer)?;
+        for (row, _) in &mut receipt.refused {
+            *row = fresh[*row as usize];
+        }
+        for scored in &mut receipt.scores {
+            scored.row = fresh[scored.row as usize];
+        }
+        receipt.refused.extend(repeated);
+        receipt.refused.sort_unstable_by_key(|(row, _)| *row);
+        Ok(receipt)
+    }
+
+    /// Lets time pass or forgets an entity; says whether something was forgotten.
+    pub(crate) fn command(&mut self, at: LogIndex, command: &Command) -> bool {
+        match command {
+            Command::Tick { stamp } => {
+                self.ledger.stamp = self.ledger.stamp.max(*stamp);
+                let mut outcome = std::mem::take(&mut self.outcome);
+                let position = via_engine::Position { shard: self.shard, index: at, base: 0 };
+                self.engine.tick(position, self.ledger.stamp, &mut outcome);
+                self.keep(at, outcome);
+                false
+            }
+            Command::Reset { stream, entity } => {
+                self.engine.reset(*stream, EntityHash::of(*stream, entity))
+            }
+        }
+    }
+
+    /// Keeps what the engine told for recording, and its buffers for next time.
+    fn keep(&mut self, at: LogIndex, mut outcome: Outcome) {
+        self.pending.extend(outcome.changes.drain(..).map(|change| (at, change)));
+        outcome.accepted = 0;
+        outcome.refused.clear();
+        outcome.scored.clear();
+        outcome.scores.clear();
+        self.outcome = outcome;
+    }
+
+    /// Switches a stream to a configuration; a malformed one is refused when it
+    /// is proposed, so here it breaks an invariant.
+    pub(crate) fn configure(&mut self, configured: &StreamConfigured) -> Result<(), Error> {
+        let config: StreamConfig = serde_json::from_str(&configured.config)
+            .map_err(|error| Error::Malformed(format!("stream configuration: {error}")))?;
+        self.engine.configure(configured.stream, configured.revision, &config);
+        Ok(())
+    }
+
+    /// Brings the profiles of `batch` that are in the store into memory.
+    fn fetch_absent(&mut self, batch: &Batch) -> Result<(), Error> {
+        let mut absent = std::mem::take(&mut self.absent);
+        absent.clear();
+        self.engine.missing(batch, &mut absent);
+        for position in &absent {
+            self.fetch(batch.stream, batch.hashes[*position as usize])?;
+        }
+        self.absent = absent;
+        Ok(())
+    }
+
+    /// Brings one profile from the store into memory; says whether it was there.
+    pub(crate) fn fetch(&mut self, stream: StreamId, entity: EntityHash) -> Result<bool, Error> {
+        let key = keys::profile(self.shard, stream, entity);
+        let Some(bytes) = self.store.get(Space::Profiles, &key)? else {
+            return Ok(false);
+        };
+        let Saved { as_of, record } = via_codec::decode(Kind::Profile, &bytes)?;
+        self.engine.restore(stream, entity, as_of, record);
+        Ok(true)
+    }
+
+    /// Takes the detections to be recorded; those up to `covered` already are.
+    pub(crate) fn take_pending(&mut self, covered: LogIndex) -> Vec<Change> {
+        let pending = std::mem::take(&mut self.pending);
+        pending.into_iter().filter(|(at, _)| *at > covered).map(|(_, change)| change).collect()
+    }
+
+    /// Keeps detections that could not be proposed, before those made since.
+    pub(crate) fn put_back(&mut self, at: LogIndex, changes: Vec<Change>) {
+        self.pending.splice(0..0, changes.into_iter().map(|change| (at, change)));
+    }
+
+    /// Says whether detections wait to be recorded.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Returns the newest stamp executed.
+    pub(crate) fn stamp(&self) -> Timestamp {
+        self.ledger.stamp
+    }
+
+    /// Begins a checkpoint round with its boundary at `applied`.
+    pub(crate) fn begin_round(&mut self, applied: Position) -> Round {
+        self.engine.begin_round();
+        self.tail_events = 0;
+        Round { boundary: applied, ledger: via_codec::encode(Kind::Ledger, &self.ledger) }
+    }
+
+    /// Returns up to `max` profiles of the round, true as of `applied`, and how
+    /// many remain.
+    pub(crate) fn export(&mut self, applied: LogIndex, max: usize) -> (Vec<ProfileImage>, usize) {
+        let mut profiles = Vec::new();
+        let remaining = self.engine.export(max, &mut |stream, entity, record| {
+            let record = via_codec::encode(Kind::Profile, &Saved { as_of: applied, record }).into();
+            profiles.push(ProfileImage { stream, entity, as_of: applied, record });
+        });
+        (profiles, remaining)
+    }
+}

@@ -1,0 +1,255 @@
+//! The shard as a replicated state machine: what each committed entry does
+//! here. Follows the log and nothing else: live only in the very term whose
+//! first entry promoted this node (invariant D-3). Called by consensus alone.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use via_codec::Kind;
+use via_consensus::{Applied, Chunks, Machine, Outcome, Position, Tail};
+use via_storage::{Space, Write};
+use via_types::entry::{CheckpointDone, Chunk, Command, Detections, ShardEntry, StreamConfigured};
+use via_types::{EntityHash, LogIndex, NodeId, TenantId};
+
+use crate::archive::{delete, put};
+use crate::feed::Published;
+use crate::keys::{self, Fact};
+use crate::replica::{Replica, State};
+use crate::{Error, replay, snapshot};
+
+/// Bytes of a ledger record: well within what the store takes in one value.
+const LEDGER_PIECE: usize = 128 << 10;
+
+/// One shard's machine.
+pub(crate) struct Shard {
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) tail: Arc<dyn Tail>,
+    pub(crate) node: NodeId,
+    /// Entries up to here were in the log when it was opened: a blank among
+    /// them began a term that is over.
+    pub(crate) opened_at: LogIndex,
+}
+
+impl Machine for Shard {
+    fn applied(&self) -> Option<Position> {
+        self.replica.with(|state| state.boundary)
+    }
+
+    fn apply(&mut self, at: Position, entry: Applied<'_>) -> Result<Outcome, via_consensus::Error> {
+        self.apply_entry(at, entry).map_err(|error| self.broken(error))
+    }
+
+    fn durable(&self) -> Option<Position> {
+        self.replica.with(|state| state.durable)
+    }
+
+    fn export(&self) -> Result<Chunks, via_consensus::Error> {
+        Ok(snapshot::export(&self.replica))
+    }
+
+    fn install(
+        &mut self,
+        at: Position,
+        chunks: &mut dyn Iterator<Item = Result<Bytes, via_consensus::Error>>,
+    ) -> Result<(), via_consensus::Error> {
+        snapshot::install(&self.replica, at, chunks)
+    }
+}
+
+impl Shard {
+    pub(crate) fn broken(&self, error: Error) -> via_consensus::Error {
+        via_consensus::Error::machine(error)
+    }
+
+    fn apply_entry(&mut self, at: Position, entry: Applied<'_>) -> Result<Outcome, Error> {
+        let outcome = match entry {
+            Applied::Blank => {
+                self.begin_term(at)?;
+                Outcome::none()
+            }
+            Applied::Membership => Outcome::none(),
+            Applied::Payload(bytes) => self.apply_payload(at, bytes)?,
+        };
+        self.replica.with(|state| state.applied = Some(at));
+        Ok(outcome)
+    }
+
+    /// Promotes this node if the term is its own and new; demotes it otherwise.
+    fn begin_term(&mut self, at: Position) -> Result<(), Error> {
+        self.replica.with(|state| state.live = None);
+        if at.leader != self.node || at.index <= self.opened_at {
+            return Ok(());
+        }
+        let live = replay::rebuild(&self.replica, self.tail.as_ref(), at)?;
+        self.replica.with(|state| state.live = Some(live));
+        self.replica.wake.notify_one();
+        Ok(())
+    }
+
+    fn apply_payload(&mut self, at: Position, bytes: &Bytes) -> Result<Outcome, Error> {
+        let executes = self.replica.with(|state| {
+            let own = |live: &mut crate::live::Live| live.term == at.term && at.leader == self.node;
+            // An entry of another leader's term ends this one (invariant D-3).
+            if !state.live.as_mut().is_some_and(own) {
+                state.live = None;
+            }
+            state.live.is_some()
+        });
+        if !executes && via_codec::is_events(bytes) {
+            return Ok(Outcome::none());
+        }
+        match via_codec::decode_entry(bytes)? {
+            ShardEntry::Events(events) => self.replica.with(|state| {
+                let Some(live) = &mut state.live else {
+                    return Ok(Outcome::none());
+                };
+                let answers = live.execute(at.index, &events)?;
+                if live.has_pending() {
+                    self.replica.wake.notify_one();
+                }
+                Ok(Outcome::of(answers))
+            }),
+            ShardEntry::Detections(detections) => self.record(at, detections),
+            ShardEntry::Checkpoint(chunk) => self.store_profiles(chunk),
+            ShardEntry::CheckpointDone(done) => self.finish_round(done),
+            ShardEntry::StreamConfig(configured) => self.configure(at, configured),
+            ShardEntry::Command(command) => self.command(at, &command),
+        }
+    }
+
+    /// Stores detections, then shows them: they are durable (invariant D-4).
+    fn record(&mut self, at: Position, detections: Detections) -> Result<Outcome, Error> {
+        let shard = self.replica.shard;
+        let mut writes = Vec::new();
+        let mut published = Vec::with_capacity(detections.changes.len());
+        for (place, change) in detections.changes.into_iter().enumerate() {
+            let stream = change.detection().stream;
+            let tenant = self.replica.with(|state| {
+                state.streams.get(&stream).map_or(TenantId::default(), |known| known.tenant)
+            });
+            let at = (at.index.get(), place as u32);
+            let one = Published { shard, at, tenant, change: Arc::new(change) };
+            self.replica.archive.put(&mut writes, &one)?;
+            published.push(one);
+        }
+        let opened = published
+            .iter()
+            .filter(|one| matches!(*one.change, via_types::detection::Change::Opened(_)));
+        let opened = opened.count();
+        let covers = detections.covers;
+        let covered = self.replica.with(|state| state.covered.max(covers));
+        let value = via_codec::encode(Kind::MachineState, &covered);
+        writes.push(put(Space::Shards, &keys::fact(shard, Fact::Covered), value));
+        self.replica.store.write(writes)?;
+        let live = self.replica.with(|state| {
+            state.covered = covered;
+            state.detections += opened;
+            state.feed_end = state.feed_end.max(published.last().map(|one| one.at));
+            state.live.is_some()
+        });
+        self.trim()?;
+        if live {
+            metrics::counter!(crate::metrics::DETECTIONS).increment(opened as u64);
+            for one in published {
+                // Nobody listening is not an error.
+                let _listeners = self.replica.feed.send(one);
+            }
+        }
+        Ok(Outcome::none())
+    }
+
+    /// Keeps the detections of this shard within its share of the bound.
+    fn trim(&self) -> Result<(), Error> {
+        let options = &self.replica.options;
+        let share = (options.keep_detections / usize::from(options.shards)).max(64);
+        let surplus = self.replica.with(|state| state.detections.saturating_sub(share));
+        // In steps, so that trimming costs little per detection recorded.
+        if surplus <= share / 16 {
+            return Ok(());
+        }
+        let shard = self.replica.shard;
+        let mut writes = Vec::new();
+        let (gone, trimmed) = self.replica.archive.trim(shard, surplus, &mut writes)?;
+        if let Some(trimmed) = trimmed {
+            let value = via_codec::encode(Kind::MachineState, &trimmed);
+            writes.push(put(Space::Shards, &keys::fact(shard, Fact::Trimmed), value));
+        }
+        self.replica.store.write(writes)?;
+        self.replica.with(|state| {
+            state.detections = state.detections.saturating_sub(gone);
+            state.feed_trimmed = state.feed_trimmed.max(trimmed);
+        });
+        Ok(())
+    }
+
+    fn store_profiles(&self, chunk: Chunk) -> Result<Outcome, Error> {
+        let shard = self.replica.shard;
+        let write = |image: via_types::entry::ProfileImage| {
+            let key = keys::profile(shard, image.stream, image.entity);
+            put(Space::Profiles, &key, image.record.to_vec())
+        };
+        let writes: Vec<Write> = chunk.profiles.into_iter().map(write).collect();
+        self.replica.store.write(writes)?;
+        Ok(Outcome::none())
+    }
+
+    /// Moves the boundary: recovery will begin there.
+    fn finish_round(&self, done: CheckpointDone) -> Result<Outcome, Error> {
+        let shard = self.replica.shard;
+        let boundary =
+            Position { term: done.upto_term, leader: done.upto_leader, index: done.upto };
+        let mut writes = Vec::new();
+        for (piece, bytes) in done.ledger.chunks(LEDGER_PIECE).enumerate() {
+            writes.push(put(Space::Ledgers, &keys::ledger(shard, piece as u16), bytes.to_vec()));
+        }
+        let pieces = writes.len() as u16;
+        let value = replay::encode_boundary(boundary, pieces);
+        writes.push(put(Space::Shards, &keys::fact(shard, Fact::Boundary), value));
+        // Replay needs each stream's configuration as of the boundary and later.
+        for (stream, index) in replay::superseded(&self.replica, boundary.index)? {
+            writes.push(delete(Space::Shards, &keys::fact(shard, Fact::Stream(stream, index))));
+        }
+        self.replica.store.write(writes)?;
+        self.replica.with(|state| state.boundary = state.boundary.max(Some(boundary)));
+        Ok(Outcome::none())
+    }
+
+    fn configure(&self, at: Position, configured: StreamConfigured) -> Result<Outcome, Error> {
+        let shard = self.replica.shard;
+        let newest = self.replica.with(|state| {
+            let known = state.streams.get(&configured.stream);
+            known.is_none_or(|known| configured.revision >= known.revision)
+        });
+        if !newest {
+            return Ok(Outcome::none());
+        }
+        let key = keys::fact(shard, Fact::Stream(configured.stream, at.index));
+        let value = via_codec::encode(Kind::StreamConfig, &configured);
+        self.replica.store.write(vec![put(Space::Shards, &key, value)])?;
+        self.replica.with(|state: &mut State| {
+            if let Some(live) = &mut state.live {
+                live.configure(&configured)?;
+            }
+            state.streams.insert(configured.stream, configured);
+            Ok(Outcome::none())
+        })
+    }
+
+    fn command(&self, at: Position, command: &Command) -> Result<Outcome, Error> {
+        let mut forgot = false;
+        if let Command::Reset { stream, entity } = command {
+            let key = keys::profile(self.replica.shard, *stream, EntityHash::of(*stream, entity));
+            forgot = self.replica.store.get(Space::Profiles, &key)?.is_some();
+            self.replica.store.write(vec![delete(Space::Profiles, &key)])?;
+        }
+        self.replica.with(|state| {
+            if let Some(live) = &mut state.live {
+                forgot |= live.command(at.index, command);
+                if live.has_pending() {
+                    self.replica.wake.notify_one();
+                }
+            }
+        });
+        Ok(Outcome::of(forgot))
+    }
+}

@@ -1,0 +1,33 @@
+//! The names of what this room counts. Each is documented in `docs/OPERATIONS.md`.
+
+/// Events executed by this node as leader.
+pub(crate) const EVENTS: &str = "via_shard_events_total";
+/// Detections opened and recorded by this node as leader.
+pub(crate) const DETECTIONS: &str = "via_detections_total";
+/// Entries proposed, by kind.
+pub(crate) const ENTRIES: &str = "via_shard_entries_total";
+/// Time from a batch's arrival to its commit and execution.
+pub(crate) const WRITE_SECONDS: &str = "via_shard_write_seconds";
+/// Checkpoint rounds finished.
+pub(crate) const CHECKPOINTS: &str = "via_checkpoints_total";
+/// Time from a round's beginning to its boundary on disk.
+pub(crate) const CHECKPOINT_SECONDS: &str = "via_checkpoint_seconds";
+
+/// Describes them to the recorder.
+pub(crate) fn describe() {
+    use metrics::{Unit, describe_counter, describe_histogram};
+    describe_counter!(EVENTS, Unit::Count, "Events executed by this node as leader");
+    describe_counter!(DETECTIONS, Unit::Count, "Detections opened and recorded");
+    describe_counter!(ENTRIES, Unit::Count, "Log entries proposed, by kind");
+    describe_histogram!(
+        WRITE_SECONDS,
+        Unit::Seconds,
+        "From a batch's arrival to its commit and execution"
+    );
+    describe_counter!(CHECKPOINTS, Unit::Count, "Checkpoint rounds finished");
+    describe_histogram!(
+        CHECKPOINT_SECONDS,
+        Unit::Seconds,
+        "From a round's beginning to its boundary on disk"
+    );
+}

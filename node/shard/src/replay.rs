@@ -1,0 +1,164 @@
+//! Recovery: what the store holds of a shard when it opens, and promotion by
+//! replaying the log from the last boundary (DESIGN: checkpoints are fuzzy).
+//! For each profile, entries up to its own index are skipped by the engine.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use via_codec::Kind;
+use via_consensus::{Applied, Position, Tail};
+use via_storage::{Space, Store};
+use via_types::entry::{ShardEntry, StreamConfigured};
+use via_types::{LogIndex, NodeId, ShardId, StreamId, Term};
+
+use crate::Error;
+use crate::archive::Archive;
+use crate::keys::{self, Fact};
+use crate::ledger::Ledger;
+use crate::live::Live;
+use crate::replica::{Replica, State};
+
+/// The boundary as stored, with the number of ledger records.
+#[derive(Serialize, Deserialize)]
+struct Boundary {
+    term: Term,
+    leader: NodeId,
+    index: LogIndex,
+    ledger_pieces: u16,
+}
+
+pub(crate) fn encode_boundary(at: Position, ledger_pieces: u16) -> Vec<u8> {
+    let Position { term, leader, index } = at;
+    via_codec::encode(Kind::MachineState, &Boundary { term, leader, index, ledger_pieces })
+}
+
+fn boundary(store: &dyn Store, shard: ShardId) -> Result<Option<(Position, u16)>, Error> {
+    let Some(bytes) = store.get(Space::Shards, &keys::fact(shard, Fact::Boundary))? else {
+        return Ok(None);
+    };
+    let Boundary { term, leader, index, ledger_pieces } =
+        via_codec::decode(Kind::MachineState, &bytes)?;
+    Ok(Some((Position { term, leader, index }, ledger_pieces)))
+}
+
+/// Reads what the store holds of `shard`. Whatever it read was synced before
+/// this process began or will be applied again, so the boundary is durable.
+pub(crate) fn open(store: &Arc<dyn Store>, shard: ShardId) -> Result<State, Error> {
+    let archive = Archive::new(Arc::clone(store));
+    let boundary = boundary(store.as_ref(), shard)?.map(|(at, _)| at);
+    let read = |fact| store.get(Space::Shards, &keys::fact(shard, fact));
+    let covered = match read(Fact::Covered)? {
+        Some(bytes) => via_codec::decode(Kind::MachineState, &bytes)?,
+        None => LogIndex::default(),
+    };
+    let feed_trimmed = match read(Fact::Trimmed)? {
+        Some(bytes) => Some(via_codec::decode(Kind::MachineState, &bytes)?),
+        None => None,
+    };
+    Ok(State {
+        live: None,
+        applied: None,
+        boundary,
+        durable: None,
+        covered,
+        streams: configurations(&archive, shard, LogIndex::new(u64::MAX))?,
+        detections: archive.count(shard)?,
+        feed_end: archive.feed_end(shard)?,
+        feed_trimmed,
+    })
+}
+
+/// Returns each stream's newest configuration at or below `upto`.
+fn configurations(
+    archive: &Archive,
+    shard: ShardId,
+    upto: LogIndex,
+) -> Result<BTreeMap<StreamId, StreamConfigured>, Error> {
+    let mut newest = BTreeMap::new();
+    archive.each(Space::Shards, shard, &mut |key, value| {
+        if let Some((stream, index)) = keys::stream_of_fact(key)
+            && index <= upto
+        {
+            // Keys of one stream come in the order of their indices.
+            newest.insert(stream, via_codec::decode(Kind::StreamConfig, value)?);
+        }
+        Ok(())
+    })?;
+    Ok(newest)
+}
+
+/// Returns the stored configurations that a replay from `boundary` cannot need.
+pub(crate) fn superseded(
+    replica: &Replica,
+    boundary: LogIndex,
+) -> Result<Vec<(StreamId, LogIndex)>, Error> {
+    let mut old = Vec::new();
+    let mut newest: Option<(StreamId, LogIndex)> = None;
+    replica.archive.each(Space::Shards, replica.shard, &mut |key, _| {
+        if let Some((stream, index)) = keys::stream_of_fact(key)
+            && index <= boundary
+        {
+            old.extend(newest.filter(|(before, _)| *before == stream));
+            newest = Some((stream, index));
+        }
+        Ok(())
+    })?;
+    Ok(old)
+}
+
+fn stored_ledger(store: &dyn Store, shard: ShardId, pieces: u16) -> Result<Ledger, Error> {
+    let mut bytes = Vec::new();
+    for piece in 0..pieces {
+        let record = store.get(Space::Ledgers, &keys::ledger(shard, piece))?;
+        let missing = || Error::Malformed(format!("piece {piece} of {shard}'s ledger is missing"));
+        bytes.extend_from_slice(&record.ok_or_else(missing)?);
+    }
+    Ok(via_codec::decode(Kind::Ledger, &bytes)?)
+}
+
+/// Rebuilds the executing state as of the entry before `promotion`.
+pub(crate) fn rebuild(
+    replica: &Arc<Replica>,
+    tail: &dyn Tail,
+    promotion: Position,
+) -> Result<Live, Error> {
+    let shard = replica.shard;
+    let store = Arc::clone(&replica.store);
+    let (from, ledger) = match boundary(store.as_ref(), shard)? {
+        Some((at, pieces)) => (at.index, stored_ledger(store.as_ref(), shard, pieces)?),
+        None => (LogIndex::default(), Ledger::default()),
+    };
+    let mut live = Live::new(shard, promotion.term, ledger, store);
+    for configured in configurations(&replica.archive, shard, from)?.values() {
+        live.configure(configured)?;
+    }
+    let first = LogIndex::new(from.get() + 1);
+    let last = LogIndex::new(promotion.index.get() - 1);
+    if first <= last {
+        tail.read(first, last, &mut |at, entry| {
+            replay(&mut live, at, entry).map_err(|error| via_consensus::Error::machine(error))
+        })
+        .map_err(|source| Error::Consensus { shard, source: Arc::new(source) })?;
+    }
+    tracing::debug!(%shard, %from, to = %last, events = live.tail_events, "rebuilt");
+    Ok(live)
+}
+
+fn replay(live: &mut Live, at: Position, entry: Applied<'_>) -> Result<(), Error> {
+    let Applied::Payload(bytes) = entry else {
+        return Ok(());
+    };
+    match via_codec::decode_entry(bytes)? {
+        ShardEntry::Events(events) => live.execute(at.index, &events).map(drop),
+        ShardEntry::StreamConfig(configured) => live.configure(&configured),
+        ShardEntry::Command(command) => {
+            live.command(at.index, &command);
+            Ok(())
+        }
+        // Stored already, when they were applied.
+        ShardEntry::Detections(_) | ShardEntry::Checkpoint(_) | ShardEntry::CheckpointDone(_) => {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! One shard's state on this node, shared by the machine that applies its log,
+//! the driver that proposes to it and the readers. One lock, held only for
+//! bounded work and never across an await.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, broadcast};
+use via_consensus::{Group, Position};
+use via_engine::Engine;
+use via_storage::Store;
+use via_types::entry::StreamConfigured;
+use via_types::{EntityHash, LogIndex, ShardId, StreamId};
+
+use crate::archive::Archive;
+use crate::feed::Published;
+use crate::live::Live;
+use crate::query::Stats;
+use crate::{Error, Options};
+
+/// One shard on this node.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    pub(crate) shard: ShardId,
+    pub(crate) options: Options,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) archive: Archive,
+    pub(crate) feed: broadcast::Sender<Published>,
+    /// Wakes the driver: detections wait, or the shard was promoted.
+    pub(crate) wake: Notify,
+    group: OnceLock<Group>,
+    state: Mutex<State>,
+}
+
+/// What the log has made of the shard so far.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// Present while this node executes.
+    pub(crate) live: Option<Live>,
+    /// The last entry applied.
+    pub(crate) applied: Option<Position>,
+    /// The last finished checkpoint's boundary.
+    pub(crate) boundary: Option<Position>,
+    /// The last boundary known to be synced to disk.
+    pub(crate) durable: Option<Position>,
+    /// Detections of entries up to here are recorded.
+    pub(crate) covered: LogIndex,
+    /// Each stream's newest configuration.
+    pub(crate) streams: BTreeMap<StreamId, StreamConfigured>,
+    /// Detections stored.
+    pub(crate) detections: usize,
+    /// The last change recorded.
+    pub(crate) feed_end: Option<(u64, u32)>,
+    /// Changes up to here are no longer stored.
+    pub(crate) feed_trimmed: Option<(u64, u32)>,
+}
+
+impl Replica {
+    pub(crate) fn new(
+        shard: ShardId,
+        options: Options,
+        store: Arc<dyn Store>,
+        feed: broadcast::Sender<Published>,
+        state: State,
+    ) -> Self {
+        Self {
+            shard,
+            options,
+            archive: Archive::new(Arc::clone(&store)),
+            store,
+            feed,
+            wake: Notify::new(),
+            group: OnceLock::new(),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Runs `work` on the state; it must not block on anything but the store.
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        work(&mut self.state.lock())
+    }
+
+    /// Makes the group known once it is open.
+    pub(crate) fn attach(&self, group: Group) {
+        let _already = self.group.set(group);
+    }
+
+    pub(crate) fn group(&self) -> Result<&Group, Error> {
+        let starting = || Error::NotReady { shard: self.shard, what: "it is opening".to_owned() };
+        self.group.get().ok_or_else(starting)
+    }
+
+    /// Runs `read` on the engine with the entity's profile in memory if it
+    /// exists anywhere.
+    pub(crate) fn with_profile<T>(
+        &self,
+        stream: StreamId,
+        entity: EntityHash,
+        read: impl Fn(&Engine) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        self.with(|state| {
+            let Some(live) = &mut state.live else {
+                let what = "it is being rebuilt from its checkpoint and log".to_owned();
+                return Err(Error::NotReady { shard: self.shard, what });
+            };
+            if let Some(found) = read(&live.engine) {
+                return Ok(Some(found));
+            }
+            let found = live.fetch(stream, entity)?;
+            Ok(found.then(|| read(&live.engine)).flatten())
+        })
+    }
+
+    pub(crate) fn feed_end(&self) -> Option<(u64, u32)> {
+        self.with(|state| state.feed_end)
+    }
+
+    pub(crate) fn feed_trimmed(&self) -> Option<(u64, u32)> {
+        self.with(|state| state.feed_trimmed)
+    }
+
+    pub(crate) fn not_ready(&self) -> Option<String> {
+        if self.group.get().is_none() {
+            return Some("its log is being opened".to_owned());
+        }
+        let live = self.with(|state| state.live.is_some());
+        (!live).then(|| "it is being rebuilt from its checkpoint and log".to_owned())
+    }
+
+    pub(crate) fn count_into(&self, stats: &mut Stats) {
+        self.with(|state| {
+            stats.shards += 1;
+            stats.detections += state.detections as u64;
+            if let Some(live) = &state.live {
+                stats.shards_ready += 1;
+                stats.events += live.ledger.counts.events;
+                stats.repeated_batches += live.ledger.counts.repeated_batches;
+                stats.duplicate_events += live.ledger.counts.duplicate_events;
+                stats.late_events += live.ledger.counts.late_events;
+                stats.profiles += live.engine.profiles() as u64;
+                stats.profiles_dirty += live.engine.dirty() as u64;
+                stats.profile_bytes += live.engine.memory_bytes() as u64;
+            }
+        });
+    }
+}
