@@ -1,1 +1,10 @@
-//! via-transport.
+//! Authenticated links between the nodes of one cluster: calls and ordered
+//! streams of frames, each for one service. Refuses to know what the frames
+//! mean. Called by `consensus` today and by whatever must reach a peer later.
+//! Every frame, queue and wait has a bound (invariant D-6).
+
+mod error;
+mod links;
+
+pub use error::Error;
+pub use links::{Duplex, Frame, FrameReceiver, FrameSender, Handler, Links, Service};

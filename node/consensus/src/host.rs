@@ -1,0 +1,261 @@
+//! All groups of a node: opens them, finds them for peers, watches them and
+//! shuts them down. Owns the map of groups; refuses to know what they are for.
+//! A group whose log has lost acknowledged entries does not open (D-7).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use openraft::async_runtime::WatchReceiver as _;
+use openraft::errors::{InitializeError, RaftError};
+use openraft::impls::EmptyNode;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use via_storage::Log;
+use via_transport::Links;
+use via_types::{GroupId, NodeId, Term};
+
+use crate::group::{Group, Inner, Leadership};
+use crate::log::GroupLog;
+use crate::machine::{Machine, Tail};
+use crate::membership::Memberships;
+use crate::network::Peers;
+use crate::raft::{Raft, index, log_id, position};
+use crate::replica::{Failure, Replica};
+use crate::{Error, Options, error, metrics};
+
+struct Shared {
+    options: Arc<Options>,
+    config: Arc<openraft::Config>,
+    log: Arc<dyn Log>,
+    links: Option<Arc<dyn Links>>,
+    /// None while a group opens.
+    groups: Mutex<HashMap<GroupId, Option<Group>>>,
+}
+
+/// The groups of one node; a cheap clone.
+#[derive(Clone)]
+pub struct Host(Arc<Shared>);
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Host({})", self.0.options.node)
+    }
+}
+
+impl Host {
+    /// Makes a host without groups. Without `links` every group is this
+    /// node's alone.
+    ///
+    /// # Errors
+    /// [`Error::Options`].
+    pub fn new(
+        options: Options,
+        log: Arc<dyn Log>,
+        links: Option<Arc<dyn Links>>,
+    ) -> Result<Self, Error> {
+        options.validate()?;
+        let config = Arc::new(crate::raft::config(&options)?);
+        let groups = Mutex::default();
+        let host =
+            Self(Arc::new(Shared { options: Arc::new(options), config, log, links, groups }));
+        Ok(host)
+    }
+
+    /// Opens a group: reads its log, makes its machine, and takes part. With
+    /// `bootstrap`, a group that has never existed begins with these voters;
+    /// every one of them must be given the same.
+    ///
+    /// A group whose only voter is this node leads at once; what was committed
+    /// before is then applied again from where the machine stands.
+    ///
+    /// # Errors
+    /// [`Error::LogBehind`], [`Error::LogAhead`], [`Error::Unreadable`]: the
+    /// node's disk is not what it was (invariant D-7). What `make` returns.
+    pub async fn open<M: Machine>(
+        &self,
+        group: GroupId,
+        bootstrap: Option<BTreeSet<NodeId>>,
+        make: impl FnOnce(Arc<dyn Tail>) -> Result<M, Error> + Send,
+    ) -> Result<Group, Error> {
+        {
+            let mut groups = self.0.groups.lock();
+            if groups.contains_key(&group) {
+                return Err(Error::AlreadyOpen(group));
+            }
+            groups.insert(group, None);
+        }
+        let opened = self.start(group, bootstrap, make).await;
+        let mut groups = self.0.groups.lock();
+        match &opened {
+            Ok(handle) => drop(groups.insert(group, Some(handle.clone()))),
+            Err(_) => drop(groups.remove(&group)),
+        }
+        opened
+    }
+
+    async fn start<M: Machine>(
+        &self,
+        group: GroupId,
+        bootstrap: Option<BTreeSet<NodeId>>,
+        make: impl FnOnce(Arc<dyn Tail>) -> Result<M, Error> + Send,
+    ) -> Result<Group, Error> {
+        let log = GroupLog::open(group, Arc::clone(&self.0.log))?;
+        let memberships = Memberships::load(&log)?;
+        let machine = make(Arc::new(log.clone()))?;
+        check(group, &machine, &log, &memberships)?;
+        let (failure, _) = watch::channel(None);
+        let replica =
+            Replica::new(group, Box::new(machine), log.clone(), memberships, failure.clone());
+        let peers = Peers::new(group, self.0.links.clone());
+        let node = self.0.options.node;
+        log.begin_scan();
+        let config = Arc::clone(&self.0.config);
+        let built = Raft::build(node.get(), config, peers, log.clone(), replica).await;
+        log.end_scan();
+        let fatal =
+            |error: &dyn std::error::Error| Error::Fatal { group, reason: error::words(error) };
+        let raft = built.map_err(|error| fatal(&error))?;
+        raft.run();
+        let (leadership, watched) = watch::channel(Leadership::default());
+        tokio::spawn(follow(group, raft.clone(), leadership, failure.clone()));
+        let options = Arc::clone(&self.0.options);
+        let handle =
+            Group(Arc::new(Inner { group, raft, log, options, leadership: watched, failure }));
+        handle.begin(node, bootstrap).await?;
+        Ok(handle)
+    }
+
+    /// Returns a group that is open.
+    pub fn group(&self, group: GroupId) -> Option<Group> {
+        self.0.groups.lock().get(&group).cloned().flatten()
+    }
+
+    /// Stops all groups; what was submitted and not answered has an unknown
+    /// fate.
+    pub async fn shutdown(&self) {
+        let groups: Vec<_> = self.0.groups.lock().drain().filter_map(|(_, group)| group).collect();
+        join_all(groups.into_iter().map(|group| async move {
+            if let Err(error) = group.0.raft.shutdown().await {
+                tracing::error!(group = %group.id(), %error, "the group did not stop cleanly");
+            }
+        }))
+        .await;
+    }
+}
+
+/// Refuses to start on a log that does not reach what the machine has applied,
+/// or does not reach back to it (invariant D-7).
+fn check(
+    group: GroupId,
+    machine: &impl Machine,
+    log: &GroupLog,
+    memberships: &Memberships,
+) -> Result<(), Error> {
+    let (applied, last, purged) = (machine.applied(), log.last(), log.purged());
+    let wrong = |what: &str| Error::Unreadable { what: "machine", source: what.into() };
+    if applied.is_some_and(|at| at.index.get() == 0) {
+        return Err(wrong("it has applied position 0, and positions count from 1"));
+    }
+    if machine.durable() > applied {
+        return Err(wrong("more is durable than was applied"));
+    }
+    if purged.map(position) > applied && purged.is_some() {
+        let purged = position(purged.expect("just seen to be some")).index;
+        return Err(Error::LogAhead { group, purged, applied });
+    }
+    let Some(applied) = applied else { return Ok(()) };
+    if last.is_none_or(|last| last.index < index(applied.index)) {
+        if memberships.installed(log_id(applied)) {
+            return Ok(());
+        }
+        let last = last.map(|last| position(last).index);
+        return Err(Error::LogBehind { group, last, applied });
+    }
+    match log.place(index(applied.index))? {
+        Some(found) if found != log_id(applied) => {
+            Err(wrong("its last applied entry is another one in the log"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+impl Group {
+    /// Lets a new group begin, and a group of one lead at once.
+    async fn begin(&self, me: NodeId, bootstrap: Option<BTreeSet<NodeId>>) -> Result<(), Error> {
+        let raft = &self.0.raft;
+        let fatal = |error: String| Error::Fatal { group: self.0.group, reason: error };
+        if self.0.log.last().is_none() {
+            let Some(voters) = bootstrap else { return Ok(()) };
+            let voters: BTreeMap<_, _> =
+                voters.into_iter().map(|node| (node.get(), EmptyNode {})).collect();
+            return match raft.initialize(voters).await {
+                // A peer was quicker and has begun it with us.
+                Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+                Err(error) => Err(fatal(error.to_string())),
+            };
+        }
+        let alone = {
+            let metrics = raft.metrics();
+            let metrics = metrics.borrow_watched();
+            is_alone(metrics.membership_config.membership(), me.get())
+        };
+        if alone {
+            raft.trigger().elect(false).await.map_err(|error| fatal(error.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_alone(membership: &crate::raft::Membership, me: u64) -> bool {
+    membership.voter_ids().eq([me]) && membership.learner_ids().next().is_none()
+}
+
+/// Tells who leads, and saves a group of one its clock.
+async fn follow(
+    group: GroupId,
+    raft: Raft,
+    leadership: watch::Sender<Leadership>,
+    failure: Failure,
+) {
+    let mut server = raft.server_metrics();
+    loop {
+        let (now, alone) = {
+            let server = server.borrow_watched();
+            let leader = server.current_leader.map(NodeId::new);
+            let me = server.id;
+            let now = Leadership {
+                term: Term::new(server.vote.leader_id.term),
+                leader,
+                is_me: leader == Some(NodeId::new(me)) && server.vote.committed,
+            };
+            (now, now.is_me && is_alone(server.membership_config.membership(), me))
+        };
+        // Nobody waits for a heartbeat, and nobody else could lead.
+        raft.runtime_config().tick(!alone);
+        let changed = leadership.send_if_modified(|known| {
+            let changed = *known != now;
+            *known = now;
+            changed
+        });
+        if changed {
+            metrics::leader_changed();
+            tracing::debug!(%group, term = %now.term, leader = ?now.leader, "leadership");
+        }
+        if server.changed().await.is_err() {
+            break;
+        }
+    }
+    leadership.send_modify(|known| *known = Leadership { is_me: false, leader: None, ..*known });
+    let stopped = raft.metrics().borrow_watched().running_state.clone();
+    if let Err(
+        fatal @ (openraft::errors::Fatal::StorageError(_) | openraft::errors::Fatal::Panicked),
+    ) = stopped
+    {
+        failure.send_if_modified(|known| {
+            let first = known.is_none();
+            known.get_or_insert_with(|| error::words(&fatal).into());
+            first
+        });
+    }
+}

@@ -1,0 +1,124 @@
+//! Reading a group's log: for applying and replicating, for opening, and for
+//! machines that rebuild themselves. Always in pieces of bounded bytes.
+
+use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, RangeBounds};
+use std::sync::atomic::Ordering;
+
+use futures_util::Stream;
+use openraft::{EntryPayload, RaftLogReader};
+use via_types::LogIndex;
+
+use super::{GroupLog, key, unreadable};
+use crate::machine::{Applied, Tail, Visit};
+use crate::raft::{Entry, Types, Vote, index, io, position};
+use crate::{Error, entry};
+
+/// Most bytes read at once, but at least one entry.
+pub(crate) const PIECE_BYTES: usize = 2 << 20;
+
+impl GroupLog {
+    /// Reads entries from `from`, below `to`: at least one, at most a piece.
+    fn piece(&self, from: u64, to: u64) -> Result<Vec<Entry>, Error> {
+        if let Some(entries) = self.0.recent.lock().range(from, to, PIECE_BYTES) {
+            return Ok(entries);
+        }
+        let bare = self.0.bare.load(Ordering::Acquire);
+        let decode = if bare { entry::decode_bare } else { entry::decode };
+        let read = self.0.log.read(self.0.group, key(from)..key(to), PIECE_BYTES);
+        let records = read.map_err(|error| Error::Log(error.into()))?;
+        let mut entries = Vec::with_capacity(records.len());
+        for (index, (found, bytes)) in (from..to).zip(records) {
+            if found != key(index) {
+                return Err(unreadable("log", format!("entry {} is missing", key(index))));
+            }
+            entries.push(decode(index, &bytes)?);
+        }
+        if entries.is_empty() {
+            return Err(unreadable("log", format!("entry {} is missing", key(from))));
+        }
+        Ok(entries)
+    }
+}
+
+fn half_open(range: &impl RangeBounds<u64>) -> (u64, u64) {
+    let from = match range.start_bound() {
+        Bound::Included(from) => *from,
+        Bound::Excluded(before) => before + 1,
+        Bound::Unbounded => 0,
+    };
+    let to = match range.end_bound() {
+        Bound::Included(last) => last + 1,
+        Bound::Excluded(to) => *to,
+        Bound::Unbounded => u64::MAX - 1,
+    };
+    (from, to)
+}
+
+impl RaftLogReader<Types> for GroupLog {
+    async fn entries_stream<RB>(
+        &mut self,
+        range: RB,
+    ) -> impl Stream<Item = Result<Entry, io::Error>> + Send
+    where
+        RB: RangeBounds<u64> + Clone + Debug + Send,
+    {
+        let (from, to) = half_open(&range);
+        let state = (self.clone(), from, VecDeque::new());
+        futures_util::stream::try_unfold(state, move |(log, from, mut piece)| async move {
+            if from >= to {
+                return Ok(None);
+            }
+            if piece.is_empty() {
+                piece = log.piece(from, to).map_err(io)?.into();
+            }
+            Ok(piece.pop_front().map(|entry| (entry, (log, from + 1, piece))))
+        })
+    }
+
+    async fn try_get_log_entries<RB>(&mut self, range: RB) -> Result<Vec<Entry>, io::Error>
+    where
+        RB: RangeBounds<u64> + Clone + Debug + Send,
+    {
+        let (mut from, to) = half_open(&range);
+        let end = self.last().map_or(0, |last| last.index + 1).min(to);
+        let mut entries = Vec::new();
+        while from < end {
+            entries.extend(self.piece(from, end).map_err(io)?);
+            from = entries.last().map_or(end, |last| last.log_id.index + 1);
+        }
+        Ok(entries)
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
+        Ok(*self.0.vote.lock())
+    }
+
+    async fn limited_get_log_entries(
+        &mut self,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<Entry>, io::Error> {
+        self.piece(from, to).map_err(io)
+    }
+}
+
+impl Tail for GroupLog {
+    fn read(&self, from: LogIndex, to: LogIndex, each: &mut Visit<'_>) -> Result<(), Error> {
+        let (mut next, last) = (index(from), index(to));
+        while next <= last {
+            for entry in self.piece(next, last + 1)? {
+                next = entry.log_id.index + 1;
+                let applied = match &entry.payload {
+                    EntryPayload::Blank => Applied::Blank,
+                    EntryPayload::Normal(payload) => Applied::Payload(&payload.0),
+                    EntryPayload::Membership(_) => Applied::Membership,
+                };
+                each(position(entry.log_id), applied)?;
+            }
+        }
+        Ok(())
+    }
+}
