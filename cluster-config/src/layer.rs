@@ -98,10 +98,14 @@ fn with_figure(assignment: Assignment) -> Vec<Assignment> {
         .filter(|section| section.ends_with('.'))
         .zip(assignment.value.as_str().and_then(rule::figure));
     let Some((section, (name, figure))) = split else { return vec![assignment] };
-    let part = |key: String, value| Assignment { key, value, ..assignment.clone() };
     vec![
-        part(assignment.key.clone(), Value::String(name.to_owned())),
-        part(format!("{section}{name}"), Value::Float(figure)),
+        Assignment { value: Value::String(name.to_owned()), ..assignment.clone() },
+        Assignment {
+            key: format!("{section}{name}"),
+            written: format!("the figure in {}", assignment.written),
+            value: Value::Float(figure),
+            origin: assignment.origin,
+        },
     ]
 }
 

@@ -15,6 +15,7 @@ mod relation;
 mod render;
 mod rule;
 mod settings;
+mod stream;
 mod units;
 
 pub use layer::{Environment, Flag};
@@ -25,3 +26,4 @@ pub use render::{Detail, Format, example, manual, schema};
 pub use settings::{
     Engine, Limits, Listen, LogFormat, LogLevel, Node, Observability, Persistence, Settings,
 };
+pub use stream::check_stream;

@@ -89,7 +89,14 @@ impl Field {
         let counted = match self.kind {
             Kind::Text | Kind::Path | Kind::Filter => " bytes",
             Kind::Texts => " of them",
-            _ => "",
+            Kind::Bool
+            | Kind::Integer
+            | Kind::Number
+            | Kind::Choice(_)
+            | Kind::Span
+            | Kind::Size
+            | Kind::Address
+            | Kind::Method => "",
         };
         match (&self.minimum, &self.maximum) {
             (Some(low), Some(high)) if low == high => format!("{form}: {low}"),

@@ -18,8 +18,12 @@ pub(crate) fn nearest<'a>(
     candidates
         .filter_map(|candidate| {
             let distance = damerau_levenshtein(&word, candidate);
-            let contained =
-                word.len() >= 4 && (candidate.contains(&word) || word.contains(candidate));
+            let (short, long) = if word.len() < candidate.len() {
+                (&*word, candidate)
+            } else {
+                (candidate, &*word)
+            };
+            let contained = short.len() >= 4 && long.contains(short);
             let near = distance <= 1 + word.len().min(candidate.len()) / 4 || contained;
             near.then_some((distance, candidate))
         })
@@ -38,9 +42,9 @@ pub(crate) fn nearest_key<'a>(
     }
     let key = normal(key);
     let (section, word) = split(&key);
-    let siblings = keys.clone().filter(|known| split(known).0 == section);
-    if let Some(sibling) = nearest(word, siblings.map(|known| split(known).1)) {
-        return keys.clone().find(|known| split(known) == (section, sibling));
+    let mut siblings = keys.clone().filter(|known| split(known).0 == section);
+    if let Some(sibling) = nearest(word, siblings.clone().map(|known| split(known).1)) {
+        return siblings.find(|known| split(known).1 == sibling);
     }
     let closest = |left: &&str, right: &&str| {
         let likeness = |known: &str| normalized_damerau_levenshtein(known, &key);

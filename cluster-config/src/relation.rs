@@ -21,8 +21,8 @@ pub(crate) fn broken(raw: &Raw) -> Vec<Broken> {
     let limits = &raw.limits;
     let persistence = &raw.persistence;
     let distribution = &raw.detectors.distribution;
-    let pressure = raw.node.memory_limit.bytes() as f64 * raw.node.memory_pressure;
-    let buffers = limits.queue.bytes() as f64 + persistence.state_cache.bytes() as f64;
+    let buffers = [limits.queue, limits.request_memory, persistence.state_cache];
+    let buffers = buffers.iter().fold(0_u64, |sum, size| sum.saturating_add(size.bytes()));
     let backwards = distribution.min.zip(distribution.max).is_some_and(|(min, max)| min >= max);
     let checks: [(bool, &[&'static str], &'static str); 5] = [
         (
@@ -31,9 +31,9 @@ pub(crate) fn broken(raw: &Raw) -> Vec<Broken> {
             "a line must not be longer than a body",
         ),
         (
-            limits.body > limits.queue,
-            &["limits.body", "limits.queue"],
-            "the queue must hold at least one body",
+            limits.body > limits.request_memory,
+            &["limits.body", "limits.request_memory"],
+            "the memory for requests must hold at least one body",
         ),
         (
             persistence.log_first_segment > persistence.log_segment,
@@ -41,14 +41,14 @@ pub(crate) fn broken(raw: &Raw) -> Vec<Broken> {
             "the first segment must not be larger than the others",
         ),
         (
-            buffers > pressure,
+            buffers > raw.node.memory_limit.bytes() / 2,
             &[
                 "node.memory_limit",
-                "node.memory_pressure",
                 "limits.queue",
+                "limits.request_memory",
                 "persistence.state_cache",
             ],
-            "queue and cache together must stay below the memory at which pressure begins",
+            "the buffers together must leave half of the memory for profiles",
         ),
         (
             backwards,
@@ -137,7 +137,7 @@ mod tests {
     fn each_relation_can_fail() {
         let mut raw = Raw::default();
         raw.limits.line = Size::from_mib(48);
-        raw.limits.queue = Size::from_mib(16);
+        raw.limits.request_memory = Size::from_mib(16);
         raw.persistence.log_first_segment = Size::from_mib(128);
         raw.persistence.state_cache = Size::from_mib(4096);
         raw.detectors.distribution.min = Some(1.0);

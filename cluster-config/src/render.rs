@@ -100,7 +100,6 @@ pub fn example() -> String {
     let lead = "\
 # Every setting of VIA with its default. A file needs only the lines that
 # differ. Generated from the code; see docs/CONFIGURATION.md.
-
 ";
     let mut previous = String::new();
     let body = sections(|field, text| {
@@ -140,7 +139,7 @@ fn comment(text: &mut String, words: &str) {
 fn allowed(field: &Field) -> String {
     let words = field.allowed().replace(SPAN_FORM, "a time").replace(SIZE_FORM, "an amount");
     match &field.unit {
-        Some(unit) => format!("{words}; {unit}"),
+        Some(unit) => format!("{words} ({unit})"),
         None => words,
     }
 }

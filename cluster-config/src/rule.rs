@@ -127,19 +127,16 @@ fn found(value: &Value) -> &'static str {
 /// fit stays a text, for [`check`] to refuse.
 pub(crate) fn read(field: &Field, text: &str) -> Value {
     let trimmed = text.trim();
-    let value = match field.kind {
+    let value = match &field.kind {
         Kind::Bool => trimmed.parse().ok().map(Value::Boolean),
         Kind::Integer => trimmed.parse().ok().map(Value::Integer),
         Kind::Number => trimmed.parse().ok().map(Value::Float),
         Kind::Size => trimmed.parse().ok().map(Value::Integer),
         Kind::Texts => list(trimmed),
-        Kind::Text
-        | Kind::Choice(_)
-        | Kind::Span
-        | Kind::Address
-        | Kind::Path
-        | Kind::Filter
-        | Kind::Method => None,
+        Kind::Choice(_) | Kind::Span | Kind::Address | Kind::Filter | Kind::Method => {
+            Some(Value::String(trimmed.to_owned()))
+        }
+        Kind::Text | Kind::Path => None,
     };
     value.unwrap_or_else(|| Value::String(text.to_owned()))
 }

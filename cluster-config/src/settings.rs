@@ -2,7 +2,7 @@
 //! addresses. Owns the conversion from what was written; called with values
 //! whose types and ranges hold. Knows no layers and no texts.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -39,18 +39,10 @@ pub struct Node {
     pub data_directory: PathBuf,
     /// Memory for profiles and buffers, bytes.
     pub memory_limit: usize,
-    /// Share of `memory_limit` at which cold profiles leave memory, 0.1..0.99.
+    /// Share of the memory for profiles at which cold ones leave it, 0.1..0.99.
     pub memory_pressure: f64,
     /// How long stopping may take.
     pub shutdown_grace: Duration,
-}
-
-impl Node {
-    /// Returns the memory in use at which cold profiles leave it, bytes; below
-    /// `memory_limit`.
-    pub fn pressure_bytes(&self) -> usize {
-        (self.memory_limit as f64 * self.memory_pressure) as usize
-    }
 }
 
 /// Where clients reach the node.
@@ -58,6 +50,19 @@ impl Node {
 pub struct Listen {
     /// Address for HTTP and gRPC; port 0 lets the system choose.
     pub address: SocketAddr,
+}
+
+impl Listen {
+    /// Returns where a client on the same machine reaches a node that listens
+    /// on `bound`: loopback in place of "every address".
+    pub fn from_this_machine(bound: SocketAddr) -> SocketAddr {
+        let ip = match bound.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+        };
+        SocketAddr::new(ip, bound.port())
+    }
 }
 
 /// How the engine is laid out.
@@ -173,13 +178,19 @@ pub struct Limits {
     pub line: usize,
     /// How many times a body may grow when decompressed.
     pub decompression_ratio: u32,
+    /// Connections at the same time.
+    pub connections: u32,
     /// Requests answered at the same time.
     pub concurrent_requests: u32,
     /// How long a request's head may take.
     pub header_timeout: Duration,
     /// How long a client may pause inside a body.
     pub body_idle_timeout: Duration,
-    /// What happens to events of a stream that does not exist.
+    /// Memory for bodies and batches of all requests together, bytes.
+    pub request_memory: usize,
+    /// How long a query may take.
+    pub query_timeout: Duration,
+    /// Whether events of a stream that does not exist create it.
     pub auto_create_streams: bool,
     /// Most streams.
     pub streams: u32,
@@ -198,15 +209,16 @@ impl Settings {
     pub fn stream_config(&self) -> StreamConfig {
         self.stream.clone()
     }
-}
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self::of(&Raw::default(), SocketAddr::from(([127, 0, 0, 1], 8080)))
+    /// Returns the memory for profiles, bytes: what the buffers leave of the
+    /// memory limit, at least half of it.
+    pub fn profile_memory(&self) -> usize {
+        let Limits { queue, request_memory, .. } = self.limits;
+        let cache = usize::try_from(self.persistence.state_cache).unwrap_or(usize::MAX);
+        let buffers = queue.saturating_add(request_memory).saturating_add(cache);
+        self.node.memory_limit.saturating_sub(buffers)
     }
-}
 
-impl Settings {
     /// Converts what was written; `address` is `raw.listen.address`, read.
     pub(crate) fn of(raw: &Raw, address: SocketAddr) -> Self {
         Self {
@@ -230,6 +242,12 @@ impl Settings {
     }
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self::of(&Raw::default(), SocketAddr::from(([127, 0, 0, 1], 8080)))
+    }
+}
+
 fn persistence(raw: &Raw) -> Persistence {
     let written = &raw.persistence;
     Persistence {
@@ -249,7 +267,10 @@ fn limits(raw: &Raw) -> Limits {
         body: written.body.in_memory(),
         line: written.line.in_memory(),
         decompression_ratio: written.decompression_ratio,
+        connections: written.connections,
         concurrent_requests: written.concurrent_requests,
+        request_memory: written.request_memory.in_memory(),
+        query_timeout: written.query_timeout.duration(),
         header_timeout: written.header_timeout.duration(),
         body_idle_timeout: written.body_idle_timeout.duration(),
         auto_create_streams: written.auto_create_streams,
@@ -369,6 +390,15 @@ mod tests {
             Threshold { method: Method::Mad(9.0), sensitivity: 2.0, ..Threshold::default() };
         assert_eq!(stream.detectors.burst.threshold, Some(expected));
         assert_eq!(stream.detectors.volume.threshold, None);
+    }
+
+    #[test]
+    fn a_node_on_every_address_is_reached_on_loopback() {
+        let reach =
+            |text: &str| Listen::from_this_machine(text.parse().expect("an address")).to_string();
+        assert_eq!(reach("0.0.0.0:8080"), "127.0.0.1:8080");
+        assert_eq!(reach("[::]:8080"), "[::1]:8080");
+        assert_eq!(reach("10.0.0.7:9000"), "10.0.0.7:9000");
     }
 
     #[test]

@@ -77,7 +77,7 @@ fn key() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn no_text_panics(text in "(\\PC|[\n\"'=\\[\\]{}#.,]){0,200}") {

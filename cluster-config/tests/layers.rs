@@ -101,11 +101,13 @@ fn a_bad_value_is_refused_even_if_a_stronger_layer_hides_it() {
 
 #[test]
 fn a_relation_blames_what_somebody_wrote() {
-    let said = refused("version = 1\n", &[("VIA__LIMITS__QUEUE", "16MiB")], &[]);
+    let said = refused("version = 1\n", &[("VIA__LIMITS__REQUEST_MEMORY", "16MiB")], &[]);
     assert_eq!(
         said,
-        ["environment variable VIA__LIMITS__QUEUE: limits.queue = \"16MiB\": the queue must hold \
-          at least one body; limits.body is \"32MiB\" (default)"]
+        [
+            "environment variable VIA__LIMITS__REQUEST_MEMORY: limits.request_memory = \"16MiB\": the \
+          memory for requests must hold at least one body; limits.body is \"32MiB\" (default)"
+        ]
     );
 }
 

@@ -19,14 +19,15 @@ pub(crate) struct NodeSection {
     /// use it at a time.
     #[schemars(length(min = 1, max = 4096), extend("format" = "via-path"))]
     pub(crate) data_directory: String,
-    /// How much memory profiles and buffers may take together. Set it below
-    /// what the machine or container grants: the code itself, the allocator and
-    /// short peaks come on top.
+    /// How much memory profiles and buffers may take together; what the buffers
+    /// (`limits.queue`, `limits.request_memory`, `persistence.state_cache`) leave
+    /// is for profiles. Set it below what the machine or container grants: the
+    /// code itself, the allocator and short peaks come on top.
     #[schemars(extend("x-minimum" = "64MiB", "x-maximum" = "64TiB"))]
     pub(crate) memory_limit: Size,
-    /// Share of `memory_limit` at which profiles that were not used for long
-    /// leave memory for the disk.
-    #[schemars(range(min = 0.1, max = 0.99), extend("x-unit" = "of memory_limit"))]
+    /// Share of the memory for profiles at which those that were not used for
+    /// long leave it for the disk.
+    #[schemars(range(min = 0.1, max = 0.99))]
     pub(crate) memory_pressure: f64,
     /// How long a stopping node goes on answering what it has accepted before
     /// it ends. Supervisors must wait longer than this before they kill.
@@ -38,8 +39,8 @@ impl Default for NodeSection {
     fn default() -> Self {
         Self {
             data_directory: "via-data".to_owned(),
-            memory_limit: Size::from_mib(2048),
-            memory_pressure: 0.85,
+            memory_limit: Size::from_mib(4096),
+            memory_pressure: 0.8,
             shutdown_grace: Span::from_secs(20),
         }
     }
@@ -128,7 +129,7 @@ pub(crate) struct PersistenceSection {
     #[schemars(extend("x-minimum" = "1MiB", "x-maximum" = "1GiB"))]
     pub(crate) log_first_segment: Size,
     /// Size of each further file of the log. Disk is given back in such pieces.
-    #[schemars(extend("x-minimum" = "16MiB", "x-maximum" = "1GiB"))]
+    #[schemars(extend("x-minimum" = "32MiB", "x-maximum" = "1GiB"))]
     pub(crate) log_segment: Size,
     /// Memory for recently read state.
     #[schemars(extend("x-minimum" = "1MiB", "x-maximum" = "1TiB"))]
@@ -138,10 +139,10 @@ pub(crate) struct PersistenceSection {
 impl Default for PersistenceSection {
     fn default() -> Self {
         Self {
-            checkpoint_interval: Span::from_secs(30),
-            checkpoint_tail_events: 1_000_000,
+            checkpoint_interval: Span::from_secs(60),
+            checkpoint_tail_events: 500_000,
             detection_retention: Span::from_secs(30 * 86_400),
-            detection_retention_count: 1_000_000,
+            detection_retention_count: 200_000,
             log_first_segment: Size::from_mib(4),
             log_segment: Size::from_mib(64),
             state_cache: Size::from_mib(16),
@@ -183,6 +184,9 @@ pub(crate) struct LimitsSection {
     /// How many times larger than its compressed form a body may become.
     #[schemars(range(min = 2, max = 10_000), extend("x-unit" = "times"))]
     pub(crate) decompression_ratio: u32,
+    /// Connections at the same time; further ones wait in the system's queue.
+    #[schemars(range(min = 1, max = 1_000_000), extend("x-unit" = "connections"))]
+    pub(crate) connections: u32,
     /// Requests answered at the same time; further ones are told to retry.
     #[schemars(range(min = 1, max = 1_000_000), extend("x-unit" = "requests"))]
     pub(crate) concurrent_requests: u32,
@@ -192,6 +196,13 @@ pub(crate) struct LimitsSection {
     /// How long a client may pause inside a body.
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
     pub(crate) body_idle_timeout: Span,
+    /// Memory for bodies and batches held at the same time, all requests
+    /// together; beyond it clients are told to retry.
+    #[schemars(extend("x-minimum" = "1MiB", "x-maximum" = "1TiB"))]
+    pub(crate) request_memory: Size,
+    /// How long a query may take.
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
+    pub(crate) query_timeout: Span,
     /// Whether events for a stream that does not exist create it; otherwise
     /// they are refused.
     pub(crate) auto_create_streams: bool,
@@ -220,15 +231,18 @@ impl Default for LimitsSection {
             body: Size::from_mib(32),
             line: Size::from_mib(1),
             decompression_ratio: 100,
+            connections: 4096,
             concurrent_requests: 1024,
+            request_memory: Size::from_mib(256),
+            query_timeout: Span::from_secs(30),
             header_timeout: Span::from_secs(10),
             body_idle_timeout: Span::from_secs(30),
             auto_create_streams: true,
             streams: limit::STREAMS as u32,
             entities: 100_000_000,
-            subscribers: 256,
+            subscribers: 1024,
             batch_events: limit::BATCH_EVENTS as u32,
-            queue: Size::from_mib(64),
+            queue: Size::from_mib(128),
         }
     }
 }

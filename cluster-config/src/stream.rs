@@ -1,0 +1,147 @@
+//! The judgement of one stream's configuration as clients send it: the same
+//! ranges as for operators, under the client's names. Called by the gateway
+//! through a function handed to it. Knows which client's key is which setting.
+
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use toml::Value;
+use via_types::StreamConfig;
+
+use crate::manual::{Field, Kind, Manual};
+use crate::problem::shown;
+use crate::rule;
+
+/// Checks that every figure of a stream's configuration is in the range that
+/// the manual states for it.
+///
+/// # Errors
+/// Everything that is wrong, one `key = value: what is allowed` each, separated
+/// by semicolons.
+pub fn check_stream(config: &StreamConfig) -> Result<(), String> {
+    let json = serde_json::to_value(config).map_err(|error| error.to_string())?;
+    let mut wrong = Vec::new();
+    leaves(&json, "", &mut |key, value| {
+        let Some(field) = Manual::get().field(&setting(key)) else { return };
+        if value.is_null() && field.default.is_none() {
+            return;
+        }
+        let value = plain(field, value);
+        if let Err(fault) = rule::check(field, &value) {
+            wrong.push(format!("{key} = {}: {fault}", shown(&value)));
+        }
+    });
+    let distribution = &config.detectors.distribution;
+    if distribution.min.zip(distribution.max).is_some_and(|(min, max)| min >= max) {
+        wrong.push("detectors.distribution.min: must be below max".to_owned());
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+}
+
+fn leaves(json: &Json, above: &str, leaf: &mut dyn FnMut(&str, &Json)) {
+    let Some(object) = json.as_object() else { return leaf(above, json) };
+    for (word, value) in object {
+        let key = if above.is_empty() { word.clone() } else { format!("{above}.{word}") };
+        leaves(value, &key, leaf);
+    }
+}
+
+/// Returns the operator's name of what a client calls `key`.
+fn setting(key: &str) -> String {
+    let key = key.replace(".method.", ".");
+    let key = key.strip_suffix("_secs").unwrap_or(&key);
+    match key.split_once('.') {
+        Some(("threshold", word)) => format!("thresholds.{word}"),
+        Some(("mapping" | "timing", word)) => format!("engine.{word}"),
+        Some(_) => key.to_owned(),
+        None => format!("engine.{key}"),
+    }
+}
+
+/// Returns the value in the notation of a file; what has none (a number that is
+/// none) becomes one that every range refuses.
+fn plain(field: &Field, json: &Json) -> Value {
+    match json {
+        Json::Null => Value::Float(f64::NAN),
+        Json::Bool(truth) => Value::Boolean(*truth),
+        Json::String(text) => Value::String(text.clone()),
+        Json::Number(number) if field.kind == Kind::Span => {
+            let secs = number.as_f64().unwrap_or(f64::NAN);
+            match Duration::try_from_secs_f64(secs) {
+                Ok(span) => Value::String(format!("{}ns", span.as_nanos())),
+                Err(_) => Value::Float(secs),
+            }
+        }
+        Json::Number(number) => match number.as_i64() {
+            Some(whole) => Value::Integer(whole),
+            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::Array(items) => Value::Array(items.iter().map(|item| plain(field, item)).collect()),
+        Json::Object(_) => Value::Table(toml::Table::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use via_types::config::{Method, Threshold};
+
+    use super::*;
+
+    fn full() -> StreamConfig {
+        let mut config = StreamConfig::default();
+        config.detectors.volume.season_secs = Some(3600.0);
+        config.detectors.volume.threshold = Some(Threshold::default());
+        config.detectors.distribution.threshold = Some(Threshold::default());
+        config.detectors.cardinality.threshold = Some(Threshold::default());
+        config.detectors.distribution.min = Some(0.0);
+        config.detectors.distribution.max = Some(1.0);
+        config.detectors.burst.threshold =
+            Some(Threshold { method: Method::Mad(3.0), ..Threshold::default() });
+        config.mapping.entity_from = vec!["user.id".to_owned()];
+        config.mapping.distinct_of = Some("client.address".to_owned());
+        config
+    }
+
+    #[test]
+    fn the_default_and_a_full_one_are_accepted() {
+        assert_eq!(check_stream(&StreamConfig::default()), Ok(()));
+        assert_eq!(check_stream(&full()), Ok(()));
+    }
+
+    #[test]
+    fn every_part_of_a_stream_s_configuration_is_a_setting() {
+        let json = serde_json::to_value(full()).expect("is plain data");
+        leaves(&json, "", &mut |key, _| {
+            assert!(Manual::get().field(&setting(key)).is_some(), "{key} is no setting");
+        });
+    }
+
+    #[test]
+    fn everything_out_of_range_is_told() {
+        let mut config = full();
+        config.detectors.volume.alpha = 2.0;
+        config.detectors.volume.season_secs = Some(-1.0);
+        config.detectors.distribution.max = Some(-1.0);
+        config.detectors.cardinality.precision = 30;
+        config.detectors.burst.slack = f64::NAN;
+        config.threshold.method = Method::Percentile(1.5);
+        config.timing.lateness_secs = 1e12;
+        config.timing.warmup_events = 1;
+        config.mapping.entity_from = vec!["x".to_owned(); 17];
+        let said = check_stream(&config).expect_err("is refused");
+        for key in [
+            "detectors.volume.alpha = 2.0: must be a number, from 0 to 1",
+            "detectors.volume.season_secs = -1.0: ",
+            "detectors.distribution.min: must be below max",
+            "detectors.cardinality.precision = 30: ",
+            "detectors.burst.slack = nan: ",
+            "threshold.method.percentile = 1.5: ",
+            "timing.lateness_secs = ",
+            "timing.warmup_events = 1: ",
+            "mapping.entity_from = ",
+        ] {
+            assert!(said.contains(key), "{key} is not in {said}");
+        }
+        assert_eq!(said.split("; ").filter(|part| part.contains(": ")).count(), 9, "{said}");
+    }
+}
