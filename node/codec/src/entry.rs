@@ -4,7 +4,7 @@
 
 use via_types::entry::ShardEntry;
 
-use crate::{Error, Kind, decode};
+use crate::{Error, Kind, decode, open};
 
 /// Decodes one entry and seals its batches.
 ///
@@ -21,6 +21,16 @@ pub fn decode_entry(bytes: &[u8]) -> Result<ShardEntry, Error> {
         }
     }
     Ok(entry)
+}
+
+/// Says whether the entry is an `Events`, without decoding its columns: the
+/// replicas that do not execute keep it unread.
+///
+/// # Errors
+/// Any [`Error`] of the envelope.
+pub fn holds_events(bytes: &[u8]) -> Result<bool, Error> {
+    // The variant's number comes first; that of `Events` is 0.
+    Ok(open(Kind::ShardEntry, bytes)?.bytes.first() == Some(&0))
 }
 
 #[cfg(test)]
