@@ -32,7 +32,7 @@ pub(crate) struct Stored {
 }
 
 /// The detections of every shard on this node.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Archive {
     store: Arc<dyn Store>,
 }
@@ -43,18 +43,17 @@ impl Archive {
     }
 
     /// Adds what storing `change`, recorded at `at`, takes.
-    pub(crate) fn put(&self, writes: &mut Vec<Write>, published: &Published) -> Result<(), Error> {
+    pub(crate) fn put(&self, writes: &mut Vec<Write>, published: &Published) {
         let detection = published.change.detection();
         let id = keys::detection(detection.id);
         let stored = Stored { tenant: published.tenant, detection: detection.clone() };
-        writes.push(put(Space::Detections, &id, via_codec::encode(Kind::Detection, &stored)?));
+        writes.push(put(Space::Detections, &id, via_codec::encode(Kind::Detection, &stored)));
         let by_time = keys::by_time(published.tenant, detection.started, detection.id);
         writes.push(put(Space::DetectionsByTime, &by_time, Vec::new()));
         let feed = keys::feed(published.shard, published.at);
         let mut value = id.to_vec();
         value.push(u8::from(matches!(*published.change, Change::Grown(_))));
         writes.push(put(Space::Feed, &feed, value));
-        Ok(())
     }
 
     /// Returns the detection with this id.
@@ -278,10 +277,11 @@ impl Archive {
         visit: &mut dyn FnMut(&Bytes, &Bytes) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let (mut from, to) = keys::of_shard(shard);
-        let mut bound: fn(&[u8]) -> Bound<&[u8]> = Bound::Included;
+        let mut first = true;
         loop {
+            let start = if first { Bound::Included(&*from) } else { Bound::Excluded(&*from) };
             let end = to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let found = self.store.scan(space, (bound(&from), end), Order::Ascending, STRIDE)?;
+            let found = self.store.scan(space, (start, end), Order::Ascending, STRIDE)?;
             for (key, value) in &found {
                 visit(key, value)?;
             }
@@ -289,7 +289,7 @@ impl Archive {
                 Some((key, _)) if found.len() == STRIDE => from = key.to_vec(),
                 _ => return Ok(()),
             }
-            bound = Bound::Excluded;
+            first = false;
         }
     }
 }

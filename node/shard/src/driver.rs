@@ -319,7 +319,7 @@ impl Driver {
 
     /// Encodes `entry` and hands it to the group; entries keep the order of calls.
     pub(crate) async fn submit(
-        &self,
+        &mut self,
         entry: &ShardEntry,
         kind: &'static str,
     ) -> Result<

@@ -44,8 +44,13 @@ impl fmt::Debug for Ground {
     }
 }
 
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Host({} shards)", self.drivers.len())
+    }
+}
+
 /// The shards of this node, opened and ready to run.
-#[derive(Debug)]
 pub struct Host {
     handle: Handle,
     drivers: Vec<Driver>,

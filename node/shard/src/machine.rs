@@ -95,7 +95,7 @@ impl Shard {
             }
             state.live.is_some()
         });
-        if !executes && via_codec::is_events(bytes) {
+        if !executes && via_codec::holds_events(bytes)? {
             return Ok(Outcome::none());
         }
         match via_codec::decode_entry(bytes)? {
@@ -129,7 +129,7 @@ impl Shard {
             });
             let at = (at.index.get(), place as u32);
             let one = Published { shard, at, tenant, change: Arc::new(change) };
-            self.replica.archive.put(&mut writes, &one)?;
+            self.replica.archive.put(&mut writes, &one);
             published.push(one);
         }
         let opened = published

@@ -34,7 +34,8 @@ impl Unrecorded {
         let mut entries: Vec<Detections> = Vec::new();
         let mut room = 0;
         for change in self.changes {
-            let size = via_codec::encoded_bytes(Kind::Detection, change.detection());
+            let size = via_codec::encoded_bytes(Kind::Detection, change.detection())
+                .expect("a detection is bounded far below its kind's limit");
             match entries.last_mut().filter(|_| size <= room) {
                 Some(entry) => {
                     entry.changes.push(change);

@@ -3,6 +3,7 @@
 //! bounded work and never across an await.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -20,7 +21,6 @@ use crate::query::Stats;
 use crate::{Error, Options};
 
 /// One shard on this node.
-#[derive(Debug)]
 pub(crate) struct Replica {
     pub(crate) shard: ShardId,
     pub(crate) options: Options,
@@ -31,6 +31,12 @@ pub(crate) struct Replica {
     pub(crate) wake: Notify,
     group: OnceLock<Group>,
     state: Mutex<State>,
+}
+
+impl fmt::Debug for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Replica({})", self.shard)
+    }
 }
 
 /// What the log has made of the shard so far.

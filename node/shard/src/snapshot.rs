@@ -60,7 +60,6 @@ impl Iterator for Exporter {
     type Item = Result<Bytes, via_consensus::Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let shard = self.shard;
         self.next_piece().map_err(|error| via_consensus::Error::machine(error)).transpose()
     }
 }
