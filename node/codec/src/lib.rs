@@ -8,7 +8,7 @@ mod envelope;
 mod error;
 mod kind;
 
-pub use entry::decode_entry;
+pub use entry::{decode_entry, holds_events};
 pub use envelope::{
     OVERHEAD, Payload, decode, encode, encode_into, encoded_bytes, open, try_encode_into,
 };
