@@ -1,0 +1,161 @@
+//! The way in: reads views, proposes commands. Cheap to clone. Every change
+//! that it answers shows in [`Handle::view`] on this node.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use via_catalog::command::{CreateStream, CreateTenant, OpenProducer, PutStreamConfig};
+use via_catalog::{Command, Outcome, Refusal, Stream, Tenant, Thing, View, name};
+use via_codec::Kind;
+use via_consensus::Group;
+use via_types::{Clock, Epoch, ProducerId, Revision, StreamConfig, TenantId, limit};
+
+use crate::Error;
+use crate::state::State;
+
+/// A stream that was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Created {
+    /// The stream.
+    pub stream: Arc<Stream>,
+    /// It was there before and keeps the configuration it had.
+    pub existed: bool,
+}
+
+/// Control on this node.
+#[derive(Clone)]
+pub struct Handle {
+    state: Arc<State>,
+    group: Group,
+    clock: Arc<dyn Clock>,
+}
+
+impl Handle {
+    pub(crate) fn new(state: Arc<State>, group: Group, clock: Arc<dyn Clock>) -> Self {
+        Self { state, group, clock }
+    }
+
+    /// Returns the catalog as this node knows it.
+    pub fn view(&self) -> Arc<View> {
+        self.state.view()
+    }
+
+    /// Returns a receiver of every later view.
+    pub fn watch(&self) -> watch::Receiver<Arc<View>> {
+        self.state.watch()
+    }
+
+    /// Creates a stream, or returns the one of that name as it is.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], [`Error::Config`], [`Error::Group`].
+    pub async fn create_stream(
+        &self,
+        tenant: TenantId,
+        name: &str,
+        config: StreamConfig,
+    ) -> Result<Created, Error> {
+        let view = self.view();
+        if let Some(stream) = view.stream(tenant, name) {
+            return Ok(Created { stream: Arc::clone(stream), existed: true });
+        }
+        // Refuse here what would be refused there: a refusal costs no entry.
+        name::check(Thing::Stream, name)?;
+        if view.streams().count() >= limit::STREAMS {
+            let limit = limit::STREAMS as u64;
+            return Err(Refusal::Full { what: "streams", limit }.into());
+        }
+        let config = to_json(&config)?;
+        let (name, at) = (name.to_owned(), self.clock.now());
+        match self.propose(&CreateStream { tenant, name, config, at }.into()).await? {
+            Outcome::Stream { stream, existed } => Ok(Created { stream, existed }),
+            _ => Err(Error::Outcome),
+        }
+    }
+
+    /// Replaces a stream's configuration, if it is still at `based_on`.
+    ///
+    /// # Errors
+    /// [`Error::NoStream`]; [`Error::Refused`], whose
+    /// [`Error::current_revision`] says what is current when `based_on` is
+    /// stale (invariant C-1); [`Error::Config`], [`Error::Group`].
+    pub async fn put_stream_config(
+        &self,
+        tenant: TenantId,
+        name: &str,
+        based_on: Revision,
+        config: StreamConfig,
+    ) -> Result<Arc<Stream>, Error> {
+        let view = self.view();
+        let there = view.stream(tenant, name);
+        let stream = there.ok_or_else(|| Error::NoStream { name: name.to_owned() })?.id;
+        let config = to_json(&config)?;
+        match self.propose(&PutStreamConfig { tenant, stream, based_on, config }.into()).await? {
+            Outcome::Configured(stream) => Ok(stream),
+            _ => Err(Error::Outcome),
+        }
+    }
+
+    /// Starts a new incarnation of a producer; every earlier one is fenced off
+    /// (invariant D-2).
+    ///
+    /// # Errors
+    /// [`Error::Refused`], [`Error::Group`].
+    pub async fn open_producer(
+        &self,
+        tenant: TenantId,
+        name: &str,
+    ) -> Result<(ProducerId, Epoch), Error> {
+        name::check(Thing::Producer, name)?;
+        match self.propose(&OpenProducer { tenant, name: name.to_owned() }.into()).await? {
+            Outcome::Opened { id, epoch } => Ok((id, epoch)),
+            _ => Err(Error::Outcome),
+        }
+    }
+
+    /// Creates a tenant, or returns the one of that name.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], [`Error::Group`].
+    pub async fn create_tenant(&self, name: &str) -> Result<Arc<Tenant>, Error> {
+        if let Some(tenant) = self.view().tenant_named(name) {
+            return Ok(Arc::clone(tenant));
+        }
+        name::check(Thing::Tenant, name)?;
+        let (name, at) = (name.to_owned(), self.clock.now());
+        match self.propose(&CreateTenant { name, at }.into()).await? {
+            Outcome::Tenant { tenant, .. } => Ok(tenant),
+            _ => Err(Error::Outcome),
+        }
+    }
+
+    /// Returns why control cannot serve changes now, in words; none when it can.
+    pub fn not_ready(&self) -> Option<String> {
+        if self.view().cluster().is_none() {
+            return Some("the cluster is not formed yet".to_owned());
+        }
+        if self.group.leadership().borrow().leader.is_none() {
+            return Some("the meta group has no leader".to_owned());
+        }
+        None
+    }
+
+    pub(crate) async fn propose(&self, command: &Command) -> Result<Outcome, Error> {
+        let payload = via_codec::encode(Kind::CatalogEntry, command);
+        let committed = self.group.propose(payload.into()).await?;
+        let outcome = committed.outcome.take::<Result<Outcome, Refusal>>();
+        Ok(outcome.ok_or(Error::Outcome)??)
+    }
+}
+
+/// Writes a configuration as the text that every node and version reads back
+/// as the same numbers.
+fn to_json(config: &StreamConfig) -> Result<String, Error> {
+    let lost = |why: serde_json::Error| Error::Config { why: why.to_string() };
+    let json = serde_json::to_string(config).map_err(lost)?;
+    if json.len() > limit::CONFIG_BYTES {
+        return Err(Refusal::ConfigTooLong { bytes: json.len() }.into());
+    }
+    let _: StreamConfig = serde_json::from_str(&json).map_err(lost)?;
+    Ok(json)
+}

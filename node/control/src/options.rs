@@ -1,0 +1,53 @@
+//! How control runs on a node.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use via_catalog::ClusterId;
+use via_types::{NodeId, limit};
+
+/// The name of the tenant that every cluster has.
+pub const DEFAULT_TENANT: &str = "default";
+
+/// Settings of control on one node.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Who this node is.
+    pub node: NodeId,
+    /// Its name, unique in the cluster.
+    pub name: String,
+    /// Where peers reach it; empty when it has no peers.
+    pub addresses: Vec<String>,
+    /// Its failure domain, when known.
+    pub zone: Option<String>,
+    /// Shards of the default pool: a power of two. A cluster that exists with
+    /// another number is refused.
+    pub shards: u16,
+    /// Which cluster this must be. None takes the one that is there, or forms
+    /// one with a new identity.
+    pub cluster: Option<ClusterId>,
+    /// Who votes in a meta group that does not exist yet; empty waits to be
+    /// added to one that does.
+    pub voters: BTreeSet<NodeId>,
+    /// Entries after which the catalog is made durable and its log purged.
+    pub commit_entries: u64,
+    /// How long opening waits for the cluster to be there.
+    pub patience: Duration,
+}
+
+impl Options {
+    /// Returns the settings of a node that forms a cluster of its own.
+    pub fn new(node: NodeId, name: impl Into<String>) -> Self {
+        Self {
+            node,
+            name: name.into(),
+            addresses: Vec::new(),
+            zone: None,
+            shards: limit::SHARDS,
+            cluster: None,
+            voters: BTreeSet::from([node]),
+            commit_entries: 1_024,
+            patience: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The catalog at rest: one row per object, and one that says as of which
+//! entry they are true, changed together. Owns their keys and envelopes; a
+//! row that does not read makes the whole unreadable (invariant D-7).
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use via_catalog::{Catalog, ClusterId, Damage, Key, Object};
+use via_codec::Kind;
+use via_consensus::Position;
+use via_storage::{Order, Space, Store, Write, keys};
+use via_types::{GroupId, LogIndex, NodeId, Revision, Term};
+
+/// Rows read at once.
+const PAGE: usize = 1_024;
+const IDENTITY: &[u8] = b"node";
+
+/// As of which entry the rows are true, and how many there must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AsOf {
+    term: Term,
+    leader: NodeId,
+    index: LogIndex,
+    pub(crate) revision: Revision,
+    pub(crate) objects: u64,
+}
+
+impl AsOf {
+    pub(crate) fn new(at: Position, revision: Revision, objects: u64) -> Self {
+        let Position { term, leader, index } = at;
+        Self { term, leader, index, revision, objects }
+    }
+
+    pub(crate) fn position(self) -> Position {
+        Position { term: self.term, leader: self.leader, index: self.index }
+    }
+}
+
+/// Whose data directory this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) node: NodeId,
+    pub(crate) cluster: ClusterId,
+}
+
+/// Why the rows are not a catalog.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the state store failed")]
+    Store(#[from] via_storage::Error),
+    #[error("a catalog row is unreadable")]
+    Row(#[from] via_codec::Error),
+    #[error("{found} catalog rows are stored where {expected} should be")]
+    Count { found: u64, expected: u64 },
+    #[error(transparent)]
+    Damage(#[from] Damage),
+}
+
+pub(crate) fn identity(store: &dyn Store) -> Result<Option<Identity>, Error> {
+    let Some(bytes) = store.get(Space::Node, IDENTITY)? else { return Ok(None) };
+    Ok(Some(via_codec::decode(Kind::StoreMeta, &bytes)?))
+}
+
+pub(crate) fn put_identity(store: &dyn Store, identity: Identity) -> Result<(), Error> {
+    let value = via_codec::encode(Kind::StoreMeta, &identity).into();
+    let key = Bytes::from_static(IDENTITY);
+    store.write(vec![Write::Put { space: Space::Node, key, value }])?;
+    Ok(store.commit()?)
+}
+
+/// The row key of an object: a table number, never reused, and its id.
+fn key(key: Key) -> Bytes {
+    match key {
+        Key::Cluster => keys::catalog(1, &[]),
+        Key::Counters => keys::catalog(2, &[]),
+        Key::Node(id) => keys::catalog(3, &id.get().to_be_bytes()),
+        Key::Tenant(id) => keys::catalog(4, &id.get().to_be_bytes()),
+        Key::Stream(id) => keys::catalog(5, &id.get().to_be_bytes()),
+        Key::Producer(id) => keys::catalog(6, &id.get().to_be_bytes()),
+    }
+}
+
+pub(crate) fn put(object: &Object) -> Write {
+    let value = via_codec::encode(Kind::CatalogState, object).into();
+    Write::Put { space: Space::Catalog, key: key(object.key()), value }
+}
+
+pub(crate) fn put_as_of(as_of: AsOf) -> Write {
+    let value = via_codec::encode(Kind::MachineState, &as_of).into();
+    Write::Put { space: Space::Machines, key: keys::machine(GroupId::META), value }
+}
+
+/// Returns as of when the rows are true; none when nothing was ever kept.
+pub(crate) fn as_of(store: &dyn Store) -> Result<Option<AsOf>, Error> {
+    let Some(bytes) = store.get(Space::Machines, &keys::machine(GroupId::META))? else {
+        return Ok(None);
+    };
+    Ok(Some(via_codec::decode(Kind::MachineState, &bytes)?))
+}
+
+/// Reads every row. There are at most as many as the catalog's limits allow.
+pub(crate) fn all(store: &dyn Store) -> Result<Vec<(Bytes, Bytes)>, Error> {
+    let mut rows: Vec<(Bytes, Bytes)> = Vec::new();
+    loop {
+        let from = rows.last().map(|(key, _)| key.clone());
+        let from = from.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let bounds = (from, Bound::Unbounded);
+        let page = store.scan(Space::Catalog, bounds, Order::Ascending, PAGE)?;
+        let last = page.len() < PAGE;
+        rows.extend(page);
+        if last {
+            return Ok(rows);
+        }
+    }
+}
+
+/// Reads the catalog and the entry it is true as of; none when nothing was
+/// ever kept.
+pub(crate) fn load(store: &dyn Store) -> Result<Option<(Catalog, Position)>, Error> {
+    let Some(as_of) = as_of(store)? else { return Ok(None) };
+    let rows = all(store)?;
+    let catalog = restore(as_of, rows.iter().map(|(_, row)| row))?;
+    Ok(Some((catalog, as_of.position())))
+}
+
+/// Makes the catalog of `rows`, which must be all there are as of `as_of`.
+pub(crate) fn restore<'a>(
+    as_of: AsOf,
+    rows: impl Iterator<Item = &'a Bytes>,
+) -> Result<Catalog, Error> {
+    let decode = |row: &Bytes| via_codec::decode::<Object>(Kind::CatalogState, row);
+    let objects = rows.map(decode).collect::<Result<Vec<_>, _>>()?;
+    if objects.len() as u64 != as_of.objects {
+        return Err(Error::Count { found: objects.len() as u64, expected: as_of.objects });
+    }
+    Ok(Catalog::restore(as_of.revision, objects)?)
+}
+
+/// Replaces all rows by those of `catalog`; durable on return.
+pub(crate) fn replace(store: &dyn Store, catalog: &Catalog, at: Position) -> Result<(), Error> {
+    let mut batch = deletions(store)?;
+    let before = batch.len();
+    batch.extend(catalog.objects().map(|object| put(&object)));
+    let objects = (batch.len() - before) as u64;
+    batch.push(put_as_of(AsOf::new(at, catalog.revision(), objects)));
+    store.write(batch)?;
+    Ok(store.commit()?)
+}
+
+/// Removes everything, so that the catalog is rebuilt from its log or a peer.
+pub(crate) fn discard(store: &dyn Store) -> Result<(), Error> {
+    let mut batch = deletions(store)?;
+    batch.push(Write::Delete { space: Space::Machines, key: keys::machine(GroupId::META) });
+    store.write(batch)?;
+    Ok(store.commit()?)
+}
+
+fn deletions(store: &dyn Store) -> Result<Vec<Write>, Error> {
+    let delete = |(key, _)| Write::Delete { space: Space::Catalog, key };
+    Ok(all(store)?.into_iter().map(delete).collect())
+}

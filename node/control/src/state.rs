@@ -1,0 +1,196 @@
+//! The catalog on this node, live: shared by the machine that applies
+//! entries, the handle that reads views and the service that makes it durable.
+//! Invariants: D-4 (a view shows only committed entries), D-7 (the durable
+//! position never runs ahead of the durable rows).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use via_catalog::{Catalog, Command, Key, Outcome, Refusal, View};
+use via_consensus::Position;
+use via_storage::Store;
+use via_types::Revision;
+
+use crate::metrics;
+use crate::rows::{self, AsOf};
+
+struct Live {
+    catalog: Catalog,
+    applied: Option<Position>,
+    /// Changed since the last commit point.
+    dirty: BTreeSet<Key>,
+    durable: Option<Position>,
+}
+
+pub(crate) struct State {
+    live: Mutex<Live>,
+    /// Held while rows are written or read as a whole, never with `live` locked
+    /// first.
+    rows: Mutex<()>,
+    store: Arc<dyn Store>,
+    view: watch::Sender<Arc<View>>,
+    commit_entries: u64,
+    due: Notify,
+}
+
+impl State {
+    /// Loads what is kept in `store`. Unreadable rows are discarded: the log or
+    /// a peer has the truth, and where neither does the group will not open.
+    pub(crate) fn load(store: Arc<dyn Store>, commit_entries: u64) -> Result<Self, rows::Error> {
+        let kept = match rows::load(&*store) {
+            Ok(kept) => kept,
+            Err(why) => {
+                tracing::error!(
+                    error = &why as &dyn std::error::Error,
+                    "the kept catalog is damaged; it is rebuilt from the log"
+                );
+                rows::discard(&*store)?;
+                None
+            }
+        };
+        let (catalog, durable) =
+            kept.map_or((Catalog::default(), None), |(catalog, at)| (catalog, Some(at)));
+        let view = Arc::new(catalog.view());
+        metrics::published(view.revision().get(), view.streams().count());
+        let live = Live { catalog, applied: durable, dirty: BTreeSet::new(), durable };
+        Ok(Self {
+            live: Mutex::new(live),
+            rows: Mutex::new(()),
+            store,
+            view: watch::Sender::new(view),
+            commit_entries: commit_entries.max(1),
+            due: Notify::new(),
+        })
+    }
+
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.borrow())
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<View>> {
+        self.view.subscribe()
+    }
+
+    pub(crate) fn applied(&self) -> Option<Position> {
+        self.live.lock().applied
+    }
+
+    pub(crate) fn durable(&self) -> Option<Position> {
+        self.live.lock().durable
+    }
+
+    /// Applies the entry at `at`; none for one that carries no command. Returns
+    /// nothing for an entry that is in the state already.
+    pub(crate) fn apply(
+        &self,
+        at: Position,
+        command: Option<Command>,
+    ) -> Option<Result<Outcome, Refusal>> {
+        let mut live = self.live.lock();
+        if live.applied.is_some_and(|applied| at.index <= applied.index) {
+            return None;
+        }
+        let outcome = command.map(|command| {
+            let kind = name(&command);
+            let applied = live.catalog.apply(Revision::new(at.index.get()), command);
+            metrics::command(kind, if applied.outcome.is_ok() { "applied" } else { "refused" });
+            if applied.changed.iter().any(|key| !matches!(key, Key::Producer(_) | Key::Counters)) {
+                self.publish(&live.catalog);
+            }
+            live.dirty.extend(applied.changed);
+            applied.outcome
+        });
+        live.applied = Some(at);
+        if is_due(&live, self.commit_entries) {
+            self.due.notify_one();
+        }
+        outcome
+    }
+
+    fn publish(&self, catalog: &Catalog) {
+        let view = Arc::new(catalog.view());
+        metrics::published(view.revision().get(), view.streams().count());
+        self.view.send_replace(view);
+    }
+
+    /// Waits until so much is not durable that it is worth a commit point.
+    pub(crate) async fn due(&self) {
+        loop {
+            let notified = self.due.notified();
+            if is_due(&self.live.lock(), self.commit_entries) {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// Makes everything applied so far durable; returns whether there was
+    /// anything. Blocks on the disk.
+    pub(crate) fn commit(&self) -> Result<bool, rows::Error> {
+        let _rows = self.rows.lock();
+        #[expect(clippy::disallowed_methods, reason = "measures how long the disk takes")]
+        let started = Instant::now();
+        let (dirty, as_of, batch) = {
+            let mut live = self.live.lock();
+            let Some(at) = live.applied.filter(|at| Some(*at) != live.durable) else {
+                return Ok(false);
+            };
+            let dirty = std::mem::take(&mut live.dirty);
+            let objects = live.catalog.len() as u64;
+            let as_of = AsOf::new(at, live.catalog.revision(), objects);
+            let changed = dirty.iter().filter_map(|key| live.catalog.object(*key));
+            let batch: Vec<_> = changed.map(|object| rows::put(&object)).collect();
+            (dirty, as_of, batch)
+        };
+        let batch = batch.into_iter().chain([rows::put_as_of(as_of)]).collect();
+        let written = self.store.write(batch).and_then(|()| self.store.commit());
+        let mut live = self.live.lock();
+        if let Err(error) = written {
+            live.dirty.extend(dirty);
+            metrics::commit_failed();
+            return Err(error.into());
+        }
+        live.durable = Some(as_of.position());
+        metrics::committed(started.elapsed().as_secs_f64());
+        Ok(true)
+    }
+
+    /// Reads the rows as of the newest commit point.
+    pub(crate) fn kept(&self) -> Result<Option<(AsOf, Vec<bytes::Bytes>)>, rows::Error> {
+        let _rows = self.rows.lock();
+        let Some(as_of) = rows::as_of(&*self.store)? else { return Ok(None) };
+        let rows = rows::all(&*self.store)?.into_iter().map(|(_, row)| row).collect();
+        Ok(Some((as_of, rows)))
+    }
+
+    /// Replaces everything by `catalog` as of `at`, durably.
+    pub(crate) fn install(&self, catalog: Catalog, at: Position) -> Result<(), rows::Error> {
+        let _rows = self.rows.lock();
+        rows::replace(&*self.store, &catalog, at)?;
+        let mut live = self.live.lock();
+        self.publish(&catalog);
+        *live = Live { catalog, applied: Some(at), dirty: BTreeSet::new(), durable: Some(at) };
+        Ok(())
+    }
+}
+
+fn is_due(live: &Live, commit_entries: u64) -> bool {
+    let applied = live.applied.map_or(0, |at| at.index.get());
+    let durable = live.durable.map_or(0, |at| at.index.get());
+    applied >= durable + commit_entries
+}
+
+fn name(command: &Command) -> &'static str {
+    match command {
+        Command::FormCluster(_) => "form_cluster",
+        Command::RegisterNode(_) => "register_node",
+        Command::CreateTenant(_) => "create_tenant",
+        Command::CreateStream(_) => "create_stream",
+        Command::PutStreamConfig(_) => "put_stream_config",
+        Command::OpenProducer(_) => "open_producer",
+        Command::SetNodeState(_) => "set_node_state",
+    }
+}
