@@ -358,13 +358,11 @@ impl Driver {
         if self.configured.get(&stream).is_some_and(|revision| *revision >= known.revision) {
             return Ok(());
         }
-        let config = serde_json::to_string(&known.config)
-            .map_err(|error| Error::Malformed(error.to_string()))?;
         let entry = ShardEntry::StreamConfig(StreamConfigured {
             stream,
             tenant: known.tenant,
             revision: known.revision,
-            config,
+            config: known.json.clone(),
         });
         let shard = self.replica.shard;
         let failed = |source| Error::Consensus { shard, source };
