@@ -1,0 +1,71 @@
+//! How the door is set: where it listens, what it lets in, how long it waits.
+//! Plain data; `cluster-config` validates what operators write.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use via_types::{StreamConfig, TenantId};
+
+/// Judges a configuration: the words say which key is wrong and what is allowed.
+pub type CheckConfig = Arc<dyn Fn(&StreamConfig) -> Result<(), String> + Send + Sync>;
+
+/// Plain settings of the gateway.
+#[derive(Clone)]
+pub struct Options {
+    /// Where HTTP and gRPC are served; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Whose data requests are about.
+    pub tenant: TenantId,
+    /// The configuration of streams that are created without one.
+    pub stream_defaults: StreamConfig,
+    /// Whether an event for an unknown stream creates it.
+    pub create_streams: bool,
+    /// Judges configurations that clients send.
+    pub check_config: CheckConfig,
+    /// Most connections at a time; more wait in the system's queue.
+    pub connections: usize,
+    /// Most requests handled at a time; more are refused as overloaded.
+    pub requests: usize,
+    /// Bytes of bodies and batches held at a time, all requests together.
+    pub memory_bytes: usize,
+    /// Largest JSON body after decompression, bytes. NDJSON has no such limit.
+    pub json_bytes: usize,
+    /// Largest gRPC message, bytes.
+    pub message_bytes: usize,
+    /// How long a connection may take to send a request's head.
+    pub header_timeout: Duration,
+    /// Longest pause within a body.
+    pub body_idle: Duration,
+    /// Longest a query may take.
+    pub query_timeout: Duration,
+    /// How long requests in flight may finish after shutdown begins.
+    pub grace: Duration,
+    /// Most live subscribers at a time.
+    pub subscribers: usize,
+    /// Time between signs of life on a quiet live feed.
+    pub ping: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            tenant: TenantId::new(1),
+            stream_defaults: StreamConfig::default(),
+            create_streams: true,
+            check_config: Arc::new(|_| Ok(())),
+            connections: 4_096,
+            requests: 1_024,
+            memory_bytes: 256 << 20,
+            json_bytes: 8 << 20,
+            message_bytes: 8 << 20,
+            header_timeout: Duration::from_secs(10),
+            body_idle: Duration::from_secs(30),
+            query_timeout: Duration::from_secs(30),
+            grace: Duration::from_secs(10),
+            subscribers: 1_024,
+            ping: Duration::from_secs(15),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The server's life: binds one port, serves HTTP/1.1 and HTTP/2 on it, and
+//! drains. Owns connections and their bounds; knows no route.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::task::TaskTracker;
+
+use crate::connection::Guarded;
+use crate::error::Error;
+use crate::gate::{Gate, Rooms};
+use crate::metrics::Open;
+use crate::options::Options;
+use crate::routes;
+
+/// Most requests of one HTTP/2 connection at a time.
+const STREAMS: u32 = 256;
+/// Reset streams waiting to be accepted before the connection is closed.
+const PENDING_RESETS: usize = 20;
+/// Largest head of a request, bytes.
+const HEAD_BYTES: usize = 32 << 10;
+/// Flow-control windows: one large message, and a few of them per connection.
+const STREAM_WINDOW: u32 = 2 << 20;
+const CONNECTION_WINDOW: u32 = 8 << 20;
+/// How often a quiet HTTP/2 connection is asked whether it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long a client may leave an answer unread.
+const WRITE_STALL: Duration = Duration::from_secs(60);
+/// How long to wait when the system has no file descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The bound server, to be run.
+pub struct Service {
+    gate: Gate,
+    listener: TcpListener,
+    drain: watch::Sender<bool>,
+    sessions: TaskTracker,
+}
+
+/// What others may know of the server.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    address: SocketAddr,
+}
+
+impl Handle {
+    /// Returns where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Service {
+    /// Binds the port.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn bind(options: Options, rooms: Rooms) -> Result<(Self, Handle), Error> {
+        let listen = options.listen;
+        let failed = |source| Error::Listen { listen, source };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let (drain, draining) = watch::channel(false);
+        let gate = Gate::new(options, rooms, draining);
+        let service = Self { gate, listener, drain, sessions: TaskTracker::new() };
+        Ok((service, Handle { address }))
+    }
+
+    /// Serves until `shutdown` resolves, then finishes what is in flight.
+    ///
+    /// # Errors
+    /// When requests were cut off because they did not finish within the grace.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
+        let Self { gate, listener, drain, sessions } = self;
+        let router = routes::router(gate.clone(), sessions.clone());
+        let server = Server {
+            http: protocol(gate.options().header_timeout),
+            router,
+            graceful: GracefulShutdown::new(),
+            header_timeout: gate.options().header_timeout,
+        };
+        let slots = Arc::new(Semaphore::new(gate.options().connections));
+        let connections = TaskTracker::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let slot = Arc::clone(&slots);
+            let accepted = tokio::select! {
+                accepted = accept(&listener, slot) => accepted,
+                () = &mut shutdown => break,
+            };
+            if let Some((stream, slot)) = accepted {
+                connections.spawn(server.serve(stream, slot));
+            }
+        }
+        drop(listener);
+        // Live feeds end themselves; connections finish their requests.
+        drain.send_replace(true);
+        connections.close();
+        sessions.close();
+        let Server { graceful, .. } = server;
+        let drained = async {
+            tokio::join!(graceful.shutdown(), connections.wait(), sessions.wait());
+        };
+        let grace = gate.options().grace;
+        let cut = connections.len() + sessions.len();
+        match tokio::time::timeout(grace, drained).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Error::CutOff { grace, connections: connections.len().min(cut) }),
+        }
+    }
+}
+
+fn protocol(header_timeout: Duration) -> Arc<auto::Builder<TokioExecutor>> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_buf_size(HEAD_BYTES.max(64 << 10))
+        .half_close(false);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_header_list_size(HEAD_BYTES as u32)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE);
+    Arc::new(http)
+}
+
+async fn accept(
+    listener: &TcpListener,
+    slots: Arc<Semaphore>,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    // Beyond the bound, connections wait in the system's queue (D-6).
+    let slot = slots.acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, slot)),
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+struct Server {
+    http: Arc<auto::Builder<TokioExecutor>>,
+    router: axum::Router,
+    graceful: GracefulShutdown,
+    header_timeout: Duration,
+}
+
+impl Server {
+    fn serve(
+        &self,
+        stream: TcpStream,
+        slot: OwnedSemaphorePermit,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let http = Arc::clone(&self.http);
+        let watcher = self.graceful.watcher();
+        let service = TowerToHyperService::new(self.router.clone());
+        let header_timeout = self.header_timeout;
+        async move {
+            let open = Open::connection();
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection could not be set up");
+                return;
+            }
+            let io = TokioIo::new(Guarded::new(stream, header_timeout, WRITE_STALL));
+            let connection = http.serve_connection_with_upgrades(io, service).into_owned();
+            if let Err(error) = Box::pin(watcher.watch(connection)).await {
+                tracing::debug!(error, "a connection ended early");
+            }
+            drop((slot, open));
+        }
+    }
+}
