@@ -123,11 +123,8 @@ impl Replicas {
         if learners().next().is_some() {
             return None;
         }
-        if self.voters().count() >= desired.len() || desired.iter().all(|node| self.is_voter(*node))
-        {
-            if let Some(step) = self.shrink(shard, desired) {
-                return Some(step);
-            }
+        if let Some(step) = self.shrink(shard, desired) {
+            return Some(step);
         }
         let absent = |node: &&NodeId| !self.is_voter(**node) && live(**node);
         if let Some(node) = desired.iter().find(absent) {
