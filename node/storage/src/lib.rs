@@ -3,6 +3,7 @@
 //! what the bytes mean. Consensus calls the log, shard and control the store.
 //! Invariants D-6 and D-7 hold here: bounded queues, nothing unchecked is read.
 
+pub mod disk;
 pub mod error;
 pub mod keys;
 pub mod log;
@@ -11,5 +12,5 @@ pub mod store;
 
 pub use error::Error;
 pub use keys::Space;
-pub use log::{Done, Log, MemoryLog, Slot};
+pub use log::{Done, Log, MemoryLog, SegmentedLog, Slot};
 pub use store::{MemoryStore, Order, Store, Write};

@@ -2,7 +2,17 @@
 //! by one sync for all that wait. Owns the contract; `MemoryLog` is its twin
 //! in memory, and one conformance suite runs on all. Consensus calls it.
 
+mod group;
+mod keeper;
 mod memory;
+mod options;
+mod recent;
+mod record;
+mod recover;
+mod segment;
+mod segmented;
+mod state;
+mod writer;
 
 use std::ops::Range;
 
@@ -10,6 +20,8 @@ use bytes::Bytes;
 use via_types::GroupId;
 
 pub use memory::MemoryLog;
+pub use options::Options;
+pub use segmented::{SegmentedLog, open};
 
 use crate::Error;
 

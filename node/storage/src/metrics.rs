@@ -18,3 +18,18 @@ pub const LOG_REFUSED: &str = "via_log_refused_total";
 pub const STORE_COMMIT_SECONDS: &str = "via_store_commit_seconds";
 /// Records written to or deleted from the state store. Counter.
 pub const STORE_WRITES: &str = "via_store_writes_total";
+
+/// Returns the `reason` label of a refusal.
+pub(crate) fn reason(error: &crate::Error) -> &'static str {
+    use crate::Error;
+    match error {
+        Error::Overloaded { .. } => "overloaded",
+        Error::Full { .. } => "full",
+        Error::Poisoned { .. } => "poisoned",
+        Error::Gap { .. } => "gap",
+        Error::TooLarge { .. } => "too_large",
+        Error::Corrupt { .. } | Error::Locked { .. } | Error::Io { .. } | Error::Store { .. } => {
+            "failed"
+        }
+    }
+}
