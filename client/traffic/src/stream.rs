@@ -59,7 +59,7 @@ impl Stream {
     pub const fn unit(self) -> &'static str {
         match self {
             Self::HttpLatency | Self::AuthLogins => "ms",
-            Self::HttpRequests => "requests per 10 s",
+            Self::HttpRequests => "requests per 5 s",
             Self::DbQueries => "rows",
             Self::NetFlows => "bytes",
             Self::AppLogs => "severity number",

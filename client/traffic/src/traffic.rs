@@ -20,7 +20,7 @@ pub struct Options {
     pub seed: u64,
     /// When the first events come, nanoseconds since the epoch.
     pub start_nanos: i64,
-    /// Multiplies arrivals: 1 is about 45 events a second on average.
+    /// Multiplies arrivals: 1 is about 50 events a second on average.
     pub rate: f64,
 }
 

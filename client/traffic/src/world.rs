@@ -6,7 +6,7 @@ use crate::source::{Pace, Plan};
 use crate::{Attack, Stream};
 
 /// How often gauges and counters are read, seconds.
-const SCRAPE_SECS: f64 = 10.0;
+const SCRAPE_SECS: f64 = 5.0;
 
 /// service and route, route, requests a second, median milliseconds, sigma
 const ROUTES: [(&str, &str, f64, f64, f64); 7] = [
