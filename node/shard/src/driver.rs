@@ -67,7 +67,7 @@ struct Waiting {
 }
 
 /// Answers a write and gives its room back.
-struct Reply {
+pub(crate) struct Reply {
     to: oneshot::Sender<Result<Receipt, Error>>,
     _permit: OwnedSemaphorePermit,
 }

@@ -42,8 +42,8 @@ fn boundary(store: &dyn Store, shard: ShardId) -> Result<Option<(Position, u16)>
     Ok(Some((Position { term, leader, index }, ledger_pieces)))
 }
 
-/// Reads what the store holds of `shard`. Whatever it read was synced before
-/// this process began or will be applied again, so the boundary is durable.
+/// Reads what the store holds of `shard`. The caller has made durable what it
+/// reads, so the boundary may be relied on.
 pub(crate) fn open(store: &Arc<dyn Store>, shard: ShardId) -> Result<State, Error> {
     let archive = Archive::new(Arc::clone(store));
     let boundary = boundary(store.as_ref(), shard)?.map(|(at, _)| at);
@@ -60,7 +60,7 @@ pub(crate) fn open(store: &Arc<dyn Store>, shard: ShardId) -> Result<State, Erro
         live: None,
         applied: None,
         boundary,
-        durable: None,
+        durable: boundary,
         covered,
         streams: configurations(&archive, shard, LogIndex::new(u64::MAX))?,
         detections: archive.count(shard)?,
