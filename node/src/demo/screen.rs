@@ -1,0 +1,145 @@
+//! What the demo shows: a line for each detection, and the reckoning at the
+//! end. Decides columns and colours; says nothing that others did not say.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use anyhow::Result;
+use via_traffic::Verdict;
+
+use super::feed::{Live, Totals};
+use super::tally::{News, Tally};
+use super::watch::Sighting;
+use crate::analyze::figure::{clip, count, style};
+
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+const GOOD: Style = AnsiColor::Green.on_default();
+
+/// Shows where everything is.
+pub(crate) fn welcome(screen: &mut impl Write, node: SocketAddr, data: &Path) -> Result<()> {
+    writeln!(screen, "{BOLD}VIA is running at http://{node}{BOLD:#}")?;
+    for (what, path) in [
+        ("detections", "/api/v1/detections"),
+        ("live feed", "/api/v1/live"),
+        ("streams", "/api/v1/streams"),
+        ("interface", "/api/v1/docs"),
+        ("metrics", "/metrics"),
+    ] {
+        writeln!(screen, "  {what:12} http://{node}{path}")?;
+    }
+    writeln!(screen, "  {:12} {}", "data", data.display())?;
+    writeln!(
+        screen,
+        "\nTwo sources go in through the front door: this machine's own figures, and the\n\
+         traffic of a made-up shop, of which we know when it is attacked."
+    )?;
+    Ok(screen.flush()?)
+}
+
+/// Shows how far the learning has come.
+pub(crate) fn learning(
+    screen: &mut impl Write,
+    share: f64,
+    sent: u64,
+    history: Duration,
+) -> Result<()> {
+    let hours = history.as_secs_f64() / 3_600.0;
+    writeln!(
+        screen,
+        "{DIM}learning the shop's past, in fast motion: {:3.0} % of {hours:.1} h, {} events{DIM:#}",
+        share * 100.0,
+        count(sent)
+    )?;
+    Ok(screen.flush()?)
+}
+
+/// Shows that the past is learned, and the heads of the columns.
+pub(crate) fn live(screen: &mut impl Write, live: &Live, attacks: usize) -> Result<()> {
+    let secs = live.learning_took.as_secs_f64().max(1e-3);
+    writeln!(
+        screen,
+        "learned {} events in {secs:.1} s ({} a second); live from now on: {attacks} attacks will \
+         come, the first in a few seconds. This machine's own figures have to be learned first: \
+         watch for them after a minute. Ctrl-C ends.\n",
+        count(live.learned),
+        count((live.learned as f64 / secs) as u64),
+    )?;
+    writeln!(
+        screen,
+        "{BOLD}{:8}  {:15}  {:24}  {:5}  {:8}  why{BOLD:#}",
+        "began", "stream", "entity", "score", "severity"
+    )?;
+    Ok(screen.flush()?)
+}
+
+/// Shows a detection told for the first time.
+pub(crate) fn sighting(screen: &mut impl Write, sighting: &Sighting, news: News) -> Result<()> {
+    let civil = sighting.started.to_zoned(jiff::tz::TimeZone::UTC).time();
+    let clock = format!("{:02}:{:02}:{:02}", civil.hour(), civil.minute(), civil.second());
+    let colour = style(sighting.severity);
+    write!(
+        screen,
+        "{clock}  {:15}  {:24}  {:.3}  {colour}{:8}{colour:#}  {}",
+        clip(&sighting.stream, 15),
+        clip(&sighting.entity, 24),
+        sighting.score,
+        sighting.severity,
+        sighting.reason,
+    )?;
+    match news {
+        News::True(attack) => writeln!(screen, "  {GOOD}[true: {attack}]{GOOD:#}")?,
+        News::False => writeln!(screen, "  {DIM}[nothing was wrong]{DIM:#}")?,
+        News::History | News::Machine => writeln!(screen)?,
+    }
+    Ok(screen.flush()?)
+}
+
+/// Shows the reckoning of the run.
+pub(crate) fn reckoning(
+    screen: &mut impl Write,
+    verdict: &Verdict,
+    tally: &Tally,
+    totals: Totals,
+) -> Result<()> {
+    writeln!(screen, "\n{BOLD}{:20}  {:>10}  found after{BOLD:#}", "attack", "detections")?;
+    for attack in &verdict.attacks {
+        let name = attack.strike.attack.name();
+        match attack.delay_nanos {
+            Some(delay) => {
+                let secs = delay as f64 / 1e9;
+                writeln!(screen, "{name:20}  {:>10}  {secs:.1} s", attack.findings)?;
+            }
+            None => writeln!(screen, "{name:20}  {:>10}  missed", 0)?,
+        }
+    }
+    if verdict.attacks.is_empty() {
+        writeln!(screen, "no attack has lasted long enough to be judged; let it run longer")?;
+    }
+    let share = |ratio: Option<f64>| ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
+    let found = verdict.attacks.iter().filter(|attack| attack.delay_nanos.is_some()).count();
+    writeln!(
+        screen,
+        "precision {} ({} of {} detections)  recall {} ({found} of {} attacks)  F1 {}",
+        share(verdict.precision()),
+        verdict.true_findings,
+        verdict.true_findings + verdict.false_findings,
+        share(verdict.recall()),
+        verdict.attacks.len(),
+        share(verdict.f1()),
+    )?;
+    writeln!(
+        screen,
+        "besides: {} detections while learning the shop's past, {} about this machine\n\
+         events: {} accepted, {} refused, {} repeated",
+        count(tally.in_history()),
+        count(tally.about_machine()),
+        count(totals.accepted),
+        count(totals.refused),
+        count(totals.duplicates),
+    )?;
+    Ok(screen.flush()?)
+}
