@@ -5,19 +5,25 @@
 use std::collections::BTreeMap;
 
 use bytemuck::Zeroable;
-use via_types::{Batch, EntityHash, LogIndex, Revision, StreamConfig, StreamId};
+use via_types::{Batch, EntityHash, LogIndex, Revision, StreamConfig, StreamId, limit};
 
 use crate::Options;
 use crate::index::Index;
+use crate::plan::Plan;
 use crate::profile::{Cold, Hot, LIVE, USED};
 use crate::record::Record;
 use crate::slab::Slab;
 
-/// A stream's configuration as the engine uses it.
+/// Most different lane names of one stream; further ones are not judged (D-6).
+const LANE_NAMES: usize = limit::LANES;
+
+/// What the engine knows of a stream.
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
-    pub(crate) revision: Revision,
-    pub(crate) config: StreamConfig,
+    pub(crate) plan: Plan,
+    /// Names of lanes, by number.
+    pub(crate) lanes: Vec<String>,
+    is_configured: bool,
 }
 
 /// Every profile of one shard, and what judges their events.
@@ -39,8 +45,12 @@ pub struct Engine {
     pub(crate) hand: u32,
     /// Memory held by cold parts outside of the slab, bytes.
     pub(crate) heap: usize,
+    /// Per place: when passing time should look at it again.
+    pub(crate) due: Vec<i64>,
     /// Per key of the batch in execution: its place plus one, or 0.
     pub(crate) places: Vec<u32>,
+    /// Per lane of the batch in execution: its number in the stream.
+    pub(crate) numbers: Vec<Option<u32>>,
 }
 
 impl Engine {
@@ -52,12 +62,35 @@ impl Engine {
     /// Judges the stream's events by `config` from now on; what was learned
     /// stays (invariant C-1: detections name `revision`).
     pub fn configure(&mut self, stream: StreamId, revision: Revision, config: &StreamConfig) {
-        self.streams.insert(stream, Stream { revision, config: config.clone() });
+        let known = self.stream_mut(stream);
+        known.plan = Plan::of(revision, config);
+        known.is_configured = true;
+    }
+
+    /// Returns what is known of a stream; defaults until it is configured.
+    pub(crate) fn stream_mut(&mut self, stream: StreamId) -> &mut Stream {
+        self.streams.entry(stream).or_insert_with(|| Stream {
+            plan: Plan::of(Revision::default(), &StreamConfig::default()),
+            lanes: Vec::new(),
+            is_configured: false,
+        })
+    }
+
+    /// Returns the stream's number of a lane, giving it one if it is new.
+    pub(crate) fn lane_number(&mut self, stream: StreamId, name: &str) -> Option<u32> {
+        let lanes = &mut self.stream_mut(stream).lanes;
+        let known = lanes.iter().position(|lane| lane == name);
+        if known.is_none() && lanes.len() < LANE_NAMES {
+            lanes.push(name.to_owned());
+            return Some(lanes.len() as u32 - 1);
+        }
+        known.map(|number| number as u32)
     }
 
     /// Returns the revision of the stream's configuration, if it has one.
     pub fn revision(&self, stream: StreamId) -> Option<Revision> {
-        self.streams.get(&stream).map(|stream| stream.revision)
+        let known = self.streams.get(&stream).filter(|stream| stream.is_configured)?;
+        Some(known.plan.revision)
     }
 
     /// Appends the positions in `batch.keys` whose profile is not in memory.
@@ -82,7 +115,11 @@ impl Engine {
         if self.find(stream, entity).is_some() {
             return;
         }
-        let Some((mut hot, cold)) = record.open() else { return };
+        let Some((mut hot, cold)) =
+            record.open(&mut |name| self.lane_number(stream, name).map(|number| number as usize))
+        else {
+            return;
+        };
         hot.low = entity.low();
         hot.high = entity.high();
         hot.stream = stream.get();
@@ -112,7 +149,8 @@ impl Engine {
 
     /// Returns the memory that profiles and their index hold, bytes.
     pub fn memory_bytes(&self) -> usize {
-        self.index.bytes() + self.hot.len() * (size_of::<Hot>() + size_of::<Cold>()) + self.heap
+        let place = size_of::<Hot>() + size_of::<Cold>() + size_of::<i64>();
+        self.index.bytes() + self.hot.len() * place + self.heap
     }
 
     pub(crate) fn find(&self, stream: StreamId, entity: EntityHash) -> Option<u32> {
@@ -138,12 +176,11 @@ impl Engine {
         hot.high = entity.high();
         hot.stream = stream.get();
         hot.flags = LIVE | USED;
-        Some(self.place(hot, Cold { key: key.into() }))
+        Some(self.place(hot, Cold { key: key.into(), ..Cold::default() }))
     }
 
     fn place(&mut self, hot: Hot, cold: Cold) -> u32 {
         let hash = hot.hash();
-        self.heap += cold.heap_bytes();
         let slot = match self.free.pop() {
             Some(slot) => {
                 *self.hot.get_mut(slot) = hot;
@@ -151,19 +188,30 @@ impl Engine {
                 slot
             }
             None => {
+                self.due.push(i64::MIN);
                 self.cold.push(cold);
                 self.hot.push(hot)
             }
         };
+        self.due[slot as usize] = i64::MIN;
         self.index.insert(hash, slot);
+        self.count_memory(slot);
         slot
+    }
+
+    /// Brings the count of memory up to date with what a profile holds.
+    pub(crate) fn count_memory(&mut self, slot: u32) {
+        let cold = self.cold.get_mut(slot);
+        let now = cold.heap_bytes();
+        self.heap = self.heap + now - cold.counted;
+        cold.counted = now;
     }
 
     pub(crate) fn drop_profile(&mut self, slot: u32) {
         let hot = *self.hot.get(slot);
         self.forget_changes(slot);
         self.index.remove(hot.hash(), slot);
-        self.heap -= self.cold.get(slot).heap_bytes();
+        self.heap -= self.cold.get(slot).counted;
         *self.hot.get_mut(slot) = Hot::zeroed();
         *self.cold.get_mut(slot) = Cold::default();
         self.free.push(slot);

@@ -5,13 +5,30 @@
 use via_types::receipt::RowReason;
 use via_types::{Batch, Timestamp};
 
+use crate::close;
 use crate::engine::Engine;
-use crate::prefetch::prefetch_all;
-use crate::profile::USED;
+use crate::judge::{Row, Sample, bounded, judge};
+use crate::learn::learn;
+use crate::plan::Plan;
+use crate::prefetch::{prefetch, prefetch_all};
+use crate::profile::{CURRENT, Hot, OPEN, USED};
+use crate::verdict::{Speaking, is_over};
 use crate::{Answer, Outcome, Position};
 
 /// How many events ahead profiles are fetched.
 const AHEAD: usize = 8;
+/// How many events ahead their cold parts are, whose sketch is fetched next.
+const FAR_AHEAD: usize = 16;
+
+/// A batch being executed.
+pub(crate) struct Work<'a> {
+    pub(crate) at: Position,
+    pub(crate) stamp: Timestamp,
+    pub(crate) batch: &'a Batch,
+    pub(crate) answer: Answer,
+    pub(crate) plan: &'a Plan,
+    pub(crate) numbers: &'a [Option<u32>],
+}
 
 impl Engine {
     /// Executes a sealed batch (`batch.hashes` filled): changes the profiles
@@ -25,19 +42,20 @@ impl Engine {
         out: &mut Outcome,
     ) {
         debug_assert_eq!(batch.hashes.len(), batch.keys.len(), "the batch is sealed");
+        let plan = self.stream_mut(batch.stream).plan;
+        let mut numbers = std::mem::take(&mut self.numbers);
+        numbers.clear();
+        numbers.extend(batch.lanes.iter().map(|lane| self.lane_number(batch.stream, &lane.name)));
         self.find_places(batch);
+        let work = Work { at, stamp, batch, answer, plan: &plan, numbers: &numbers };
         for row in 0..batch.len() {
-            if let Some(ahead) = batch.entity.get(row + AHEAD) {
-                let place = self.places[*ahead as usize];
-                if place != 0 {
-                    prefetch_all(self.hot.get(place - 1));
-                }
-            }
-            self.execute_row(at, stamp, batch, row, out);
+            self.fetch_ahead(batch, row);
+            let score = self.execute_row(&work, row, out);
             if answer == Answer::Scores {
-                out.scores.push(0.0);
+                out.scores.push(score);
             }
         }
+        self.numbers = numbers;
     }
 
     fn find_places(&mut self, batch: &Batch) {
@@ -51,51 +69,107 @@ impl Engine {
         }
     }
 
-    fn execute_row(
-        &mut self,
-        at: Position,
-        _stamp: Timestamp,
-        batch: &Batch,
-        row: usize,
-        out: &mut Outcome,
-    ) {
-        let position = batch.entity[row];
-        let slot = match self.places[position as usize] {
-            0 => {
-                let hash = batch.hashes[position as usize];
-                let Some(slot) = self.create(batch.stream, hash, batch.keys.get(position)) else {
-                    out.refused.push((row as u32, RowReason::TableFull));
-                    return;
-                };
-                self.places[position as usize] = slot + 1;
-                slot
+    #[inline]
+    fn fetch_ahead(&self, batch: &Batch, row: usize) {
+        let place = |row: usize| batch.entity.get(row).map(|key| self.places[*key as usize]);
+        if let Some(slot) = place(row + FAR_AHEAD).and_then(|place| place.checked_sub(1)) {
+            prefetch(self.cold.get(slot));
+        }
+        if let Some(slot) = place(row + AHEAD).and_then(|place| place.checked_sub(1)) {
+            prefetch_all(self.hot.get(slot));
+            if let Some(mark) = batch.mark.get(row + AHEAD)
+                && let Some(line) = self.cold.get(slot).sketch.line(*mark)
+            {
+                prefetch(line);
             }
-            place => place - 1,
+        }
+    }
+
+    /// Executes one event; returns its score, NaN when it was not applied.
+    fn execute_row(&mut self, work: &Work<'_>, row: usize, out: &mut Outcome) -> f32 {
+        let position = work.batch.entity[row] as usize;
+        let Some(slot) = self.place_of(work.batch, position) else {
+            out.refused.push((row as u32, RowReason::TableFull));
+            return f32::NAN;
         };
-        let lateness = self
-            .streams
-            .get(&batch.stream)
-            .map_or(600e9, |stream| stream.config.timing.lateness_secs * 1e9)
-            as i64;
         let hot = self.hot.get_mut(slot);
-        if at.index.get() <= hot.skip {
+        if work.at.index.get() <= hot.skip {
+            // Invariant D-2: the restored record contains this event already.
             out.accepted += 1;
-            return;
+            return f32::NAN;
         }
-        let when = batch.at[row];
-        if hot.events > 0 && hot.last.saturating_sub(when) > lateness {
-            hot.late += 1;
+        hot.flags |= USED;
+        let at = work.batch.at[row];
+        if hot.events > 0 && hot.last.saturating_sub(at) > work.plan.lateness {
+            hot.late = hot.late.saturating_add(1);
+            self.note_change(slot);
             out.refused.push((row as u32, RowReason::Late));
-        } else {
-            if hot.events == 0 {
-                hot.first = when;
-                hot.last = when;
-            }
-            hot.last = hot.last.max(when);
-            hot.events += 1;
-            hot.flags |= USED;
-            out.accepted += 1;
+            return f32::NAN;
         }
+        set_current(hot, work, at);
         self.note_change(slot);
+        out.accepted += 1;
+        self.apply(work, row, slot, out)
+    }
+
+    fn place_of(&mut self, batch: &Batch, position: usize) -> Option<u32> {
+        match self.places[position] {
+            0 => {
+                let key = batch.keys.get(position as u32);
+                let slot = self.create(batch.stream, batch.hashes[position], key)?;
+                self.places[position] = slot + 1;
+                Some(slot)
+            }
+            place => Some(place - 1),
+        }
+    }
+
+    /// Judges one event and takes it in; returns its score.
+    fn apply(&mut self, work: &Work<'_>, row: usize, slot: u32, out: &mut Outcome) -> f32 {
+        let batch = work.batch;
+        let sample = Sample {
+            at: batch.at[row],
+            value: bounded(batch.value[row]),
+            mark: batch.mark.get(row).copied().unwrap_or(0),
+            lanes: Row { lanes: &batch.lanes, numbers: work.numbers, row, instead: None },
+        };
+        let (hot, cold) = (self.hot.get_mut(slot), self.cold.get_mut(slot));
+        if hot.events < 2 {
+            close::begin(hot, sample.at);
+        }
+        let mut allocates = hot.events < 2;
+        if sample.at >= hot.bucket.end {
+            allocates = true;
+        }
+        let closing = close::close(hot, cold, work.plan, sample.at);
+        let verdict = judge(hot, cold, work.plan, &sample, &closing);
+        let warming = hot.events < work.plan.warmup;
+        let limit = hot.rule.limit(&work.plan.threshold, hot.gaps.mean);
+        let fired = !warming && is_over(hot, cold, work.plan, &verdict, limit);
+        let score = if warming { 0.0 } else { crate::ensemble::score(f64::from(verdict.evidence)) };
+        hot.score = score as f32;
+        hot.bucket.worst = hot.bucket.worst.max(hot.score);
+        if fired || hot.is(OPEN) || work.answer == Answer::Scores {
+            let speaking = Speaking { sample: &sample, verdict: &verdict, limit, fired, warming };
+            self.speak(work, row, slot, &speaking, out);
+            allocates = true;
+        }
+        let (hot, cold) = (self.hot.get_mut(slot), self.cold.get_mut(slot));
+        let elapsed = verdict.gap.unwrap_or(0.0);
+        hot.rule.learn(&work.plan.threshold, verdict.evidence, elapsed);
+        learn(hot, cold, work.plan, &sample, &verdict);
+        if allocates {
+            self.count_memory(slot);
+        }
+        score as f32
+    }
+}
+
+/// Notes whether the entity's events come at about the time they happen.
+fn set_current(hot: &mut Hot, work: &Work<'_>, at: i64) {
+    if work.stamp.as_nanos().saturating_sub(at) <= work.plan.lateness {
+        hot.flags |= CURRENT;
+    } else {
+        hot.flags &= !CURRENT;
     }
 }

@@ -3,16 +3,28 @@
 //! Knows no clock, no I/O, no thread (invariant E-1): the shard calls it with
 //! batches whose place in the log and time are given.
 
+mod calibration;
+mod close;
+mod detector;
 mod engine;
+mod ensemble;
+mod episode;
 mod execute;
+mod explain;
+mod history;
 mod index;
+mod judge;
+mod learn;
 mod lifecycle;
 mod math;
+mod plan;
 mod prefetch;
 mod profile;
 mod record;
+mod rule;
 mod slab;
 mod tick;
+mod verdict;
 mod view;
 
 pub use engine::Engine;

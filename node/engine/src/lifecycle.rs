@@ -41,7 +41,9 @@ impl Engine {
             self.unsaved -= 1;
             exported += 1;
             let (hot, cold) = (self.hot.get(slot), self.cold.get(slot));
-            sink(StreamId::new(hot.stream), hot.hash(), Record::of(hot, cold));
+            let stream = StreamId::new(hot.stream);
+            let names = self.streams.get(&stream).map_or(&[][..], |known| &known.lanes);
+            sink(stream, hot.hash(), Record::of(hot, cold, names));
         }
         self.round_left
     }
@@ -71,7 +73,7 @@ impl Engine {
                 continue;
             }
             let (stream, hash) = (StreamId::new(hot.stream), hot.hash());
-            freed += size_of::<Hot>() + size_of::<Cold>() + self.cold.get(slot).heap_bytes();
+            freed += size_of::<Hot>() + size_of::<Cold>() + self.cold.get(slot).counted;
             self.drop_profile(slot);
             sink(stream, hash);
         }

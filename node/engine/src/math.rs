@@ -55,16 +55,6 @@ pub(crate) fn exp2(x: f64) -> f64 {
     series * f64::from_bits(((whole + 1023) as u64) << 52)
 }
 
-/// Returns e to the power `x`.
-pub(crate) fn exp(x: f64) -> f64 {
-    exp2(x / LN_2)
-}
-
-/// Returns 10 to the power `x`.
-pub(crate) fn exp10(x: f64) -> f64 {
-    exp2(x / LOG10_2)
-}
-
 /// Returns the evidence of a normal deviate: minus the decimal logarithm of the
 /// probability of one at least so far from zero (erfc after Press et al.,
 /// Numerical Recipes, 3rd ed., §6.2.2; relative error 1.2e-7).
@@ -99,6 +89,24 @@ pub(crate) fn student_evidence(t: f64, freedom: f64) -> f64 {
     }
 }
 
+/// Returns the binary logarithm of a positive normal `x`, error below 2e-3:
+/// enough for a place in a calibration table (quadratic in the mantissa).
+pub(crate) fn rough_log2(x: f32) -> f32 {
+    let bits = x.to_bits();
+    let exponent = (bits >> 23) as i32 - 127;
+    let m = f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000) - 1.0;
+    exponent as f32 + m * (1.4263 + m * (-0.5827 + m * 0.1565))
+}
+
+/// Returns 2 to the power `x` for `x` in -120..120, relative error below 2e-3.
+pub(crate) fn rough_exp2(x: f32) -> f32 {
+    let x = x.clamp(-120.0, 120.0) + 127.0;
+    let whole = x as i32;
+    let f = x - whole as f32;
+    let m = 1.0 + f * (0.6957 + f * (0.2251 + f * 0.0792));
+    m * f32::from_bits((whole as u32) << 23)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +124,22 @@ mod tests {
         fn the_normal_tail_agrees_with_libm(z in 0f64..30.0) {
             let exact = -libm::log10(libm::erfc(z / libm::sqrt(2.0)));
             prop_assert!((normal_evidence(z) - exact).abs() < 1e-6 * exact.max(1.0));
+        }
+    }
+
+    #[test]
+    fn the_rough_pair_is_as_good_as_it_says() {
+        for step in 0..4000 {
+            let x = 0.001 * (1.005f32).powi(step);
+            if x > 1e30 {
+                break;
+            }
+            assert!((f64::from(rough_log2(x)) - log2(f64::from(x))).abs() < 2e-3, "{x}");
+        }
+        for step in -1000..1000 {
+            let x = step as f32 * 0.1;
+            let exact = exp2(f64::from(x));
+            assert!((f64::from(rough_exp2(x)) - exact).abs() < 2e-3 * exact, "{x}");
         }
     }
 

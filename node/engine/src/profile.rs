@@ -3,7 +3,19 @@
 //! no rule. Called by the engine, which keeps both parts in slabs.
 
 use bytemuck::{Pod, Zeroable};
-use via_types::EntityHash;
+use via_types::{Detector, EntityHash};
+
+use crate::calibration::Tail;
+use crate::detector::burst::Gaps;
+use crate::detector::cardinality::Sketch;
+use crate::detector::distribution::Histogram;
+use crate::detector::forecast::Level;
+use crate::detector::lanes::Lanes;
+use crate::detector::season::Season;
+use crate::detector::volume::Counts;
+use crate::episode::Episode;
+use crate::history::History;
+use crate::rule::Rule;
 
 /// The profile changed since it was last exported.
 pub(crate) const DIRTY: u32 = 1;
@@ -15,8 +27,106 @@ pub(crate) const USED: u32 = 4;
 pub(crate) const LIVE: u32 = 8;
 /// Its events come at about the time they happen, so silence means something.
 pub(crate) const CURRENT: u32 = 16;
+/// A detection is open.
+pub(crate) const OPEN: u32 = 32;
+/// The value has a season in use.
+pub(crate) const SEASONAL: u32 = 64;
+/// Marks were counted.
+pub(crate) const MARKED: u32 = 128;
 /// Flags that are the engine's affair and not part of a record.
 pub(crate) const TRANSIENT: u32 = DIRTY | ROUND | USED | LIVE;
+
+/// What the statistics look at, in the order of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Feature {
+    /// The value among past values.
+    Value,
+    /// The value against its short-term forecast.
+    Step,
+    /// The recent level against the long one.
+    Level,
+    /// The momentary scatter against its past.
+    Spread,
+    /// The time since the event before.
+    Gap,
+    /// The named values together.
+    Lanes,
+    /// Events per bucket.
+    Rate,
+    /// Distinct marks per bucket.
+    Distinct,
+}
+
+/// How many statistics there are.
+pub(crate) const FEATURES: usize = 8;
+/// How many of them are calibrated in the hot part, at every event.
+pub(crate) const EVERY_EVENT: usize = 5;
+
+impl Feature {
+    /// Every feature, in record order.
+    pub(crate) const ALL: [Self; FEATURES] = [
+        Self::Value,
+        Self::Step,
+        Self::Level,
+        Self::Spread,
+        Self::Gap,
+        Self::Lanes,
+        Self::Rate,
+        Self::Distinct,
+    ];
+
+    /// Returns the detector it belongs to.
+    pub(crate) const fn detector(self) -> Detector {
+        match self {
+            Self::Value | Self::Step | Self::Level | Self::Spread | Self::Lanes => {
+                Detector::Distribution
+            }
+            Self::Gap => Detector::Burst,
+            Self::Rate => Detector::Volume,
+            Self::Distinct => Detector::Cardinality,
+        }
+    }
+
+    /// Returns the name used in contributions.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Value => "value",
+            Self::Step => "change",
+            Self::Level => "level",
+            Self::Spread => "spread",
+            Self::Gap => "gap",
+            Self::Lanes => "values",
+            Self::Rate => "rate",
+            Self::Distinct => "distinct",
+        }
+    }
+}
+
+/// The bucket of time being filled.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Bucket {
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    pub(crate) sum: f64,
+    pub(crate) count: u32,
+    /// Its width is 2^shift nanoseconds.
+    pub(crate) shift: u32,
+    pub(crate) least: f32,
+    pub(crate) most: f32,
+    /// Highest score in it.
+    pub(crate) worst: f32,
+    /// Events at which the rate is worth a look before the bucket closes.
+    pub(crate) alarm: f32,
+    /// Likewise for distinct marks.
+    pub(crate) distinct_alarm: f32,
+    /// Empty buckets in a row before this one.
+    pub(crate) silent: u32,
+    /// Buckets closed so far.
+    pub(crate) closed: u32,
+    /// Seasonal part of the stabilised rate expected of it.
+    pub(crate) season: f32,
+}
 
 /// What every event of the entity touches.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -33,6 +143,30 @@ pub(crate) struct Hot {
     pub(crate) events: u64,
     pub(crate) late: u32,
     pub(crate) score: f32,
+    pub(crate) bucket: Bucket,
+    pub(crate) level: Level,
+    /// When the value's seasonal slot ends, and what it has seen.
+    pub(crate) slot_end: i64,
+    pub(crate) slot_sum: f64,
+    /// Seasonal part of the value now.
+    pub(crate) offset: f64,
+    pub(crate) slot_count: u32,
+    /// Newest evidence per detector.
+    pub(crate) evidence: [f32; Detector::ALL.len()],
+    /// How much each detector is trusted, of its configured weight.
+    pub(crate) doubt: [f32; Detector::ALL.len()],
+    pub(crate) gaps: Gaps,
+    pub(crate) spare: u32,
+    pub(crate) values: Histogram,
+    pub(crate) tails: [Tail; EVERY_EVENT],
+    pub(crate) joint: Tail,
+    pub(crate) rule: Rule,
+    pub(crate) rate: Counts,
+    pub(crate) distinct: Counts,
+    pub(crate) rate_tail: Tail,
+    pub(crate) distinct_tail: Tail,
+    /// How often each detector spoke up lately.
+    pub(crate) wolf: [f32; Detector::ALL.len()],
 }
 
 impl Hot {
@@ -41,21 +175,56 @@ impl Hot {
         EntityHash::from_parts(self.low, self.high)
     }
 
-    /// Says whether a flag is set.
-    pub(crate) fn is(&self, flag: u32) -> bool {
-        self.flags & flag != 0
+    /// Says whether any of these flags is set.
+    pub(crate) fn is(&self, flags: u32) -> bool {
+        self.flags & flags != 0
+    }
+
+    /// Returns the width of its buckets, seconds.
+    pub(crate) fn width_secs(&self) -> f64 {
+        (1u64 << self.bucket.shift.min(62)) as f64 / 1e9
     }
 }
 
-/// What is touched only when buckets close, detections are made, or asked for.
+/// What is touched only when buckets close, marks are counted, detections are
+/// made, or somebody asks.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cold {
     pub(crate) key: Box<str>,
+    /// Bytes held outside of itself when they were last counted.
+    pub(crate) counted: usize,
+    pub(crate) sketch: Sketch,
+    pub(crate) history: Option<Box<History>>,
+    pub(crate) rate_season: Option<Box<Season>>,
+    pub(crate) value_season: Option<Box<ValueSeason>>,
+    pub(crate) lanes: Option<Box<Lanes>>,
+    pub(crate) episode: Option<Box<Episode>>,
+    /// State of thresholds that single detectors have of their own.
+    pub(crate) rules: Option<Box<[Rule; Detector::ALL.len()]>>,
+}
+
+/// A season of the value, in units of its deviation when it was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct ValueSeason {
+    pub(crate) unit: f64,
+    pub(crate) season: Season,
 }
 
 impl Cold {
     /// Returns what it holds outside of itself, bytes.
     pub(crate) fn heap_bytes(&self) -> usize {
+        let boxed = |held: bool, size: usize| if held { size } else { 0 };
         self.key.len()
+            + self.sketch.bytes()
+            + self.history.as_ref().map_or(0, |history| history.bytes())
+            + boxed(self.rate_season.is_some(), size_of::<Season>())
+            + boxed(self.value_season.is_some(), size_of::<ValueSeason>())
+            + self.lanes.as_ref().map_or(0, |lanes| {
+                size_of::<Lanes>()
+                    + lanes.lanes.capacity() * size_of::<crate::detector::lanes::Lane>()
+            })
+            + self.episode.as_ref().map_or(0, |episode| episode.bytes())
+            + boxed(self.rules.is_some(), size_of::<Rule>() * Detector::ALL.len())
     }
 }

@@ -1,15 +1,71 @@
 //! Passing time. Owns the judgement of silent entities; called by the shard
 //! when a `Tick` command is applied. Invariant E-1: the time is the entry's.
 
-use via_types::Timestamp;
+use via_types::{DetectionId, StreamId, Timestamp};
 
+use crate::close;
 use crate::engine::Engine;
+use crate::judge::{Row, Sample, judge_time};
+use crate::plan::Plan;
+use crate::profile::{CURRENT, LIVE, OPEN, USED};
+use crate::verdict::{Speaking, is_over};
 use crate::{Outcome, Position};
+
+/// How long after a bucket's end its last events may still be on their way.
+const GRACE: i64 = 2_000_000_000;
+/// How long until an entity whose events do not come live is looked at again.
+const REST: i64 = 60_000_000_000;
 
 impl Engine {
     /// Lets time pass: closes the buckets of silent entities and appends the
-    /// detections of silence to `out`.
+    /// detections of silence to `out`. Entities whose events come long after
+    /// they happened (replayed data) are left alone.
     pub fn tick(&mut self, at: Position, stamp: Timestamp, out: &mut Outcome) {
-        let _ = (at, stamp, out);
+        let now = stamp.as_nanos().saturating_sub(GRACE);
+        let mut offset = at.base;
+        for slot in 0..self.hot.len() as u32 {
+            if self.due[slot as usize] > now {
+                continue;
+            }
+            let hot = self.hot.get(slot);
+            let stream = StreamId::new(hot.stream);
+            let Some(plan) = self.streams.get(&stream).map(|stream| stream.plan) else { continue };
+            let judged = hot.is(LIVE) && hot.is(CURRENT) && hot.events >= plan.warmup;
+            if !judged || at.index.get() <= hot.skip {
+                self.due[slot as usize] = now.saturating_add(REST);
+                continue;
+            }
+            if now >= hot.bucket.end {
+                let id = DetectionId { shard: at.shard, index: at.index, offset };
+                let told = out.changes.len();
+                self.pass(&plan, slot, now, id, out);
+                offset = offset.saturating_add((out.changes.len() - told) as u32);
+            }
+            self.due[slot as usize] = self.hot.get(slot).bucket.end;
+        }
+    }
+
+    /// Closes what ended of one profile by `now` and judges it.
+    fn pass(&mut self, plan: &Plan, slot: u32, now: i64, id: DetectionId, out: &mut Outcome) {
+        let (hot, cold) = (self.hot.get_mut(slot), self.cold.get_mut(slot));
+        let was_used = hot.flags & USED;
+        let closing = close::close(hot, cold, plan, now);
+        let lanes = Row { lanes: &[], numbers: &[], row: 0, instead: None };
+        let value = hot.level.mean + hot.offset;
+        let sample = Sample { at: now, value, mark: 0, lanes };
+        let verdict = judge_time(hot, plan, &closing);
+        let limit = hot.rule.limit(&plan.threshold, hot.gaps.mean);
+        let fired = is_over(hot, cold, plan, &verdict, limit);
+        if fired || hot.is(OPEN) && verdict.evidence > 0.0 {
+            hot.score = crate::ensemble::score(f64::from(verdict.evidence)) as f32;
+            let speaking =
+                Speaking { sample: &sample, verdict: &verdict, limit, fired, warming: false };
+            self.follow(plan, slot, &speaking, (id, ""), out);
+        }
+        self.note_change(slot);
+        self.count_memory(slot);
+        // Passing time is no use: silent profiles may leave memory.
+        let hot = self.hot.get_mut(slot);
+        hot.flags = hot.flags & !USED | was_used;
     }
 }

@@ -1,15 +1,19 @@
 //! Answers to questions about one entity. Owns the translation of a profile
 //! into words and points; changes nothing. Called by the shard.
 
-use via_types::profile::{ProfileView, SeriesPoint, Warmup};
-use via_types::{EntityHash, StreamId, Timestamp};
+use via_types::profile::{DetectorState, Fact, ProfileView, SeriesPoint, Warmup};
+use via_types::{Detector, EntityHash, StreamId, Timestamp};
 
 use crate::engine::Engine;
+use crate::history::decimate;
+use crate::plan::Plan;
+use crate::profile::{Cold, Hot, MARKED};
 
 impl Engine {
     /// Returns what was learned of an entity.
     pub fn profile(&self, stream: StreamId, entity: EntityHash) -> Option<ProfileView> {
         let slot = self.find(stream, entity)?;
+        let plan = &self.streams.get(&stream)?.plan;
         let (hot, cold) = (self.hot.get(slot), self.cold.get(slot));
         Some(ProfileView {
             entity: cold.key.to_string(),
@@ -18,21 +22,154 @@ impl Engine {
             events: hot.events,
             late: u64::from(hot.late),
             score: f64::from(hot.score),
-            warmup: Warmup { ready: true, progress: 1.0, reason: String::new() },
-            normal: Vec::new(),
-            detectors: Vec::new(),
+            warmup: warmup(hot.events, plan.warmup, "events"),
+            normal: normal(hot, cold, plan),
+            detectors: Detector::ALL.iter().map(|which| state(*which, hot, cold, plan)).collect(),
         })
     }
 
-    /// Returns the entity's recent past as at most `max_points` points.
+    /// Returns the entity's recent past as at most `max_points` points, the
+    /// bucket being filled last.
     pub fn series(
         &self,
         stream: StreamId,
         entity: EntityHash,
         max_points: usize,
     ) -> Option<Vec<SeriesPoint>> {
-        self.find(stream, entity)?;
-        let _ = max_points;
-        Some(Vec::new())
+        let slot = self.find(stream, entity)?;
+        let (hot, cold) = (self.hot.get(slot), self.cold.get(slot));
+        let mut series = cold.history.as_ref().map_or_else(Vec::new, |history| history.series());
+        if hot.bucket.count > 0 {
+            series.push(filling(hot));
+        }
+        Some(decimate(series, max_points))
     }
+}
+
+fn filling(hot: &Hot) -> SeriesPoint {
+    let bucket = &hot.bucket;
+    let expected = hot.level.mean + hot.offset;
+    let reach = 3.0 * hot.level.deviation();
+    SeriesPoint {
+        at: Timestamp::from_nanos(bucket.start),
+        width_secs: hot.width_secs(),
+        count: f64::from(bucket.count),
+        mean: bucket.sum / f64::from(bucket.count.max(1)),
+        min: f64::from(bucket.least),
+        max: f64::from(bucket.most),
+        expected,
+        low: expected - reach,
+        high: expected + reach,
+        score: f64::from(bucket.worst),
+    }
+}
+
+fn warmup(seen: u64, needed: u64, of: &str) -> Warmup {
+    let ready = seen >= needed;
+    let reason = if ready {
+        String::new()
+    } else {
+        format!("has seen {seen} of {needed} {of} needed to know what is normal")
+    };
+    Warmup { ready, progress: (seen as f64 / needed.max(1) as f64).min(1.0), reason }
+}
+
+fn fact(name: &str, value: f64, unit: &str) -> Fact {
+    let value = if value.is_finite() { value } else { 0.0 };
+    Fact { name: name.to_owned(), value, unit: unit.to_owned() }
+}
+
+fn normal(hot: &Hot, cold: &Cold, plan: &Plan) -> Vec<Fact> {
+    let mut facts = vec![
+        fact("mean", hot.level.mean + hot.offset, ""),
+        fact("deviation", hot.level.deviation(), ""),
+    ];
+    for (name, share) in [("p1", 0.01), ("median", 0.5), ("p99", 0.99)] {
+        if let Some(value) = hot.values.quantile(share) {
+            facts.push(fact(name, value, ""));
+        }
+    }
+    if hot.gaps.count > 0.0 {
+        facts.push(fact("gap", f64::from(hot.gaps.mean), "s"));
+    }
+    if hot.rate.buckets > 0.0 {
+        let usual = hot.rate.range(0.0, hot.bucket.season).0;
+        facts.push(fact("rate", usual / hot.width_secs(), "1/s"));
+    }
+    if let Some(held) = &cold.value_season
+        && let Some((period, strength)) = held.season.strength(plan.period)
+    {
+        facts.push(fact("season period", period, "s"));
+        facts.push(fact("season strength", strength, ""));
+    }
+    facts
+}
+
+fn state(detector: Detector, hot: &Hot, cold: &Cold, plan: &Plan) -> DetectorState {
+    let weight = plan.weights[detector as usize];
+    let (warmup, facts) = match detector {
+        Detector::Volume => volume(hot, cold, plan),
+        Detector::Distribution => distribution(hot, cold),
+        Detector::Cardinality => cardinality(hot, cold),
+        Detector::Burst => burst(hot),
+    };
+    DetectorState {
+        detector,
+        enabled: weight > 0.0,
+        warmup,
+        evidence: f64::from(hot.evidence[detector as usize]),
+        weight: f64::from(weight * (1.0 - hot.doubt[detector as usize])),
+        facts,
+    }
+}
+
+fn volume(hot: &Hot, cold: &Cold, plan: &Plan) -> (Warmup, Vec<Fact>) {
+    let (low, high) = hot.rate.range(3.0, hot.bucket.season);
+    let mut facts = vec![
+        fact("bucket", hot.width_secs(), "s"),
+        fact("expected", hot.rate.range(0.0, hot.bucket.season).0, "events"),
+        fact("low", low, "events"),
+        fact("high", high, "events"),
+        fact("silent buckets", f64::from(hot.bucket.silent), ""),
+    ];
+    if let Some(season) = &cold.rate_season
+        && let Some((period, strength)) = season.strength(plan.period)
+    {
+        facts.push(fact("season period", period, "s"));
+        facts.push(fact("season strength", strength, ""));
+    }
+    (warmup(hot.rate.buckets as u64, 3, "time buckets"), facts)
+}
+
+fn distribution(hot: &Hot, cold: &Cold) -> (Warmup, Vec<Fact>) {
+    let mut facts = vec![
+        fact("values", f64::from(hot.level.count), ""),
+        fact("trend", hot.level.trend(), "deviations"),
+    ];
+    if let Some(lanes) = &cold.lanes {
+        facts.push(fact("named values", lanes.lanes.len() as f64, ""));
+    }
+    (warmup(hot.level.count as u64, 8, "values"), facts)
+}
+
+fn cardinality(hot: &Hot, cold: &Cold) -> (Warmup, Vec<Fact>) {
+    let facts = vec![
+        fact("distinct now", cold.sketch.estimate(), ""),
+        fact("expected", hot.distinct.range(0.0, 0.0).0, ""),
+        fact("velocity", cold.sketch.estimate() / hot.width_secs(), "1/s"),
+    ];
+    let mut warmup = warmup(hot.distinct.buckets as u64, 3, "time buckets");
+    if !hot.is(MARKED) {
+        "its events carry nothing whose distinct values could be counted"
+            .clone_into(&mut warmup.reason);
+    }
+    (warmup, facts)
+}
+
+fn burst(hot: &Hot) -> (Warmup, Vec<Fact>) {
+    let facts = vec![
+        fact("gap", f64::from(hot.gaps.mean), "s"),
+        fact("momentary gap", f64::from(hot.gaps.quick), "s"),
+    ];
+    (warmup(hot.gaps.count as u64, 8, "gaps"), facts)
 }

@@ -1,0 +1,149 @@
+//! From a raw statistic to its rarity for this entity. Owns, per statistic, a
+//! fading record of how often each level of nominal evidence was exceeded;
+//! refuses to know what the statistic means. Called for every statistic.
+//!
+//! Where history is short the nominal (parametric) tail is the prior; beyond
+//! what was seen, the tail goes on with the slope it had (as peaks over
+//! threshold do: Siffer et al., KDD 2017, with an exponential tail).
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::math::{rough_exp2, rough_log2};
+
+/// Levels of nominal evidence whose exceedances are counted.
+const LEVELS: [f32; COUNT] =
+    [0.15, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 11.0, 16.0];
+/// How many levels there are.
+const COUNT: usize = 15;
+/// Observations the nominal tail is worth.
+const PRIOR: f32 = 24.0;
+/// Counts are halved when so many observations are held: half-life of memory.
+const FULL: u16 = 16_384;
+/// Exceedances that make a level's rate believable.
+const ENOUGH: u16 = 3;
+/// log10 2.
+const LOG10_2: f32 = std::f32::consts::LOG10_2;
+/// The most evidence anything may have: rarities beyond are not told apart.
+pub(crate) const MOST: f32 = 30.0;
+
+/// How often each level of a statistic was exceeded, fading.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Tail {
+    above: [u16; COUNT],
+    total: u16,
+}
+
+impl Tail {
+    /// Notes one observation of nominal evidence `nominal`.
+    #[inline]
+    pub(crate) fn note(&mut self, nominal: f32) {
+        for (count, level) in self.above.iter_mut().zip(LEVELS) {
+            *count += u16::from(nominal >= level);
+        }
+        self.total += 1;
+        if self.total >= FULL {
+            for count in &mut self.above {
+                *count /= 2;
+            }
+            self.total /= 2;
+        }
+    }
+
+    /// Returns the evidence at level `k`: how rare its exceedance is.
+    #[inline]
+    fn at(&self, k: usize) -> f32 {
+        let held = f32::from(self.total) + PRIOR;
+        let prior = PRIOR * rough_exp2(-LEVELS[k] / LOG10_2);
+        (rough_log2(held) - rough_log2(f32::from(self.above[k]) + prior)) * LOG10_2
+    }
+
+    /// Returns the calibrated evidence of nominal evidence `nominal`.
+    #[inline]
+    pub(crate) fn read(&self, nominal: f32) -> f32 {
+        let mut k = 0;
+        while k < COUNT && nominal >= LEVELS[k] {
+            k += 1;
+        }
+        if k == 0 {
+            return nominal * self.at(0) / LEVELS[0];
+        }
+        if k < COUNT && self.above[k] >= ENOUGH {
+            let (low, high) = (self.at(k - 1), self.at(k));
+            let share = (nominal - LEVELS[k - 1]) / (LEVELS[k] - LEVELS[k - 1]);
+            return low + (high - low).max(0.0) * share;
+        }
+        self.beyond(nominal, k - 1)
+    }
+
+    /// Extends the tail from the last believable level at or below `k`.
+    fn beyond(&self, nominal: f32, mut k: usize) -> f32 {
+        while k > 0 && self.above[k] < ENOUGH {
+            k -= 1;
+        }
+        let base = self.at(k);
+        let before = k.saturating_sub(2);
+        let slope = if k == before || self.above[k] < ENOUGH {
+            1.0
+        } else {
+            (base - self.at(before)) / (LEVELS[k] - LEVELS[before])
+        };
+        (base + (nominal - LEVELS[k]) * slope.clamp(0.1, 1.1)).clamp(0.0, MOST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A seeded sequence of uniform numbers in 0..1.
+    fn uniforms(count: usize) -> impl Iterator<Item = f32> {
+        let mut state = 0x9e37_79b9_7f4a_7c15u64;
+        (0..count).map(move |_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            ((state >> 40) as f32 + 0.5) / (1u32 << 24) as f32
+        })
+    }
+
+    #[test]
+    fn a_right_nominal_tail_is_left_alone() {
+        let mut tail = Tail::zeroed();
+        for u in uniforms(20_000) {
+            tail.note(-u.log10());
+        }
+        for nominal in [0.1f32, 0.4, 1.0, 2.0, 3.0, 5.0, 8.0] {
+            let read = tail.read(nominal);
+            assert!((read - nominal).abs() < 0.15 * nominal + 0.05, "{nominal} became {read}");
+        }
+    }
+
+    #[test]
+    fn a_statistic_that_overstates_is_deflated() {
+        let mut tail = Tail::zeroed();
+        for u in uniforms(20_000) {
+            tail.note(-3.0 * u.log10());
+        }
+        for nominal in [3.0f32, 6.0, 9.0, 12.0, 15.0] {
+            let read = tail.read(nominal);
+            assert!((read - nominal / 3.0).abs() < 0.5, "{nominal} became {read}");
+        }
+    }
+
+    #[test]
+    fn more_is_never_less() {
+        let mut tail = Tail::zeroed();
+        for u in uniforms(5_000) {
+            tail.note(-u.log10() * if u < 0.01 { 4.0 } else { 0.5 });
+            let reads: Vec<f32> = (0..400).map(|step| tail.read(step as f32 * 0.1)).collect();
+            assert!(reads.is_sorted_by(|a, b| *a <= *b + 0.02), "monotone up to rounding");
+        }
+    }
+
+    #[test]
+    fn without_history_the_nominal_tail_holds() {
+        let tail = Tail::zeroed();
+        for nominal in [0.2f32, 1.0, 4.0, 9.0] {
+            assert!((tail.read(nominal) - nominal).abs() < 0.01 * nominal + 0.01);
+        }
+    }
+}

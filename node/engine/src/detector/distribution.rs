@@ -1,0 +1,222 @@
+//! How unusual a value is among the entity's past values: a histogram whose
+//! old counts fade and whose bins follow the data. Owns the histogram; refuses
+//! to know order in time, which is `forecast`'s.
+//!
+//! Fading is lazy: instead of shrinking every bin, each new count weighs more
+//! (forward decay: Cormode et al., ICDE 2009). The statistic is the mass of
+//! all bins that are no fuller than the value's: the p-value of a density
+//! level set (Hyndman, Am. Stat. 50, 1996), so gaps between modes are rare too.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::math::{exp2, rough_log2};
+
+/// Bins.
+const BINS: usize = 32;
+/// When a new count weighs so much, all are scaled back.
+const HEAVY: f32 = 1_048_576.0;
+/// Share of the mass that may lie outside before the bins are widened.
+const OUTSIDE: f32 = 0.01;
+
+/// The state of one histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Histogram {
+    /// Lower edge of the first bin.
+    low: f64,
+    /// Width of a bin; 0 before the bins are laid out.
+    width: f64,
+    bins: [f32; BINS],
+    below: f32,
+    above: f32,
+    total: f32,
+    /// Weight of the next count.
+    step: f32,
+}
+
+/// Where a value stands among the past ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Standing {
+    /// Nominal evidence of the rare mass.
+    pub(crate) nominal: f32,
+    /// Share of past values below it, 0..1.
+    pub(crate) percentile: f64,
+    /// How far beyond the bins it lies, in widths of all bins; 0 within.
+    pub(crate) beyond: f64,
+}
+
+impl Histogram {
+    /// Says whether the bins are laid out.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.width > 0.0
+    }
+
+    /// Lays the bins out over `low..high`, forgetting nothing that was there.
+    pub(crate) fn lay_out(&mut self, low: f64, high: f64) {
+        let old = *self;
+        let width = ((high - low) / BINS as f64).max(f64::MIN_POSITIVE);
+        *self = Self { low, width, step: old.step.max(1.0), ..Self::zeroed() };
+        if !old.is_ready() {
+            return;
+        }
+        self.below = old.below;
+        self.above = old.above;
+        self.total = old.below + old.above;
+        for (bin, mass) in old.bins.into_iter().enumerate() {
+            // Four points per old bin keep its shape across new edges.
+            for quarter in 0..4 {
+                let x = old.low + (bin as f64 + 0.125 + 0.25 * f64::from(quarter)) * old.width;
+                self.add(x, mass * 0.25);
+            }
+        }
+    }
+
+    fn place(&self, x: f64) -> f64 {
+        ((x - self.low) / self.width).clamp(-1e9, 1e9)
+    }
+
+    fn add(&mut self, x: f64, mass: f32) {
+        let place = self.place(x);
+        if place < 0.0 {
+            self.below += mass;
+        } else if place >= BINS as f64 {
+            self.above += mass;
+        } else {
+            self.bins[place as usize] += mass;
+        }
+        self.total += mass;
+    }
+
+    /// Judges `x`; `far` is its distance from the level in standard deviations
+    /// and orders values beyond the bins.
+    #[inline]
+    pub(crate) fn assess(&self, x: f64) -> Standing {
+        if self.total <= 0.0 {
+            return Standing { nominal: 0.0, percentile: 0.5, beyond: 0.0 };
+        }
+        let place = self.place(x);
+        let (beyond, mass) = if place < 0.0 {
+            (-place / BINS as f64, 0.0)
+        } else if place >= BINS as f64 {
+            (place / BINS as f64 - 1.0, 0.0)
+        } else {
+            (0.0, self.bins[place as usize])
+        };
+        let rare = self.rare_mass(mass);
+        let below = self.mass_below(place);
+        let p = (rare + self.step) / (self.total + self.step);
+        let nominal = -rough_log2(p) * std::f32::consts::LOG10_2;
+        let further = rough_log2(1.0 + 8.0 * beyond.min(1e9) as f32);
+        Standing {
+            nominal: nominal.max(0.0) + further,
+            percentile: f64::from((below / self.total).clamp(0.0, 1.0)),
+            beyond,
+        }
+    }
+
+    /// Returns the mass of bins no fuller than `mass`, and of what lies outside.
+    #[inline]
+    fn rare_mass(&self, mass: f32) -> f32 {
+        let limit = mass * 1.0001;
+        let mut lanes = [0.0f32; 4];
+        for chunk in self.bins.chunks_exact(4) {
+            for (lane, bin) in lanes.iter_mut().zip(chunk) {
+                *lane += if *bin <= limit { *bin } else { 0.0 };
+            }
+        }
+        let outside = if mass > 0.0 { self.below + self.above } else { 0.0 };
+        (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]) + outside
+    }
+
+    /// Returns the mass below a place; half of its own bin's counts.
+    #[inline]
+    fn mass_below(&self, place: f64) -> f32 {
+        if place < 0.0 {
+            return 0.0;
+        }
+        let bin = (place as usize).min(BINS);
+        let mut lanes = [0.0f32; 4];
+        for (number, chunk) in self.bins.chunks_exact(4).enumerate() {
+            for (offset, mass) in chunk.iter().enumerate() {
+                lanes[offset] += if number * 4 + offset < bin { *mass } else { 0.0 };
+            }
+        }
+        let own = if bin < BINS { 0.5 * self.bins[bin] } else { 0.0 };
+        self.below + (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]) + own
+    }
+
+    /// Takes `x` in; `growth` is 2^(1/half-life).
+    #[inline]
+    pub(crate) fn learn(&mut self, x: f64, growth: f32) {
+        self.add(x, self.step);
+        self.step *= growth;
+        if self.step > HEAVY {
+            self.scale_back();
+        }
+    }
+
+    fn scale_back(&mut self) {
+        let shrink = 1.0 / HEAVY;
+        for bin in &mut self.bins {
+            *bin *= shrink;
+        }
+        self.below *= shrink;
+        self.above *= shrink;
+        self.total *= shrink;
+        self.step *= shrink;
+    }
+
+    /// Widens bins that miss too much and narrows bins that resolve too little,
+    /// around a level `mean` with standard deviation `sd`.
+    pub(crate) fn tend(&mut self, mean: f64, sd: f64) {
+        let outside = OUTSIDE * self.total;
+        let span = self.width * BINS as f64;
+        if self.below > outside || self.above > outside {
+            let (below, above) = (self.below, self.above);
+            let low = if below > outside { self.low - span } else { self.low };
+            let high = self.low + if above > outside { 2.0 * span } else { span };
+            self.lay_out(low, high);
+            self.settle(below, above);
+            return;
+        }
+        let fullest = self.bins.iter().fold(0.0f32, |most, mass| most.max(*mass));
+        if fullest > 0.8 * self.total && sd > 0.0 && sd * 8.0 < span / 4.0 {
+            self.lay_out(mean - 4.0 * sd, mean + 4.0 * sd);
+        }
+    }
+
+    /// Moves what lay outside into the new outer bins: half of it is nearer.
+    fn settle(&mut self, below: f32, above: f32) {
+        let outer = BINS / 4;
+        if below > OUTSIDE * self.total {
+            self.below -= below * 0.5;
+            self.bins[outer] += below * 0.5;
+        }
+        if above > OUTSIDE * self.total {
+            self.above -= above * 0.5;
+            self.bins[BINS - 1 - outer] += above * 0.5;
+        }
+    }
+
+    /// Returns the value below which a share `q` of the mass lies.
+    pub(crate) fn quantile(&self, q: f64) -> Option<f64> {
+        if self.total <= 0.0 {
+            return None;
+        }
+        let wanted = q.clamp(0.0, 1.0) as f32 * self.total;
+        let mut below = self.below;
+        for (bin, mass) in self.bins.iter().enumerate() {
+            if *mass > 0.0 && below + mass >= wanted {
+                let share = f64::from(((wanted - below) / mass).clamp(0.0, 1.0));
+                return Some(self.low + (bin as f64 + share) * self.width);
+            }
+            below += mass;
+        }
+        Some(self.low + self.width * BINS as f64)
+    }
+}
+
+/// Returns 2^(1/half-life) for [`Histogram::learn`].
+pub(crate) fn growth(half_life: f64) -> f32 {
+    exp2(1.0 / half_life.max(1.0)) as f32
+}

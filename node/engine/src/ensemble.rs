@@ -1,0 +1,91 @@
+//! From the evidence of many statistics to one score. Owns the mixture, its
+//! shares and the scale of scores; refuses to know where evidence came from.
+//! Invariant E-2: shares add up to the whole.
+//!
+//! Source: the weighted harmonic mean p-value (Wilson, PNAS 116, 2019): valid
+//! whatever the dependence, so statistics that see the same thing are not
+//! counted twice.
+
+use crate::math::{exp2, log2, rough_exp2, rough_log2};
+
+/// Evidence at which the score is one half: one false alarm in 30,000 events.
+pub(crate) const HALF: f64 = 4.5;
+/// log10 2.
+const LOG10_2: f32 = std::f32::consts::LOG10_2;
+
+/// Returns the score of evidence `evidence`: every [`HALF`] decades of rarity
+/// halve what is missing to 1.
+pub(crate) fn score(evidence: f64) -> f64 {
+    1.0 - exp2(-evidence.max(0.0) / HALF)
+}
+
+/// Returns the evidence whose score is `score`.
+pub(crate) fn evidence_of(score: f64) -> f64 {
+    let missing = (1.0 - score).clamp(1e-9, 1.0);
+    -HALF * log2(missing)
+}
+
+/// Returns the evidence of all statistics together: minus the logarithm of the
+/// weighted harmonic mean of their p-values. Weight 0 leaves one out.
+#[inline]
+pub(crate) fn mix<const N: usize>(evidence: &[f32; N], weights: &[f32; N]) -> f32 {
+    let mut sum = 0.0f32;
+    let mut whole = 0.0f32;
+    for (evidence, weight) in evidence.iter().zip(weights) {
+        sum += weight * rough_exp2(evidence / LOG10_2);
+        whole += weight;
+    }
+    if whole <= 0.0 { 0.0 } else { (rough_log2(sum / whole) * LOG10_2).max(0.0) }
+}
+
+/// Returns each statistic's share of the mixture; they sum to 1.
+pub(crate) fn shares<const N: usize>(evidence: &[f32; N], weights: &[f32; N]) -> [f64; N] {
+    let mut shares = [0.0; N];
+    let mut whole = 0.0;
+    for (share, (evidence, weight)) in shares.iter_mut().zip(evidence.iter().zip(weights)) {
+        *share = f64::from(*weight) * exp2(f64::from(evidence / LOG10_2));
+        whole += *share;
+    }
+    if whole > 0.0 {
+        for share in &mut shares {
+            *share /= whole;
+        }
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn shares_add_up(evidence in prop::array::uniform8(0f32..30.0),
+                         weights in prop::array::uniform8(0.1f32..10.0)) {
+            let sum: f64 = shares(&evidence, &weights).iter().sum();
+            prop_assert!((sum - 1.0).abs() < 1e-12);
+        }
+
+        #[test]
+        fn the_mixture_lies_between_its_parts(evidence in prop::array::uniform4(0f32..30.0)) {
+            let mixed = mix(&evidence, &[1.0; 4]);
+            let most = evidence.iter().fold(0.0f32, |a, b| a.max(*b));
+            let least = evidence.iter().fold(30.0f32, |a, b| a.min(*b));
+            prop_assert!(mixed <= most + 0.01 && mixed >= least - 0.01);
+            prop_assert!(mixed >= most - 0.61, "at most the log of their number is lost");
+        }
+
+        #[test]
+        fn score_and_evidence_are_inverse(value in 0f64..30.0) {
+            prop_assert!((evidence_of(score(value)) - value).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn half_is_half() {
+        assert!((score(HALF) - 0.5).abs() < 1e-9);
+        assert_eq!(score(0.0), 0.0);
+    }
+}

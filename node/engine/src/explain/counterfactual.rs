@@ -1,0 +1,74 @@
+//! The smallest change that would have made an event unremarkable. Owns the
+//! search; asks `judge` again with other values. Invariant E-2: the engine,
+//! fed with the promised value instead, gives the promised score.
+
+use via_types::detection::{Contribution, Counterfactual};
+
+use crate::ensemble::score;
+use crate::explain::{Case, hottest};
+use crate::judge::{Sample, judge};
+use crate::profile::Feature;
+
+/// Halvings of the interval between normal and observed.
+const HALVINGS: usize = 40;
+
+/// Returns the value nearest to the observed one that would have stayed below
+/// the limit; none when no value of one quantity would have.
+pub(crate) fn counterfactual(
+    case: &Case<'_>,
+    feature: Feature,
+    terms: &[Contribution],
+) -> Option<Counterfactual> {
+    match feature {
+        Feature::Value | Feature::Step | Feature::Level | Feature::Spread => {
+            let hot = case.hot;
+            let starts = [
+                case.verdict.reading.step.expected + hot.offset,
+                hot.values.quantile(0.5).unwrap_or(hot.level.mean),
+                hot.level.mean + hot.offset,
+            ];
+            let observed = case.sample.value;
+            let ask = |value: f64| evidence(case, &Sample { value, ..*case.sample });
+            let value =
+                starts.into_iter().find_map(|start| nearest(case, start, observed, &ask))?;
+            let score = score(f64::from(ask(value)));
+            Some(Counterfactual { feature: "value".to_owned(), value, score })
+        }
+        Feature::Lanes => {
+            let (number, observed) = hottest(case)?;
+            let start = case.cold.lanes.as_ref()?.lanes.get(number)?.assess(observed).mean;
+            let ask = |value: f64| {
+                let mut sample = *case.sample;
+                sample.lanes.instead = Some((number, value));
+                evidence(case, &sample)
+            };
+            let value = nearest(case, start, observed, &ask)?;
+            let score = score(f64::from(ask(value)));
+            let name = case.names.get(number).cloned();
+            let feature = name.or_else(|| terms.first().map(|term| term.feature.clone()))?;
+            Some(Counterfactual { feature, value, score })
+        }
+        Feature::Gap | Feature::Rate | Feature::Distinct => None,
+    }
+}
+
+fn evidence(case: &Case<'_>, sample: &Sample<'_>) -> f32 {
+    judge(case.hot, case.cold, case.plan, sample, &case.verdict.closing).evidence
+}
+
+/// Searches between an unremarkable `start` and the observed value.
+fn nearest(case: &Case<'_>, start: f64, observed: f64, ask: &dyn Fn(f64) -> f32) -> Option<f64> {
+    if !start.is_finite() || ask(start) >= case.limit {
+        return None;
+    }
+    let (mut calm, mut odd) = (start, observed);
+    for _ in 0..HALVINGS {
+        let middle = calm + (odd - calm) * 0.5;
+        if ask(middle) >= case.limit {
+            odd = middle;
+        } else {
+            calm = middle;
+        }
+    }
+    Some(calm)
+}

@@ -1,0 +1,250 @@
+//! What one event says, given a profile: every statistic, its calibrated
+//! evidence, and all of it together. Changes nothing, so that the same
+//! question can be asked again with another value (invariant E-2). Called by
+//! `execute` for every event and by `explain` for counterfactuals.
+
+use via_types::Lane;
+
+use crate::calibration::{MOST, Tail};
+use crate::detector::burst::Gapped;
+use crate::detector::distribution::Standing;
+use crate::detector::forecast::Reading;
+use crate::detector::lanes::Joined;
+use crate::detector::volume::Counted;
+use crate::ensemble::mix;
+use crate::math::{log10, rough_log2};
+use crate::plan::Plan;
+use crate::profile::{Cold, EVERY_EVENT, FEATURES, Feature, Hot};
+
+/// Magnitudes beyond this are judged as this, so that squares stay finite.
+const LARGEST: f64 = 1e37;
+/// Magnitudes below this are judged as zero, so that squares stay above it.
+const SMALLEST: f64 = 1e-30;
+/// Nominal evidence above this grows only with its logarithm.
+const COMPRESSED: f32 = 16.0;
+
+/// One event as the engine sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample<'a> {
+    pub(crate) at: i64,
+    pub(crate) value: f64,
+    pub(crate) mark: u64,
+    pub(crate) lanes: Row<'a>,
+}
+
+/// The named values of one event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row<'a> {
+    pub(crate) lanes: &'a [Lane],
+    /// The stream's number of each lane of the batch; none for one too many.
+    pub(crate) numbers: &'a [Option<u32>],
+    pub(crate) row: usize,
+    /// A lane whose value is replaced, to ask what would be.
+    pub(crate) instead: Option<(usize, f64)>,
+}
+
+impl Row<'_> {
+    /// Returns lane number and value of what is present, in the stream's order
+    /// of the batch's lanes.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (usize, f64)> {
+        self.lanes.iter().zip(self.numbers).filter_map(|(lane, number)| {
+            let number = (*number)? as usize;
+            let value = match self.instead {
+                Some((replaced, value)) if replaced == number => value,
+                Some(_) | None => lane.values[self.row],
+            };
+            (!value.is_nan()).then(|| (number, bounded(value)))
+        })
+    }
+}
+
+/// Buckets that closed before the event.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Closing {
+    pub(crate) rate: Option<Counted>,
+    pub(crate) observed: f64,
+    pub(crate) distinct: Option<Counted>,
+    pub(crate) marks: f64,
+}
+
+/// Everything one event says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Judgement {
+    /// The value without its seasonal part.
+    pub(crate) plain: f64,
+    pub(crate) reading: Reading,
+    pub(crate) standing: Standing,
+    /// Seconds since the newest event before; none for the first and for
+    /// events out of order.
+    pub(crate) gap: Option<f32>,
+    pub(crate) gapped: Gapped,
+    pub(crate) joined: Joined,
+    pub(crate) closing: Closing,
+    /// Nominal evidence per feature.
+    pub(crate) nominal: [f32; FEATURES],
+    /// Calibrated evidence per feature.
+    pub(crate) calibrated: [f32; FEATURES],
+    /// Weight per feature; 0 where it had nothing to say.
+    pub(crate) weights: [f32; FEATURES],
+    /// Evidence of all together, before it is calibrated itself.
+    pub(crate) mixed: f32,
+    /// Evidence of all together.
+    pub(crate) evidence: f32,
+}
+
+/// Returns the value that is judged for `x`.
+pub(crate) fn bounded(x: f64) -> f64 {
+    if x.abs() < SMALLEST { 0.0 } else { x.clamp(-LARGEST, LARGEST) }
+}
+
+fn compressed(nominal: f32) -> f32 {
+    if nominal <= COMPRESSED {
+        nominal
+    } else {
+        COMPRESSED + 2.0 * rough_log2(nominal / COMPRESSED)
+    }
+}
+
+/// Judges `sample` after `closing`, changing nothing.
+#[inline]
+pub(crate) fn judge(
+    hot: &Hot,
+    cold: &Cold,
+    plan: &Plan,
+    sample: &Sample<'_>,
+    closing: &Closing,
+) -> Judgement {
+    let mut verdict = Judgement { closing: *closing, ..Judgement::default() };
+    judge_value(&mut verdict, hot, sample);
+    judge_gap(&mut verdict, hot, plan, sample);
+    if let Some(lanes) = &cold.lanes
+        && !sample.lanes.lanes.is_empty()
+    {
+        verdict.joined = lanes.assess(sample.lanes.values());
+        verdict.speak(Feature::Lanes, verdict.joined.nominal, &lanes.joint.tail);
+    }
+    judge_bucket(&mut verdict, hot, cold, sample);
+    weigh(&mut verdict, hot, plan);
+    verdict
+}
+
+impl Judgement {
+    /// Notes that a feature has something to say.
+    fn speak(&mut self, feature: Feature, nominal: f32, tail: &Tail) {
+        let nominal = compressed(nominal);
+        self.nominal[feature as usize] = nominal;
+        self.calibrated[feature as usize] = tail.read(nominal).min(MOST);
+        self.weights[feature as usize] = 1.0;
+    }
+}
+
+#[inline]
+fn judge_value(verdict: &mut Judgement, hot: &Hot, sample: &Sample<'_>) {
+    let plain = sample.value - hot.offset;
+    verdict.plain = plain;
+    if hot.level.count < 2.0 {
+        return;
+    }
+    let reading = hot.level.assess(plain);
+    verdict.reading = reading;
+    if hot.values.is_ready() {
+        verdict.standing = hot.values.assess(sample.value);
+        verdict.speak(Feature::Value, verdict.standing.nominal, &hot.tails[0]);
+    }
+    verdict.speak(Feature::Step, reading.step.nominal, &hot.tails[1]);
+    verdict.speak(Feature::Level, reading.level.nominal, &hot.tails[2]);
+    verdict.speak(Feature::Spread, reading.spread.nominal, &hot.tails[3]);
+    if reading.flat {
+        let most = believable(hot, reading.step.deviation);
+        for evidence in &mut verdict.calibrated[..4] {
+            *evidence = evidence.min(most);
+        }
+    }
+}
+
+/// Returns the most evidence that a deviation from a series that never moved
+/// may have: the rule of succession (Laplace), more for a large relative step.
+fn believable(hot: &Hot, deviation: f64) -> f32 {
+    let relative = if hot.level.mean == 0.0 { 0.0 } else { (deviation / hot.level.mean).abs() };
+    let succession = log10(1.0 + f64::from(hot.level.count));
+    (succession + 2.0 * log10(1.0 + 10.0 * relative.min(1e6))) as f32
+}
+
+#[inline]
+fn judge_gap(verdict: &mut Judgement, hot: &Hot, plan: &Plan, sample: &Sample<'_>) {
+    if hot.events == 0 || sample.at < hot.last {
+        return;
+    }
+    let gap = ((sample.at - hot.last) as f64 * 1e-9) as f32;
+    verdict.gap = Some(gap);
+    verdict.gapped = hot.gaps.assess(gap, plan.pace);
+    verdict.speak(Feature::Gap, verdict.gapped.nominal, &hot.tails[4]);
+}
+
+/// Looks at the bucket that closed, and at the one being filled when it holds
+/// more than it should already.
+#[inline]
+fn judge_bucket(verdict: &mut Judgement, hot: &Hot, cold: &Cold, sample: &Sample<'_>) {
+    let bucket = &hot.bucket;
+    let count = bucket.count as f32 + 1.0;
+    if count >= bucket.alarm && bucket.alarm > 0.0 {
+        let counted = hot.rate.assess(f64::from(count), bucket.season);
+        if verdict.closing.rate.is_none_or(|closed| closed.nominal < counted.nominal) {
+            verdict.closing.rate = Some(counted);
+            verdict.closing.observed = f64::from(count);
+        }
+    }
+    if let Some(counted) = verdict.closing.rate {
+        verdict.speak(Feature::Rate, counted.nominal, &hot.rate_tail);
+    }
+    if sample.mark != 0 && bucket.distinct_alarm > 0.0 {
+        let marks = cold.sketch.estimate();
+        if marks as f32 >= bucket.distinct_alarm {
+            let counted = hot.distinct.assess(marks, 0.0);
+            if verdict.closing.distinct.is_none_or(|closed| closed.nominal < counted.nominal) {
+                verdict.closing.distinct = Some(counted);
+                verdict.closing.marks = marks;
+            }
+        }
+    }
+    if let Some(counted) = verdict.closing.distinct {
+        verdict.speak(Feature::Distinct, counted.nominal, &hot.distinct_tail);
+    }
+}
+
+/// Judges buckets that passing time alone has closed.
+pub(crate) fn judge_time(hot: &Hot, plan: &Plan, closing: &Closing) -> Judgement {
+    let mut verdict = Judgement { closing: *closing, ..Judgement::default() };
+    if let Some(counted) = closing.rate {
+        verdict.speak(Feature::Rate, counted.nominal, &hot.rate_tail);
+    }
+    if let Some(counted) = closing.distinct {
+        verdict.speak(Feature::Distinct, counted.nominal, &hot.distinct_tail);
+    }
+    weigh(&mut verdict, hot, plan);
+    verdict
+}
+
+#[inline]
+fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
+    for feature in Feature::ALL {
+        let detector = feature.detector() as usize;
+        let trust = 1.0 - hot.doubt[detector];
+        verdict.weights[feature as usize] *= plan.weights[detector] * trust;
+    }
+    verdict.mixed = mix(&verdict.calibrated, &verdict.weights);
+    let sensitivity = plan.threshold.sensitivity as f32;
+    verdict.evidence = (hot.joint.read(verdict.mixed) * sensitivity).min(MOST);
+}
+
+/// Takes the nominal evidence of an event in; `is_odd` events (those of an open
+/// detection) teach less, or a long anomaly would make all later ones normal.
+#[inline]
+pub(crate) fn note(hot: &mut Hot, verdict: &Judgement) {
+    for feature in 0..EVERY_EVENT {
+        if verdict.weights[feature] > 0.0 {
+            hot.tails[feature].note(verdict.nominal[feature]);
+        }
+    }
+    hot.joint.note(verdict.mixed);
+}

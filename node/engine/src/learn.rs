@@ -1,0 +1,146 @@
+//! Taking one event into a profile after it was judged. Owns what is learned
+//! and when; refuses to judge. Called by `execute` for every applied event.
+
+use via_types::Detector;
+
+use crate::close::turn_slot;
+use crate::judge::{Judgement, Sample, note};
+use crate::plan::Plan;
+use crate::profile::{Cold, Feature, Hot, MARKED, OPEN};
+
+/// Values after which the histogram's bins are laid out.
+const LAID_OUT: u64 = 8;
+/// Standard deviations on each side that the first bins cover.
+const REACH: f64 = 4.0;
+/// Events between looks at the bins.
+const TENDED: u64 = 64;
+/// During an open detection one event in so many teaches what is usual: a long
+/// anomaly must not make all later ones normal.
+const ODD: u64 = 8;
+/// Memory of how often a detector speaks up, events.
+const WOLF: f32 = 1.0 / 1024.0;
+/// Evidence that counts as speaking up.
+const SPOKEN: f32 = 3.0;
+
+/// Takes `sample`, judged as `verdict`, into the profile.
+#[inline]
+pub(crate) fn learn(
+    hot: &mut Hot,
+    cold: &mut Cold,
+    plan: &Plan,
+    sample: &Sample<'_>,
+    verdict: &Judgement,
+) {
+    let is_odd = hot.is(OPEN);
+    if !is_odd || hot.events % ODD == 0 {
+        note(hot, verdict);
+        listen(hot, verdict);
+    }
+    learn_value(hot, cold, plan, sample, verdict);
+    if let Some(gap) = verdict.gap {
+        hot.gaps.learn(gap, verdict.gapped, plan.pace);
+    }
+    if !sample.lanes.lanes.is_empty() {
+        let lanes = cold.lanes.get_or_insert_default();
+        lanes.learn(sample.lanes.values(), verdict.joined, plan.memory);
+        if !is_odd {
+            lanes.joint.tail.note(verdict.nominal[Feature::Lanes as usize]);
+        }
+    }
+    if sample.mark != 0 && plan.weights[Detector::Cardinality as usize] > 0.0 {
+        hot.flags |= MARKED;
+        cold.sketch.insert(sample.mark, plan.precision);
+    }
+    show(hot, verdict);
+    fill(hot, sample);
+    hot.first = if hot.events == 0 { sample.at } else { hot.first.min(sample.at) };
+    hot.last = if hot.events == 0 { sample.at } else { hot.last.max(sample.at) };
+    hot.events += 1;
+}
+
+#[inline]
+fn learn_value(
+    hot: &mut Hot,
+    cold: &mut Cold,
+    plan: &Plan,
+    sample: &Sample<'_>,
+    verdict: &Judgement,
+) {
+    hot.level.learn(verdict.plain, plan.memory);
+    if hot.values.is_ready() {
+        hot.values.learn(sample.value, plan.growth);
+        if hot.events % TENDED == 0 {
+            let mean = hot.level.mean + hot.offset;
+            hot.values.tend(mean, hot.level.deviation());
+        }
+    } else if hot.events + 1 >= LAID_OUT {
+        lay_out(hot, plan);
+    }
+    if sample.at >= hot.slot_end {
+        turn_slot(hot, cold, plan, sample.at);
+    }
+    hot.slot_sum += sample.value;
+    hot.slot_count += 1;
+}
+
+/// Lays the histogram's bins out around the first values, or as hinted.
+fn lay_out(hot: &mut Hot, plan: &Plan) {
+    let mean = hot.level.mean + hot.offset;
+    let least = (mean.abs() * 1e-6).max(1e-30);
+    let reach = (REACH * hot.level.deviation()).max(least);
+    let low = plan.hints.0.filter(|low| low.is_finite()).unwrap_or(mean - reach);
+    let high = plan.hints.1.filter(|high| *high > low && high.is_finite());
+    let high = high.unwrap_or((mean + reach).max(low + reach));
+    hot.values.lay_out(low, high);
+}
+
+/// Counts the event in its bucket.
+#[inline]
+fn fill(hot: &mut Hot, sample: &Sample<'_>) {
+    let bucket = &mut hot.bucket;
+    let value = sample.value as f32;
+    if bucket.count == 0 {
+        bucket.least = value;
+        bucket.most = value;
+    } else {
+        bucket.least = bucket.least.min(value);
+        bucket.most = bucket.most.max(value);
+    }
+    bucket.count = bucket.count.saturating_add(1);
+    bucket.sum += sample.value;
+    if bucket.alarm > 0.0 && bucket.count as f32 >= bucket.alarm {
+        // Looked at: again when a quarter more has come.
+        bucket.alarm = bucket.count as f32 * 1.25;
+    }
+}
+
+/// Keeps the newest evidence of each detector for those who ask.
+#[inline]
+fn show(hot: &mut Hot, verdict: &Judgement) {
+    let of = |feature: Feature| verdict.calibrated[feature as usize];
+    let value = of(Feature::Value).max(of(Feature::Step)).max(of(Feature::Level));
+    let value = value.max(of(Feature::Spread)).max(of(Feature::Lanes));
+    hot.evidence[Detector::Distribution as usize] = value;
+    hot.evidence[Detector::Burst as usize] = of(Feature::Gap);
+    if verdict.closing.rate.is_some() {
+        hot.evidence[Detector::Volume as usize] = of(Feature::Rate);
+    }
+    if verdict.closing.distinct.is_some() {
+        hot.evidence[Detector::Cardinality as usize] = of(Feature::Distinct);
+    }
+}
+
+/// Remembers how often each detector speaks up.
+#[inline]
+fn listen(hot: &mut Hot, verdict: &Judgement) {
+    for wolf in &mut hot.wolf {
+        *wolf -= WOLF * *wolf;
+    }
+    if verdict.mixed >= SPOKEN - 1.0 {
+        for feature in Feature::ALL {
+            if verdict.calibrated[feature as usize] >= SPOKEN {
+                hot.wolf[feature.detector() as usize] += WOLF;
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A stream's configuration, compiled for the per-event path: plain numbers,
+//! looked up once per batch. Owns defaults' translation and the meaning of
+//! names; refuses to know profiles. Called by the engine.
+
+use via_types::config::{Explain, Threshold};
+use via_types::{Detector, Revision, StreamConfig};
+
+use crate::detector::burst::Pace;
+use crate::detector::distribution::growth;
+use crate::detector::season::Period;
+use crate::detector::volume::Smoothing;
+
+/// How one stream's events are judged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Plan {
+    pub(crate) revision: Revision,
+    /// Weight per detector, 0 when off.
+    pub(crate) weights: [f32; Detector::ALL.len()],
+    pub(crate) threshold: Threshold,
+    /// Thresholds of single detectors.
+    pub(crate) own: [Option<Threshold>; Detector::ALL.len()],
+    pub(crate) explain: Explain,
+    pub(crate) smoothing: Smoothing,
+    pub(crate) gamma: f32,
+    pub(crate) period: Period,
+    pub(crate) growth: f32,
+    /// Values the long level averages.
+    pub(crate) memory: f32,
+    pub(crate) hints: (Option<f64>, Option<f64>),
+    pub(crate) precision: u8,
+    pub(crate) pace: Pace,
+    pub(crate) lateness: i64,
+    pub(crate) warmup: u64,
+}
+
+impl Plan {
+    /// Compiles a configuration.
+    pub(crate) fn of(revision: Revision, config: &StreamConfig) -> Self {
+        let detectors = &config.detectors;
+        let (volume, distribution) = (&detectors.volume, &detectors.distribution);
+        let (cardinality, burst) = (&detectors.cardinality, &detectors.burst);
+        let weight = |enabled: bool, weight: f64| {
+            if enabled { weight.clamp(0.0, 10.0) as f32 } else { 0.0 }
+        };
+        Self {
+            revision,
+            weights: [
+                weight(volume.enabled, volume.weight),
+                weight(distribution.enabled, distribution.weight),
+                weight(cardinality.enabled, cardinality.weight),
+                weight(burst.enabled, burst.weight),
+            ],
+            threshold: config.threshold,
+            own: [volume.threshold, distribution.threshold, cardinality.threshold, burst.threshold],
+            explain: config.explain,
+            smoothing: Smoothing { alpha: unit(volume.alpha), beta: unit(volume.beta) },
+            gamma: unit(volume.gamma),
+            period: Period::of(volume.season_secs),
+            growth: growth(distribution.half_life_events.clamp(16.0, 1e6)),
+            memory: (distribution.half_life_events.clamp(16.0, 1e6) * 0.5) as f32,
+            hints: (distribution.min, distribution.max),
+            precision: cardinality.precision.clamp(10, 18),
+            pace: Pace { alpha: unit(burst.alpha), slack: burst.slack.clamp(0.0, 5.0) as f32 },
+            lateness: (config.timing.lateness_secs.clamp(0.0, 9e9) * 1e9) as i64,
+            warmup: u64::from(config.timing.warmup_events.max(2)),
+        }
+    }
+}
+
+fn unit(share: f64) -> f32 {
+    share.clamp(0.0, 1.0) as f32
+}

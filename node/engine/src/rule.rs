@@ -1,0 +1,166 @@
+//! When evidence becomes a detection. Owns the five threshold methods and the
+//! little each remembers of an entity; refuses to know what is detected.
+//! Evidence is calibrated already: 3 means one in a thousand.
+
+use bytemuck::{Pod, Zeroable};
+use via_types::config::{Method, Threshold};
+
+use crate::ensemble::evidence_of;
+use crate::math::log10;
+
+/// A day, seconds.
+const DAY: f64 = 86_400.0;
+/// No adaptive rule fires below this evidence: one in a hundred is no anomaly.
+const LEAST: f32 = 2.0;
+/// How far saved or overdrawn alerts may stretch the budget, in alerts.
+const SAVED: f32 = 3.0;
+const OVERDRAWN: f32 = -8.0;
+/// Consistency constant of the median absolute deviation for normal data.
+const MAD_TO_SD: f64 = 1.4826;
+
+/// What the adaptive methods remember of an entity's evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Rule {
+    mean: f32,
+    variance: f32,
+    median: f32,
+    mad: f32,
+    /// Alerts saved (or overdrawn) so far.
+    wealth: f32,
+    seen: f32,
+}
+
+impl Rule {
+    /// Returns the evidence from which on there is a detection; `gap` is the
+    /// entity's mean time between events, seconds.
+    pub(crate) fn limit(&self, threshold: &Threshold, gap: f32) -> f32 {
+        match threshold.method {
+            Method::Ensemble(score) => evidence_of(score) as f32,
+            Method::Percentile(quantile) => (-log10((1.0 - quantile).clamp(1e-9, 0.5))) as f32,
+            Method::EwmaSigma(sigmas) => {
+                let sd = f64::from(self.variance).sqrt().max(0.05);
+                ((f64::from(self.mean) + sigmas * sd) as f32).max(LEAST)
+            }
+            Method::Mad(mads) => {
+                let mad = (f64::from(self.mad) * MAD_TO_SD).max(0.05);
+                ((f64::from(self.median) + mads * mad) as f32).max(LEAST)
+            }
+            Method::Budget(per_day) => {
+                let tests = DAY / f64::from(gap).clamp(1e-6, DAY * 365.0);
+                let even = log10(tests / per_day.clamp(1e-6, 1e6));
+                let lent = f64::from(self.wealth) * std::f64::consts::LOG10_2;
+                (even - lent).max(0.5) as f32
+            }
+        }
+    }
+
+    /// Takes one event's evidence in; `elapsed` is the time since the event
+    /// before, seconds.
+    pub(crate) fn learn(&mut self, threshold: &Threshold, evidence: f32, elapsed: f32) {
+        self.seen = (self.seen + 1.0).min(1e6);
+        let rate = match threshold.adaptive_factor {
+            factor if factor > 0.0 => (factor.min(1.0) as f32).max(1.0 / self.seen),
+            _ if self.seen <= 100.0 => 1.0 / self.seen,
+            _ => 0.0,
+        };
+        match threshold.method {
+            Method::EwmaSigma(_) => {
+                let off = evidence - self.mean;
+                self.mean += rate * off;
+                self.variance += rate * (off * off - self.variance);
+            }
+            Method::Mad(_) => {
+                self.median += step(evidence - self.median, rate);
+                self.mad += step((evidence - self.median).abs() - self.mad, rate);
+            }
+            Method::Budget(per_day) => {
+                let earned = per_day * f64::from(elapsed.clamp(0.0, 86_400.0)) / DAY;
+                self.wealth = (self.wealth + earned as f32).min(SAVED);
+            }
+            Method::Percentile(_) | Method::Ensemble(_) => {}
+        }
+    }
+
+    /// Pays for a detection.
+    pub(crate) fn pay(&mut self) {
+        self.wealth = (self.wealth - 1.0).max(OVERDRAWN);
+    }
+}
+
+/// Returns a step towards the median: the sign of the error, at a pace.
+fn step(error: f32, rate: f32) -> f32 {
+    if error > 0.0 { rate.min(error) } else { -rate.min(-error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uniforms(count: usize) -> impl Iterator<Item = f32> {
+        let mut state = 0x9e37_79b9_7f4a_7c15u64;
+        (0..count).map(move |_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            ((state >> 40) as f32 + 0.5) / (1u32 << 24) as f32
+        })
+    }
+
+    /// Detections among `events` calibrated normal events, one a second.
+    fn alarms(method: Method, events: usize) -> usize {
+        let threshold = Threshold { method, ..Threshold::default() };
+        let mut rule = Rule::zeroed();
+        let mut alarms = 0;
+        for u in uniforms(events) {
+            let evidence = -u.log10();
+            if evidence >= rule.limit(&threshold, 1.0) {
+                alarms += 1;
+                rule.pay();
+            }
+            rule.learn(&threshold, evidence, 1.0);
+        }
+        alarms
+    }
+
+    #[test]
+    fn a_fixed_score_alarms_as_often_as_it_says() {
+        assert!((20..50).contains(&alarms(Method::Ensemble(0.5), 1_000_000)));
+    }
+
+    #[test]
+    fn a_percentile_alarms_as_often_as_it_says() {
+        assert!((800..1200).contains(&alarms(Method::Percentile(0.999), 1_000_000)));
+    }
+
+    #[test]
+    fn deviations_from_the_usual_evidence_are_rare() {
+        let sigma = alarms(Method::EwmaSigma(6.0), 100_000);
+        let mad = alarms(Method::Mad(9.0), 100_000);
+        assert!((1..400).contains(&sigma), "{sigma}");
+        assert!((1..400).contains(&mad), "{mad}");
+    }
+
+    #[test]
+    fn a_budget_is_kept_from_a_hundredth_to_ten_a_day() {
+        for (per_day, days) in [(0.05, 400), (0.5, 60), (10.0, 20)] {
+            let asked = per_day * f64::from(days);
+            let had = alarms(Method::Budget(per_day), 86_400 * days as usize) as f64;
+            assert!((had - asked).abs() <= 0.3 * asked + 3.0, "{had} for {asked}");
+        }
+    }
+
+    #[test]
+    fn a_budget_is_kept_when_calibration_is_off() {
+        let threshold = Threshold { method: Method::Budget(10.0), ..Threshold::default() };
+        let mut rule = Rule::zeroed();
+        let mut alarms = 0;
+        for u in uniforms(86_400 * 20) {
+            let evidence = -u.log10() * 1.5;
+            if evidence >= rule.limit(&threshold, 1.0) {
+                alarms += 1;
+                rule.pay();
+            }
+            rule.learn(&threshold, evidence, 1.0);
+        }
+        assert!((140..270).contains(&alarms), "{alarms} for 200");
+    }
+}

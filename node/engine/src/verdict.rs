@@ -1,0 +1,158 @@
+//! What is said aloud: detections that open, grow and end, and the verdicts of
+//! events whose scores were asked for. Owns the decision; refuses to judge.
+//! Called by `execute` and `tick`. Invariants E-2, D-4 (ids are positional).
+
+use bytemuck::Zeroable;
+use via_types::config::Explain;
+use via_types::detection::Change;
+use via_types::{DetectionId, Detector, Scored};
+
+use crate::engine::Engine;
+use crate::episode::{self, adopt_if_lasting};
+use crate::execute::Work;
+use crate::explain::{Case, contributions, expected, reason, strongest};
+use crate::judge::{Judgement, Sample};
+use crate::plan::Plan;
+use crate::profile::{Cold, FEATURES, Feature, Hot, OPEN};
+use crate::rule::Rule;
+use crate::{Answer, Outcome};
+
+/// A judged event about which something may have to be said.
+pub(crate) struct Speaking<'a> {
+    pub(crate) sample: &'a Sample<'a>,
+    pub(crate) verdict: &'a Judgement,
+    pub(crate) limit: f32,
+    pub(crate) fired: bool,
+    pub(crate) warming: bool,
+}
+
+/// Says whether an event is at or above the stream's threshold, or a detector's
+/// own.
+pub(crate) fn is_over(
+    hot: &Hot,
+    cold: &mut Cold,
+    plan: &Plan,
+    verdict: &Judgement,
+    limit: f32,
+) -> bool {
+    let mut over = verdict.evidence >= limit;
+    if plan.own.iter().all(Option::is_none) {
+        return over;
+    }
+    let rules = cold.rules.get_or_insert_with(|| Box::new([Rule::zeroed(); Detector::ALL.len()]));
+    for (number, threshold) in plan.own.iter().enumerate() {
+        let Some(threshold) = threshold else { continue };
+        let mut evidence = 0.0f32;
+        for feature in 0..FEATURES {
+            let speaks = verdict.weights[feature] > 0.0;
+            if speaks && Feature::ALL[feature].detector() as usize == number {
+                evidence = evidence.max(verdict.calibrated[feature]);
+            }
+        }
+        let evidence = evidence * threshold.sensitivity as f32;
+        let rule = &mut rules[number];
+        if evidence >= rule.limit(threshold, hot.gaps.mean) {
+            over = true;
+            rule.pay();
+        }
+        rule.learn(threshold, evidence, verdict.gap.unwrap_or(0.0));
+    }
+    over
+}
+
+impl Engine {
+    /// Opens, grows or ends the entity's detection, and answers.
+    pub(crate) fn speak(
+        &mut self,
+        work: &Work<'_>,
+        row: usize,
+        slot: u32,
+        speaking: &Speaking<'_>,
+        out: &mut Outcome,
+    ) {
+        let id = DetectionId {
+            shard: work.at.shard,
+            index: work.at.index,
+            offset: work.at.base.saturating_add(row as u32),
+        };
+        let attributes = if work.batch.attributes.is_empty() {
+            ""
+        } else {
+            work.batch.attributes.get(row as u32)
+        };
+        self.follow(work.plan, slot, speaking, (id, attributes), out);
+        if work.answer == Answer::Scores {
+            let scored = self.scored(work, row, slot, speaking);
+            out.scored.push(scored);
+        }
+    }
+
+    /// Moves the entity's detection on: opens, grows, rests or ends it.
+    pub(crate) fn follow(
+        &mut self,
+        plan: &Plan,
+        slot: u32,
+        speaking: &Speaking<'_>,
+        (id, attributes): (DetectionId, &str),
+        out: &mut Outcome,
+    ) {
+        let Some(mut episode) = self.cold.get_mut(slot).episode.take() else {
+            if speaking.fired {
+                let episode = episode::open(&self.case(plan, slot, speaking), id, attributes);
+                out.changes.push(Change::Opened(Box::new(episode.detection.clone())));
+                self.cold.get_mut(slot).episode = Some(Box::new(episode));
+                let hot = self.hot.get_mut(slot);
+                hot.rule.pay();
+                hot.flags |= OPEN;
+            }
+            return;
+        };
+        let (evidence, at) = (speaking.verdict.evidence, speaking.sample.at);
+        if speaking.fired {
+            if episode.grow(&self.case(plan, slot, speaking)) {
+                out.changes.push(episode.told());
+            }
+        } else {
+            let gap = self.hot.get(slot).gaps.mean;
+            if episode.rest(evidence, speaking.limit, at, gap) {
+                out.changes.push(episode.end());
+                self.hot.get_mut(slot).flags &= !OPEN;
+                return;
+            }
+        }
+        self.cold.get_mut(slot).episode = Some(episode);
+        if speaking.fired {
+            adopt_if_lasting(self.hot.get_mut(slot), self.cold.get(slot));
+        }
+    }
+
+    fn case<'a>(&'a self, plan: &'a Plan, slot: u32, speaking: &'a Speaking<'a>) -> Case<'a> {
+        let hot = self.hot.get(slot);
+        let stream = self.streams.get(&via_types::StreamId::new(hot.stream));
+        Case {
+            hot,
+            cold: self.cold.get(slot),
+            plan,
+            sample: speaking.sample,
+            verdict: speaking.verdict,
+            names: stream.map_or(&[], |stream| &stream.lanes),
+            limit: speaking.limit,
+        }
+    }
+
+    fn scored(&self, work: &Work<'_>, row: usize, slot: u32, speaking: &Speaking<'_>) -> Scored {
+        let case = self.case(work.plan, slot, speaking);
+        let explains = work.plan.explain != Explain::None;
+        let score = if speaking.warming { 0.0 } else { f64::from(case.hot.score) };
+        let episode = case.cold.episode.as_ref();
+        Scored {
+            row: row as u32,
+            score,
+            warming: speaking.warming,
+            expected: if explains { expected(&case, strongest(case.verdict)) } else { None },
+            contributions: if explains { contributions(&case) } else { Vec::new() },
+            reason: if speaking.fired { reason(&case) } else { String::new() },
+            detection: episode.map(|episode| episode.detection.id),
+        }
+    }
+}
