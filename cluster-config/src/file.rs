@@ -17,6 +17,9 @@ use crate::raw::VERSION;
 /// Largest file read, bytes (invariant D-6): eighty times the commented example.
 const LARGEST: u64 = 1 << 20;
 
+/// Most problems told about one file (invariant D-6): more than anybody reads.
+const MOST_PROBLEMS: usize = 100;
+
 /// A file's text, or what is wrong with reading it.
 pub(crate) fn fetch(path: &Path) -> Result<String, Problem> {
     use std::io::Read;
@@ -51,13 +54,22 @@ pub(crate) struct Read {
 
 /// Reads `text`, which came from `path`.
 pub(crate) fn read(path: &Path, text: &str) -> Read {
-    let mut reader =
-        Reader { path: path.to_owned(), text, version: VERSION, layer: Layer::default() };
+    let mut reader = Reader {
+        path: path.to_owned(),
+        line_ends: text.match_indices('\n').map(|(offset, _)| offset).collect(),
+        version: VERSION,
+        layer: Layer::default(),
+    };
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
+        let mut told = None;
         for error in errors {
             let start = error.span().map_or(0, |span| span.start);
-            reader.problem(start, "", None, Fault::Syntax(error.message().to_owned()));
+            let place = Some(reader.origin(start));
+            if told != place {
+                reader.problem(start, "", None, Fault::Syntax(error.message().to_owned()));
+            }
+            told = place;
         }
         return Read { layer: reader.layer, version: VERSION };
     }
@@ -72,23 +84,31 @@ pub(crate) fn read(path: &Path, text: &str) -> Read {
     Read { layer, version }
 }
 
-struct Reader<'a> {
+struct Reader {
     path: PathBuf,
-    text: &'a str,
+    line_ends: Vec<usize>,
     version: i64,
     layer: Layer,
 }
 
-impl Reader<'_> {
+impl Reader {
     fn origin(&self, offset: usize) -> Origin {
-        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = 1 + self.line_ends.partition_point(|end| *end < offset);
         Origin::File { path: self.path.clone(), line }
     }
 
     fn problem(&mut self, offset: usize, key: &str, value: Option<String>, fault: Fault) {
         let (origin, key) = (self.origin(offset), key.to_owned());
-        self.layer.problems.push(Problem { origin, key, value, fault });
+        if !self.is_full() {
+            self.layer.problems.push(Problem { origin, key, value, fault });
+        } else if self.layer.problems.len() == MOST_PROBLEMS {
+            let (key, value, fault) = (String::new(), None, Fault::More);
+            self.layer.problems.push(Problem { origin, key, value, fault });
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.layer.problems.len() >= MOST_PROBLEMS
     }
 
     /// Returns the version the text says it has, 0 when it says none; none when
@@ -147,6 +167,9 @@ impl Reader<'_> {
     }
 
     fn unknown(&mut self, offset: usize, above: &str, key: &str, value: &DeValue<'_>) {
+        if self.is_full() {
+            return self.problem(offset, key, None, Fault::More);
+        }
         let manual = Manual::get();
         let fault = if value.is_table() {
             let sections = manual.sections.iter().map(|section| section.name.as_str());
@@ -233,8 +256,8 @@ mod tests {
              [detectors.burst]",
             "via.toml:8: kitchen: no such section; allowed here: [node], [listen], [engine], \
              [detectors], [thresholds], [persistence], [observability], [limits]",
-            "via.toml:4: engine.explain = 3: a whole number where \"none\" or \"basic\" or \"full\" \
-             is expected",
+            "via.toml:4: engine.explain = 3: is a whole number, but must be \"none\" or \"basic\" or \
+             \"full\"",
             "via.toml:5: engine.warmup_events = 1: must be a whole number, from 2 to 1000000",
         ];
         for line in expected {
@@ -249,6 +272,18 @@ mod tests {
             said("version = 1\n[node\n[engine]\nshards = 01\nexplain = \"x\n[node]\n[node]\n");
         assert!(said.len() >= 2, "{said:#?}");
         assert!(said[0].starts_with("via.toml:2: not valid TOML: "), "{said:#?}");
+    }
+
+    #[test]
+    fn tells_of_a_file_full_of_mistakes_no_more_than_anybody_reads() {
+        for line in ["=\n", "[x]\n", "x = 1\n"] {
+            let said = said(&line.repeat(1000));
+            assert_eq!(said.len(), MOST_PROBLEMS + 1, "{line}");
+            assert!(said[MOST_PROBLEMS].ends_with("further problems are not listed"));
+        }
+        let unknown: String = (0..1000).map(|number| format!("x{number} = 1\n")).collect();
+        let said = said(&unknown);
+        assert_eq!(said.len(), MOST_PROBLEMS + 1);
     }
 
     #[test]
@@ -271,7 +306,7 @@ mod tests {
     #[test]
     fn a_value_where_a_section_belongs_is_refused() {
         let said = said("version = 1\nengine = 5\n[[node]]\nx = 1\n");
-        assert!(said[0].ends_with("engine = 5: a value where a section [engine] is expected"));
+        assert!(said[0].ends_with("engine = 5: is a value, but must be a section [engine]"));
         assert_eq!(said.len(), 2, "{said:#?}");
     }
 

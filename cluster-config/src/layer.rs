@@ -148,8 +148,8 @@ pub(crate) fn of_environment(environment: &Environment) -> Layer {
         let key = path.to_ascii_lowercase().replace("__", ".");
         let field = settable(&key).filter(|field| variable(&field.key) == name);
         let problem = |fault| {
-            let (origin, key) = (origin.clone(), String::new());
-            Problem { origin, key, value: None, fault }
+            let value = Some(shown(&Value::String(value.to_string_lossy().into_owned())));
+            Problem { origin: origin.clone(), key: key.clone(), value, fault }
         };
         match (field, value.to_str()) {
             (None, _) => layer.problems.push(problem(unknown(&key, variable))),
@@ -190,7 +190,10 @@ fn unknown(key: &str, notation: fn(&str) -> String) -> Fault {
     let keys = Manual::get().fields.iter().map(|field| field.key.as_str());
     let keys = keys.filter(|key| *key != "version");
     let nearest = nearest_key(key, keys).map(notation);
-    Fault::Unknown { what: "setting", nearest, allowed: Vec::new() }
+    let section = key.rsplit_once('.').map_or("", |(section, _)| section);
+    let siblings = Manual::get().fields_of(section).filter(|field| field.key != "version");
+    let allowed = siblings.map(|field| notation(&field.key)).collect();
+    Fault::Unknown { what: "setting", nearest, allowed }
 }
 
 /// A setting given on the command line.

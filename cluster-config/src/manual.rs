@@ -70,7 +70,7 @@ impl Field {
             Kind::Integer => "a whole number".to_owned(),
             Kind::Number => "a number".to_owned(),
             Kind::Text => "a text".to_owned(),
-            Kind::Texts => "a list of texts".to_owned(),
+            Kind::Texts => "a list of texts, none empty".to_owned(),
             Kind::Choice(choices) => {
                 let words: Vec<String> =
                     choices.iter().map(|choice| format!("\"{}\"", choice.word)).collect();
@@ -305,7 +305,10 @@ mod tests {
             allowed("detectors.burst.threshold.percentile"),
             "a number, from 0.5 to 0.999999"
         );
-        assert_eq!(allowed("engine.entity_from"), "a list of texts, at most 16 of them");
+        assert_eq!(
+            allowed("engine.entity_from"),
+            "a list of texts, none empty, at most 16 of them"
+        );
         assert_eq!(manual.field("thresholds.method").expect("exists").kind, Kind::Method);
         let own = manual.field("detectors.burst.threshold.method").expect("exists");
         assert_eq!((&own.kind, &own.default), (&Kind::Method, &None));

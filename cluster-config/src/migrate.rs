@@ -140,7 +140,7 @@ pub(crate) fn rename(layer: &mut Layer, path: &Path, version: i64) {
                 layer.problems.push(Problem { origin, key: written.clone(), value, fault });
             }
         }
-        let text = format!("{written} is now {}", step.to);
+        let text = format!("{written}: now {}", step.to);
         layer.notices.push(Notice { origin: first.origin.clone(), text });
     }
     let text = format!(

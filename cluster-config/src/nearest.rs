@@ -32,7 +32,8 @@ pub(crate) fn nearest<'a>(
 }
 
 /// Returns the dotted key nearest to `key`: first another word in the same
-/// section, then the same word in another section, then both misspelt.
+/// section, then the same word in another section (or as section and word),
+/// then both misspelt.
 pub(crate) fn nearest_key<'a>(
     key: &str,
     keys: impl Iterator<Item = &'a str> + Clone,
@@ -50,7 +51,10 @@ pub(crate) fn nearest_key<'a>(
         let likeness = |known: &str| normalized_damerau_levenshtein(known, &key);
         likeness(left).total_cmp(&likeness(right))
     };
-    let same_word = keys.clone().filter(|known| !word.is_empty() && split(known).1 == word);
+    let joined = key.replace('.', "_");
+    let same_word = keys
+        .clone()
+        .filter(|known| !word.is_empty() && (split(known).1 == word || split(known).1 == joined));
     same_word.max_by(closest).or_else(|| {
         keys.max_by(closest).filter(|known| normalized_damerau_levenshtein(known, &key) >= 0.75)
     })
@@ -89,6 +93,7 @@ mod tests {
         assert_eq!(meant("node.shards"), Some("engine.shards"));
         assert_eq!(meant("detectors.vol.alpha"), Some("detectors.volume.alpha"));
         assert_eq!(meant("enigne.shrads"), Some("engine.shards"));
+        assert_eq!(meant("memory.limit"), Some("node.memory_limit"));
     }
 
     #[test]

@@ -35,8 +35,10 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::File { path, line: 0 } => write!(f, "{}", path.display()),
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Self::Environment { variable } => write!(f, "environment variable {variable}"),
-            Self::Flag { name } => write!(f, "flag {name}"),
+            Self::Environment { variable } => {
+                write!(f, "environment variable {}", shortened(variable))
+            }
+            Self::Flag { name } => write!(f, "flag {}", shortened(name)),
         }
     }
 }
@@ -57,10 +59,11 @@ pub struct Problem {
 }
 
 fn subject(key: &str, value: Option<&str>) -> String {
+    let name = shortened(key);
     match (key, value) {
         ("", _) => String::new(),
-        (key, None) => format!("{key}: "),
-        (key, Some(value)) => format!("{key} = {value}: "),
+        (_, None) => format!("{name}: "),
+        (_, Some(value)) => format!("{name} = {value}: "),
     }
 }
 
@@ -84,7 +87,7 @@ pub enum Fault {
         allowed: Vec<String>,
     },
     /// The value is of another type.
-    #[error("{found} where {allowed} is expected")]
+    #[error("is {found}, but must be {allowed}")]
     WrongType {
         /// What it is.
         found: &'static str,
@@ -119,6 +122,9 @@ pub enum Fault {
         /// The newest version known.
         known: i64,
     },
+    /// There is more wrong than is worth listing.
+    #[error("further problems are not listed")]
+    More,
     /// The text after `--set` is not an assignment.
     #[error("{text} where SECTION.KEY=VALUE is expected")]
     NotAnAssignment {
@@ -184,11 +190,34 @@ impl fmt::Display for Notice {
 
 /// Returns the value as written, shortened to a line.
 pub(crate) fn shown(value: &toml::Value) -> String {
-    const LONGEST: usize = 80;
-    let text = value.to_string();
+    shortened(&value.to_string())
+}
+
+/// Returns one line of at most 100 characters: what was written may be long, and
+/// may try to write over the terminal.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 100;
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     match line.char_indices().nth(LONGEST) {
         None => line,
         Some((end, _)) => format!("{}…", &line[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_shown_on_one_short_line() {
+        let problem = Problem {
+            origin: Origin::Environment { variable: "VIA__\u{1b}[2J".to_owned() },
+            key: "k".repeat(1_000_000),
+            value: Some(shown(&toml::Value::String("a\nb\u{1b}".repeat(1000)))),
+            fault: Fault::Unknown { what: "key", nearest: None, allowed: Vec::new() },
+        };
+        let text = problem.to_string();
+        assert!(text.len() < 300, "{}", text.len());
+        assert!(!text.contains(char::is_control), "{text:?}");
     }
 }

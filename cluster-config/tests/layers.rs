@@ -82,8 +82,9 @@ fn problems_of_all_layers_are_told_at_once() {
     let said = refused(text, &environment, &["thresholds.sensitivity=11"]);
     let expected = [
         "via.toml:3: engine.shards = 3: must be a power of two, from 1 to 1024",
-        "environment variable VIA__NODE__MEMORY: no such setting; did you mean \
-         VIA__NODE__MEMORY_LIMIT?",
+        "environment variable VIA__NODE__MEMORY: node.memory = \"1GiB\": no such setting; did you mean \
+         VIA__NODE__MEMORY_LIMIT? allowed here: VIA__NODE__DATA_DIRECTORY, \
+         VIA__NODE__MEMORY_LIMIT, VIA__NODE__MEMORY_PRESSURE, VIA__NODE__SHUTDOWN_GRACE",
         "environment variable VIA__NODE__SHUTDOWN_GRACE: node.shutdown_grace = \"30\": must be a \
          whole number and a unit: ns, us, ms, s, m, h or d, like \"30s\", from 0s to 1h",
         "flag --set: thresholds.sensitivity = 11.0: must be a number, from 0.1 to 10",
@@ -134,7 +135,7 @@ fn an_old_file_loads_with_notices() {
     assert_eq!(loaded.settings.persistence.checkpoint_interval, Duration::from_secs(5));
     let notices: Vec<String> = loaded.notices.iter().map(ToString::to_string).collect();
     assert!(notices[0].starts_with("via.toml: is in version 0"), "{notices:#?}");
-    assert_eq!(notices[1], "via.toml:2: server.port is now listen.address");
+    assert_eq!(notices[1], "via.toml:2: server.port: now listen.address");
     assert_eq!(notices.len(), 3, "{notices:#?}");
     assert_eq!(loaded.origins["listen.address"].to_string(), "via.toml:2");
     let new = migrate(&PathBuf::from("via.toml"), text).expect("migrates").text;
