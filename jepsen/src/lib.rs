@@ -1,1 +1,16 @@
-//! via-jepsen.
+//! How VIA is attacked: faults against the real `via-node` process, clients
+//! that remember every event they were told is accepted, and an oracle that
+//! compares (D-1, D-2). Knows only the command line, HTTP and the files of a
+//! node; links none of its code. Run by its own tests and by `via-jepsen`.
+
+pub mod arena;
+pub mod binary;
+pub mod disk;
+pub mod door;
+pub mod load;
+pub mod node;
+pub mod oracle;
+pub mod rot;
+pub mod scenario;
+
+pub use arena::Arena;
