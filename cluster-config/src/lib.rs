@@ -2,6 +2,16 @@
 //! variables, by flags; checked, documented, and migrated when old. Owns the
 //! words and ranges of every setting; knows nothing of what they do. Called by
 //! the command line. Refuses with every problem at once; no input panics.
+//!
+//! ```
+//! use via_cluster_config::{Flag, Sources, load};
+//!
+//! let flags = vec![Flag::Set("engine.shards=16".to_owned())];
+//! let loaded = load(&Sources { flags, ..Sources::default() })?;
+//! assert_eq!(loaded.settings.engine.shards, 16);
+//! assert_eq!(loaded.origins["engine.shards"].to_string(), "flag --set");
+//! # Ok::<(), via_cluster_config::Errors>(())
+//! ```
 
 mod file;
 mod layer;
