@@ -92,6 +92,8 @@ struct Outcome {
     warming: u64,
     /// Rows not judged, and the first of them with their lines and reasons.
     unjudged: u64,
+    /// Values missing in rows that were judged by their other values.
+    gaps: u64,
     named: Vec<(u64, String)>,
     span: Option<(Timestamp, Timestamp)>,
     findings: Findings,
@@ -238,6 +240,7 @@ impl<'a> Analysis<'a> {
             judged: 0,
             warming: 0,
             unjudged: 0,
+            gaps: 0,
             named: Vec::new(),
             span: None,
             findings: Findings::default(),
@@ -312,6 +315,7 @@ impl<'a> Analysis<'a> {
     fn count(&mut self, row: &Row, block: &Block, place: usize, verdict: &Verdict) {
         let at = Timestamp::from_nanos(block.batch.at[place]);
         self.outcome.judged += 1;
+        self.outcome.gaps += u64::from(row.gaps);
         self.outcome.warming += u64::from(verdict.warming);
         let (first, last) = self.outcome.span.unwrap_or((at, at));
         self.outcome.span = Some((first.min(at), last.max(at)));

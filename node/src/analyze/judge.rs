@@ -1,5 +1,5 @@
 //! The engine as the server runs it, fed from a table: one shard, one stream,
-//! one log entry for each block of rows.
+//! one log entry for each block of rows, and time that passes between them.
 
 use via_engine::{Answer, Engine, Options, Outcome, Position};
 use via_types::detection::Expected;
@@ -44,12 +44,11 @@ impl Judge {
         if batch.is_empty() {
             return Vec::new();
         }
-        self.entries += 1;
+        self.pass_time();
         for at in batch.at.iter() {
             self.newest = self.newest.max(Timestamp::from_nanos(*at));
         }
-        let index = LogIndex::new(self.entries);
-        let at = Position { shard: ShardId::new(0), index, base: 0 };
+        let at = self.next_position();
         self.engine.execute(at, self.newest, batch, Answer::Scores, &mut self.outcome);
         let mut verdicts = vec![Verdict::default(); batch.len()];
         for (row, reason) in &self.outcome.refused {
@@ -66,6 +65,20 @@ impl Judge {
             };
         }
         verdicts
+    }
+
+    /// Where several entities speak, one may fall silent: the others' events
+    /// up to the last batch say how late it is.
+    fn pass_time(&mut self) {
+        if self.engine.profiles() > 1 {
+            let at = self.next_position();
+            self.engine.tick(at, self.newest, &mut self.outcome);
+        }
+    }
+
+    fn next_position(&mut self) -> Position {
+        self.entries += 1;
+        Position { shard: ShardId::new(0), index: LogIndex::new(self.entries), base: 0 }
     }
 
     /// Returns the detections that the last batch opened or changed.

@@ -14,6 +14,9 @@ use super::columns::{self, Columns, Wishes};
 const SAMPLE_ROWS: usize = 100;
 /// Rows judged together; more would not be faster.
 const BATCH_ROWS: usize = 512;
+/// Entities of several values whose newest first value is held; a gap in the
+/// first value of a further one leaves its row unjudged.
+const ENTITIES_HELD: usize = 65_536;
 
 /// One row of the input.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub(crate) struct Row {
     pub(crate) value: String,
     /// Who it is about; empty when the file has one entity.
     pub(crate) entity: String,
+    /// How many of its several values are missing.
+    pub(crate) gaps: u32,
     /// Its position in the batch, or why it cannot be judged.
     pub(crate) place: Result<u32, String>,
 }
@@ -47,6 +52,8 @@ pub(crate) struct Rows {
     key: String,
     number: u64,
     keys: HashMap<String, u32>,
+    /// The newest first value of each entity that has several values.
+    newest: HashMap<String, f64>,
     record: ByteRecord,
 }
 
@@ -91,8 +98,8 @@ impl Rows {
         let columns = Columns::choose(names, &fields, wishes)?;
         sample.reverse();
         let key = clipped(key).to_owned();
-        let (keys, record) = (HashMap::new(), ByteRecord::new());
-        Ok(Self { reader, sample, columns, key, number: 0, keys, record })
+        let (keys, newest, record) = (HashMap::new(), HashMap::new(), ByteRecord::new());
+        Ok(Self { reader, sample, columns, key, number: 0, keys, newest, record })
     }
 
     /// Returns which column is what.
@@ -149,7 +156,9 @@ impl Rows {
         let entity = entity.join("/");
         let place = self.place(record, (&time, number), &entity, batch);
         let line = record.position().map_or(0, csv::Position::line);
-        Row { line, time, value, entity, place }
+        let missing = |lane: &&Lane| lane.values.last().is_some_and(|value| value.is_nan());
+        let gaps = if place.is_ok() { batch.lanes.iter().filter(missing).count() } else { 0 };
+        Row { line, time, value, entity, gaps: gaps as u32, place }
     }
 
     /// Appends the row to the batch, or says why it cannot be judged.
@@ -167,13 +176,11 @@ impl Rows {
                 format!("column {name:?}: {time:?} is not {}", form.name())
             })?,
         };
-        let first = self.columns.values[0];
-        let value = read_value(record, first)
-            .map_err(|odd| format!("column {:?}: {odd}", self.columns.name(first)))?;
         let key = if self.columns.entity.is_empty() { self.key.as_str() } else { entity };
         if key.is_empty() || key.len() > limit::ENTITY_KEY_BYTES {
             return Err(format!("an entity of {} bytes, not 1 to 256", key.len()));
         }
+        let value = first_value(record, &self.columns, &mut self.newest, key)?;
         let position = match self.keys.get(key) {
             Some(position) => *position,
             None => {
@@ -190,6 +197,37 @@ impl Rows {
             lane.values.push(read_value(record, *column).unwrap_or(f64::NAN));
         }
         Ok(batch.len() as u32 - 1)
+    }
+}
+
+/// Reads the first value. Among several, a missing one is taken to be as it
+/// was, so that the others can be judged.
+fn first_value(
+    record: &ByteRecord,
+    columns: &Columns,
+    newest: &mut HashMap<String, f64>,
+    key: &str,
+) -> Result<f64, String> {
+    let first = columns.values[0];
+    let value =
+        read_value(record, first).map_err(|odd| format!("column {:?}: {odd}", columns.name(first)));
+    if columns.values.len() == 1 {
+        return value;
+    }
+    let others = &columns.values[1..];
+    match value {
+        Ok(value) => {
+            if newest.len() < ENTITIES_HELD {
+                newest.insert(key.to_owned(), value);
+            } else if let Some(held) = newest.get_mut(key) {
+                *held = value;
+            }
+            Ok(value)
+        }
+        Err(odd) if others.iter().any(|other| read_value(record, *other).is_ok()) => {
+            newest.get(key).copied().ok_or(odd)
+        }
+        Err(odd) => Err(odd),
     }
 }
 
@@ -288,11 +326,15 @@ mod tests {
 
     #[test]
     fn several_values_become_lanes_with_gaps() {
-        let block = whole("a;b\n1;2\n3;\n4;5\n");
+        let block = whole("a;b\n1;2\n3;\n4;5\n;6\n;\n");
         assert_eq!(block.batch.lanes.len(), 2);
         assert_eq!(block.batch.lanes[1].name, "b");
         assert!(block.batch.lanes[1].values[1].is_nan());
-        assert_eq!(block.batch.value.as_slice(), [1.0, 3.0, 4.0]);
+        assert!(block.batch.lanes[0].values[3].is_nan());
+        assert_eq!(block.batch.value.as_slice(), [1.0, 3.0, 4.0, 4.0]);
+        let gaps: Vec<_> = block.rows.iter().map(|row| row.gaps).collect();
+        assert_eq!(gaps, [0, 1, 0, 1, 0]);
+        assert!(block.rows[4].place.is_err());
     }
 
     #[test]

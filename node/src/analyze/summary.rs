@@ -35,6 +35,9 @@ pub(super) fn file(
         count((outcome.rows as f64 / secs) as u64),
     )?;
     unjudged(screen, outcome)?;
+    if outcome.gaps > 0 {
+        writeln!(screen, "  {} missing in judged rows", plural(outcome.gaps, "value"))?;
+    }
     let total = outcome.findings.total();
     if total == 0 {
         writeln!(screen, "\nno detections")?;
