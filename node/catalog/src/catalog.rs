@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use via_placement::{Member, Placement, REPLICAS, place};
 use via_types::{NodeId, ProducerId, Revision, StreamId, TenantId};
 
 use crate::command::{Command, Outcome};
-use crate::object::{Cluster, Counters, Key, Node, Object, Producer, Stream, Tenant};
+use crate::object::{Cluster, Counters, Key, Node, NodeState, Object, Producer, Stream, Tenant};
 use crate::refusal::Refusal;
 use crate::view::View;
 
@@ -59,6 +60,8 @@ pub struct Catalog {
     pub(crate) tenants: Arc<BTreeMap<TenantId, Arc<Tenant>>>,
     pub(crate) streams: Arc<Streams>,
     pub(crate) producers: Producers,
+    /// Follows from the cluster and its nodes.
+    pub(crate) placement: Arc<Placement>,
     changed: BTreeSet<Key>,
 }
 
@@ -86,6 +89,9 @@ impl Catalog {
         assert!(outcome.is_ok() || changed.is_empty(), "a refused command changed {changed:?}");
         if !changed.is_empty() {
             self.revision = at;
+        }
+        if changed.iter().any(|key| matches!(key, Key::Cluster | Key::Node(_))) {
+            self.place();
         }
         Applied { outcome, changed }
     }
@@ -165,7 +171,20 @@ impl Catalog {
             return Err(Damage("the cluster or its id counters are missing".to_owned()));
         }
         catalog.check()?;
+        catalog.place();
         Ok(catalog)
+    }
+
+    fn place(&mut self) {
+        let present = self.nodes.values().filter(|node| node.state != NodeState::Left);
+        let member = |node: &Arc<Node>| Member {
+            node: node.id,
+            zone: node.zone.clone(),
+            weight: if node.state == NodeState::Active { via_placement::WEIGHT } else { 0 },
+        };
+        let members: Vec<_> = present.map(member).collect();
+        let shards = self.cluster.as_ref().map_or(0, |cluster| cluster.shards);
+        self.placement = Arc::new(place(&members, shards, REPLICAS));
     }
 
     fn check(&self) -> Result<(), Damage> {

@@ -13,7 +13,8 @@ use crate::refusal::{Refusal, Thing};
 pub fn check(thing: Thing, name: &str) -> Result<(), Refusal> {
     let longest = match thing {
         Thing::Stream => limit::STREAM_NAME_BYTES,
-        Thing::Node | Thing::Tenant | Thing::Producer => limit::NAME_BYTES,
+        Thing::Node | Thing::Tenant | Thing::Producer | Thing::Zone => limit::NAME_BYTES,
+        Thing::Address => limit::NODE_ADDRESS_BYTES,
     };
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let wrong = if name.is_empty() {

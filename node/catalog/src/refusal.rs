@@ -18,6 +18,10 @@ pub enum Thing {
     Stream,
     /// A producer.
     Producer,
+    /// A failure domain.
+    Zone,
+    /// Where a node is reached.
+    Address,
 }
 
 impl fmt::Display for Thing {
@@ -27,6 +31,8 @@ impl fmt::Display for Thing {
             Self::Tenant => "tenant",
             Self::Stream => "stream",
             Self::Producer => "producer",
+            Self::Zone => "zone",
+            Self::Address => "address",
         })
     }
 }
@@ -52,7 +58,7 @@ pub enum Refusal {
         shards: u16,
     },
     /// The name breaks the rule of [`crate::name`].
-    #[error("{thing} name {name:?} {wrong}")]
+    #[error("{thing} {name:?} {wrong}")]
     Name {
         /// What was to be named.
         thing: Thing,

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use via_placement::Placement;
 use via_types::{NodeId, Revision, StreamId, TenantId};
 
 use crate::catalog::{Catalog, Streams};
-use crate::object::{Cluster, Node, NodeState, Stream, Tenant};
+use crate::object::{Cluster, Node, Stream, Tenant};
 
 /// The catalog as of one revision. Producers are not in it: shards fence them
 /// by what batches carry, and there may be many.
@@ -17,6 +18,7 @@ pub struct View {
     nodes: Arc<BTreeMap<NodeId, Arc<Node>>>,
     tenants: Arc<BTreeMap<TenantId, Arc<Tenant>>>,
     streams: Arc<Streams>,
+    placement: Arc<Placement>,
 }
 
 impl View {
@@ -27,6 +29,7 @@ impl View {
             nodes: Arc::clone(&catalog.nodes),
             tenants: Arc::clone(&catalog.tenants),
             streams: Arc::clone(&catalog.streams),
+            placement: Arc::clone(&catalog.placement),
         }
     }
 
@@ -43,6 +46,11 @@ impl View {
     /// Returns the number of shards; 0 before the cluster is formed.
     pub fn shards(&self) -> u16 {
         self.cluster.as_ref().map_or(0, |cluster| cluster.shards)
+    }
+
+    /// Returns which nodes should hold each shard.
+    pub fn placement(&self) -> &Arc<Placement> {
+        &self.placement
     }
 
     /// Returns every node ever registered, by id.
@@ -88,10 +96,5 @@ impl View {
     /// Returns a tenant's streams, by name.
     pub fn streams_of(&self, tenant: TenantId) -> impl Iterator<Item = &Arc<Stream>> {
         self.streams.by_name.get(&tenant).into_iter().flat_map(BTreeMap::values)
-    }
-
-    /// Returns the nodes that may hold shards or still hold some.
-    pub fn present(&self) -> impl Iterator<Item = &Arc<Node>> {
-        self.nodes.values().filter(|node| node.state != NodeState::Left)
     }
 }

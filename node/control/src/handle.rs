@@ -67,10 +67,9 @@ impl Handle {
         }
         let config = to_json(&config)?;
         let (name, at) = (name.to_owned(), self.clock.now());
-        match self.propose(&CreateStream { tenant, name, config, at }.into()).await? {
-            Outcome::Stream { stream, existed } => Ok(Created { stream, existed }),
-            _ => Err(Error::Outcome),
-        }
+        let outcome = self.propose(&CreateStream { tenant, name, config, at }.into()).await?;
+        let Outcome::Stream { stream, existed } = outcome else { return Err(Error::Outcome) };
+        Ok(Created { stream, existed })
     }
 
     /// Replaces a stream's configuration, if it is still at `based_on`.
@@ -90,10 +89,10 @@ impl Handle {
         let there = view.stream(tenant, name);
         let stream = there.ok_or_else(|| Error::NoStream { name: name.to_owned() })?.id;
         let config = to_json(&config)?;
-        match self.propose(&PutStreamConfig { tenant, stream, based_on, config }.into()).await? {
-            Outcome::Configured(stream) => Ok(stream),
-            _ => Err(Error::Outcome),
-        }
+        let put = PutStreamConfig { tenant, stream, based_on, config };
+        let outcome = self.propose(&put.into()).await?;
+        let Outcome::Configured(stream) = outcome else { return Err(Error::Outcome) };
+        Ok(stream)
     }
 
     /// Starts a new incarnation of a producer; every earlier one is fenced off
@@ -107,10 +106,9 @@ impl Handle {
         name: &str,
     ) -> Result<(ProducerId, Epoch), Error> {
         name::check(Thing::Producer, name)?;
-        match self.propose(&OpenProducer { tenant, name: name.to_owned() }.into()).await? {
-            Outcome::Opened { id, epoch } => Ok((id, epoch)),
-            _ => Err(Error::Outcome),
-        }
+        let outcome = self.propose(&OpenProducer { tenant, name: name.to_owned() }.into()).await?;
+        let Outcome::Opened { id, epoch } = outcome else { return Err(Error::Outcome) };
+        Ok((id, epoch))
     }
 
     /// Creates a tenant, or returns the one of that name.
@@ -123,10 +121,9 @@ impl Handle {
         }
         name::check(Thing::Tenant, name)?;
         let (name, at) = (name.to_owned(), self.clock.now());
-        match self.propose(&CreateTenant { name, at }.into()).await? {
-            Outcome::Tenant { tenant, .. } => Ok(tenant),
-            _ => Err(Error::Outcome),
-        }
+        let outcome = self.propose(&CreateTenant { name, at }.into()).await?;
+        let Outcome::Tenant { tenant, .. } = outcome else { return Err(Error::Outcome) };
+        Ok(tenant)
     }
 
     /// Returns why control cannot serve changes now, in words; none when it can.

@@ -4,27 +4,42 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use via_catalog::{Command, Refusal};
+use parking_lot::Mutex;
+use via_catalog::{Command, Key, Object, Refusal};
 use via_codec::Kind;
-use via_consensus::{Applied, Chunks, Error, Machine, Outcome, Position};
+use via_consensus::{Applied, CHUNK_BYTES, Chunks, Error, Machine, Outcome, Position};
 
 use crate::rows::{self, AsOf};
-use crate::state::State;
+use crate::state::{Kept, State};
+
+/// What an object takes in a snapshot besides a stream's configuration, at most.
+const OBJECT_BYTES: usize = 4 << 10;
 
 /// What is wrong with a snapshot of the catalog.
 #[derive(Debug, thiserror::Error)]
 enum Malformed {
     #[error("the catalog's snapshot is empty")]
     Empty,
-    #[error("the catalog's snapshot is as of {found}, which is before {expected}")]
-    Old { found: Position, expected: Position },
+    #[error("the catalog's snapshot is as of {found}, not of {expected}")]
+    Other { found: Position, expected: Position },
 }
 
-pub(crate) struct Meta(pub(crate) Arc<State>);
+pub(crate) struct Meta {
+    state: Arc<State>,
+    /// The commit point last told of, which is what is exported: another may be
+    /// reached between the two calls.
+    told: Mutex<Option<Kept>>,
+}
+
+impl Meta {
+    pub(crate) fn new(state: Arc<State>) -> Self {
+        Self { state, told: Mutex::default() }
+    }
+}
 
 impl Machine for Meta {
     fn applied(&self) -> Option<Position> {
-        self.0.applied()
+        self.state.applied()
     }
 
     fn apply(&mut self, at: Position, entry: Applied<'_>) -> Result<Outcome, Error> {
@@ -36,7 +51,7 @@ impl Machine for Meta {
                 Some(command)
             }
         };
-        match self.0.apply(at, command) {
+        match self.state.apply(at, command) {
             None => Ok(Outcome::none()),
             // Another version committed what this one cannot read: stop rather
             // than disagree with the replicas that can.
@@ -46,25 +61,25 @@ impl Machine for Meta {
     }
 
     fn durable(&self) -> Option<Position> {
-        self.0.durable()
+        let kept = self.state.kept();
+        let at = kept.as_ref().map(|kept| kept.at);
+        *self.told.lock() = kept;
+        at
     }
 
     fn export(&self) -> Result<Chunks, Error> {
-        let state = Arc::clone(&self.0);
-        let mut chunks = None;
-        Ok(Box::new(std::iter::from_fn(move || {
-            if chunks.is_none() {
-                match state.kept() {
-                    Ok(Some((as_of, rows))) => {
-                        let head = via_codec::encode(Kind::MachineState, &as_of).into();
-                        chunks = Some(std::iter::once(head).chain(rows));
-                    }
-                    Ok(None) => return Some(Err(Error::machine(Malformed::Empty))),
-                    Err(why) => return Some(Err(Error::machine(why))),
-                }
-            }
-            chunks.as_mut()?.next().map(Ok)
-        })))
+        let kept = self.told.lock().clone();
+        let kept = kept.ok_or_else(|| Error::machine(Malformed::Empty))?;
+        let head = via_codec::encode(Kind::MachineState, &AsOf::new(kept.at, &kept.catalog));
+        let mut keys: Option<std::vec::IntoIter<Key>> = None;
+        let pieces = std::iter::from_fn(move || {
+            let keys = keys.get_or_insert_with(|| {
+                kept.catalog.objects().map(|object| object.key()).collect::<Vec<_>>().into_iter()
+            });
+            let piece = piece(keys.filter_map(|key| kept.catalog.object(key)));
+            piece.map(Ok)
+        });
+        Ok(Box::new(std::iter::once(Ok(head.into())).chain(pieces)))
     }
 
     fn install(
@@ -74,12 +89,34 @@ impl Machine for Meta {
     ) -> Result<(), Error> {
         let head = chunks.next().ok_or_else(|| Error::machine(Malformed::Empty))??;
         let as_of: AsOf = via_codec::decode(Kind::MachineState, &head).map_err(Error::machine)?;
-        let found = as_of.position();
-        if found < at {
-            return Err(Error::machine(Malformed::Old { found, expected: at }));
+        let (found, expected) = (as_of.position(), at);
+        if found != expected {
+            return Err(Error::machine(Malformed::Other { found, expected }));
         }
-        let rows = chunks.collect::<Result<Vec<Bytes>, Error>>()?;
-        let catalog = rows::restore(as_of, rows.iter()).map_err(Error::machine)?;
-        self.0.install(catalog, found).map_err(Error::machine)
+        let mut objects = Vec::new();
+        for chunk in chunks {
+            let piece: Vec<Object> =
+                via_codec::decode(Kind::SnapshotChunk, &chunk?).map_err(Error::machine)?;
+            objects.extend(piece);
+        }
+        let catalog = rows::restore(as_of, objects).map_err(Error::machine)?;
+        self.state.install(catalog, found).map_err(Error::machine)
     }
+}
+
+/// Takes as many objects as fit into one chunk; none when there are no more.
+fn piece(objects: impl Iterator<Item = Object>) -> Option<Bytes> {
+    let mut piece = Vec::new();
+    let mut bytes = 0;
+    for object in objects {
+        bytes += OBJECT_BYTES;
+        if let Object::Stream(stream) = &object {
+            bytes += stream.json.len();
+        }
+        piece.push(object);
+        if bytes >= CHUNK_BYTES / 2 {
+            break;
+        }
+    }
+    (!piece.is_empty()).then(|| via_codec::encode(Kind::SnapshotChunk, &piece).into())
 }

@@ -22,13 +22,14 @@ pub(crate) struct AsOf {
     term: Term,
     leader: NodeId,
     index: LogIndex,
-    pub(crate) revision: Revision,
-    pub(crate) objects: u64,
+    revision: Revision,
+    objects: u64,
 }
 
 impl AsOf {
-    pub(crate) fn new(at: Position, revision: Revision, objects: u64) -> Self {
+    pub(crate) fn new(at: Position, catalog: &Catalog) -> Self {
         let Position { term, leader, index } = at;
+        let (revision, objects) = (catalog.revision(), catalog.len() as u64);
         Self { term, leader, index, revision, objects }
     }
 
@@ -91,16 +92,8 @@ pub(crate) fn put_as_of(as_of: AsOf) -> Write {
     Write::Put { space: Space::Machines, key: keys::machine(GroupId::META), value }
 }
 
-/// Returns as of when the rows are true; none when nothing was ever kept.
-pub(crate) fn as_of(store: &dyn Store) -> Result<Option<AsOf>, Error> {
-    let Some(bytes) = store.get(Space::Machines, &keys::machine(GroupId::META))? else {
-        return Ok(None);
-    };
-    Ok(Some(via_codec::decode(Kind::MachineState, &bytes)?))
-}
-
 /// Reads every row. There are at most as many as the catalog's limits allow.
-pub(crate) fn all(store: &dyn Store) -> Result<Vec<(Bytes, Bytes)>, Error> {
+fn all(store: &dyn Store) -> Result<Vec<(Bytes, Bytes)>, Error> {
     let mut rows: Vec<(Bytes, Bytes)> = Vec::new();
     loop {
         let from = rows.last().map(|(key, _)| key.clone());
@@ -118,19 +111,17 @@ pub(crate) fn all(store: &dyn Store) -> Result<Vec<(Bytes, Bytes)>, Error> {
 /// Reads the catalog and the entry it is true as of; none when nothing was
 /// ever kept.
 pub(crate) fn load(store: &dyn Store) -> Result<Option<(Catalog, Position)>, Error> {
-    let Some(as_of) = as_of(store)? else { return Ok(None) };
-    let rows = all(store)?;
-    let catalog = restore(as_of, rows.iter().map(|(_, row)| row))?;
-    Ok(Some((catalog, as_of.position())))
+    let Some(bytes) = store.get(Space::Machines, &keys::machine(GroupId::META))? else {
+        return Ok(None);
+    };
+    let as_of: AsOf = via_codec::decode(Kind::MachineState, &bytes)?;
+    let decode = |(_, row): &(Bytes, Bytes)| via_codec::decode(Kind::CatalogState, row);
+    let objects = all(store)?.iter().map(decode).collect::<Result<_, _>>()?;
+    Ok(Some((restore(as_of, objects)?, as_of.position())))
 }
 
-/// Makes the catalog of `rows`, which must be all there are as of `as_of`.
-pub(crate) fn restore<'a>(
-    as_of: AsOf,
-    rows: impl Iterator<Item = &'a Bytes>,
-) -> Result<Catalog, Error> {
-    let decode = |row: &Bytes| via_codec::decode::<Object>(Kind::CatalogState, row);
-    let objects = rows.map(decode).collect::<Result<Vec<_>, _>>()?;
+/// Makes the catalog of `objects`, which must be all there are as of `as_of`.
+pub(crate) fn restore(as_of: AsOf, objects: Vec<Object>) -> Result<Catalog, Error> {
     if objects.len() as u64 != as_of.objects {
         return Err(Error::Count { found: objects.len() as u64, expected: as_of.objects });
     }
@@ -140,10 +131,8 @@ pub(crate) fn restore<'a>(
 /// Replaces all rows by those of `catalog`; durable on return.
 pub(crate) fn replace(store: &dyn Store, catalog: &Catalog, at: Position) -> Result<(), Error> {
     let mut batch = deletions(store)?;
-    let before = batch.len();
     batch.extend(catalog.objects().map(|object| put(&object)));
-    let objects = (batch.len() - before) as u64;
-    batch.push(put_as_of(AsOf::new(at, catalog.revision(), objects)));
+    batch.push(put_as_of(AsOf::new(at, catalog)));
     store.write(batch)?;
     Ok(store.commit()?)
 }

@@ -51,7 +51,7 @@ impl Service {
         }
         let state = Arc::new(state);
         fits(&options, &state.view())?;
-        let machine = Meta(Arc::clone(&state));
+        let machine = Meta::new(Arc::clone(&state));
         let voters = Some(options.voters.clone()).filter(|voters| !voters.is_empty());
         let group = host.open(GroupId::META, voters, move |_| Ok(machine)).await?;
         let handle = Handle::new(Arc::clone(&state), group.clone(), Arc::clone(&clock));

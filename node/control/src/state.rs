@@ -17,18 +17,25 @@ use via_types::Revision;
 use crate::metrics;
 use crate::rows::{self, AsOf};
 
+/// The catalog as of a commit point.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    pub(crate) at: Position,
+    pub(crate) catalog: Arc<Catalog>,
+}
+
 struct Live {
     catalog: Catalog,
     applied: Option<Position>,
     /// Changed since the last commit point.
     dirty: BTreeSet<Key>,
-    durable: Option<Position>,
+    /// What replicas are given: exactly what the log may be purged up to.
+    kept: Option<Kept>,
 }
 
 pub(crate) struct State {
     live: Mutex<Live>,
-    /// Held while rows are written or read as a whole, never with `live` locked
-    /// first.
+    /// Held while rows are written; taken before `live`.
     rows: Mutex<()>,
     store: Arc<dyn Store>,
     view: watch::Sender<Arc<View>>,
@@ -51,11 +58,12 @@ impl State {
                 None
             }
         };
-        let (catalog, durable) =
-            kept.map_or((Catalog::default(), None), |(catalog, at)| (catalog, Some(at)));
+        let kept = kept.map(|(catalog, at)| Kept { at, catalog: Arc::new(catalog) });
+        let catalog = kept.as_ref().map_or_else(Catalog::default, |kept| (*kept.catalog).clone());
         let view = Arc::new(catalog.view());
         metrics::published(view.revision().get(), view.streams().count());
-        let live = Live { catalog, applied: durable, dirty: BTreeSet::new(), durable };
+        let applied = kept.as_ref().map(|kept| kept.at);
+        let live = Live { catalog, applied, dirty: BTreeSet::new(), kept };
         Ok(Self {
             live: Mutex::new(live),
             rows: Mutex::new(()),
@@ -78,8 +86,8 @@ impl State {
         self.live.lock().applied
     }
 
-    pub(crate) fn durable(&self) -> Option<Position> {
-        self.live.lock().durable
+    pub(crate) fn kept(&self) -> Option<Kept> {
+        self.live.lock().kept.clone()
     }
 
     /// Applies the entry at `at`; none for one that carries no command. Returns
@@ -133,19 +141,17 @@ impl State {
         let _rows = self.rows.lock();
         #[expect(clippy::disallowed_methods, reason = "measures how long the disk takes")]
         let started = Instant::now();
-        let (dirty, as_of, batch) = {
+        let (dirty, kept) = {
             let mut live = self.live.lock();
-            let Some(at) = live.applied.filter(|at| Some(*at) != live.durable) else {
+            let Some(at) = live.applied.filter(|at| Some(*at) != live.durable()) else {
                 return Ok(false);
             };
-            let dirty = std::mem::take(&mut live.dirty);
-            let objects = live.catalog.len() as u64;
-            let as_of = AsOf::new(at, live.catalog.revision(), objects);
-            let changed = dirty.iter().filter_map(|key| live.catalog.object(*key));
-            let batch: Vec<_> = changed.map(|object| rows::put(&object)).collect();
-            (dirty, as_of, batch)
+            let catalog = Arc::new(live.catalog.clone());
+            (std::mem::take(&mut live.dirty), Kept { at, catalog })
         };
-        let batch = batch.into_iter().chain([rows::put_as_of(as_of)]).collect();
+        let changed = dirty.iter().filter_map(|key| kept.catalog.object(*key));
+        let mut batch: Vec<_> = changed.map(|object| rows::put(&object)).collect();
+        batch.push(rows::put_as_of(AsOf::new(kept.at, &kept.catalog)));
         let written = self.store.write(batch).and_then(|()| self.store.commit());
         let mut live = self.live.lock();
         if let Err(error) = written {
@@ -153,34 +159,32 @@ impl State {
             metrics::commit_failed();
             return Err(error.into());
         }
-        live.durable = Some(as_of.position());
+        live.kept = Some(kept);
         metrics::committed(started.elapsed().as_secs_f64());
         Ok(true)
-    }
-
-    /// Reads the rows as of the newest commit point.
-    pub(crate) fn kept(&self) -> Result<Option<(AsOf, Vec<bytes::Bytes>)>, rows::Error> {
-        let _rows = self.rows.lock();
-        let Some(as_of) = rows::as_of(&*self.store)? else { return Ok(None) };
-        let rows = rows::all(&*self.store)?.into_iter().map(|(_, row)| row).collect();
-        Ok(Some((as_of, rows)))
     }
 
     /// Replaces everything by `catalog` as of `at`, durably.
     pub(crate) fn install(&self, catalog: Catalog, at: Position) -> Result<(), rows::Error> {
         let _rows = self.rows.lock();
         rows::replace(&*self.store, &catalog, at)?;
+        let kept = Some(Kept { at, catalog: Arc::new(catalog.clone()) });
         let mut live = self.live.lock();
         self.publish(&catalog);
-        *live = Live { catalog, applied: Some(at), dirty: BTreeSet::new(), durable: Some(at) };
+        *live = Live { catalog, applied: Some(at), dirty: BTreeSet::new(), kept };
         Ok(())
     }
 }
 
+impl Live {
+    fn durable(&self) -> Option<Position> {
+        self.kept.as_ref().map(|kept| kept.at)
+    }
+}
+
 fn is_due(live: &Live, commit_entries: u64) -> bool {
-    let applied = live.applied.map_or(0, |at| at.index.get());
-    let durable = live.durable.map_or(0, |at| at.index.get());
-    applied >= durable + commit_entries
+    let index = |at: Option<Position>| at.map_or(0, |at| at.index.get());
+    index(live.applied) >= index(live.durable()) + commit_entries
 }
 
 fn name(command: &Command) -> &'static str {

@@ -70,8 +70,9 @@ impl Hash for Start {
 /// often belong to one node; [`Ring::walk`] goes on to distinct ones.
 pub struct Ring {
     ring: HashRing<Point, Build>,
-    clockwise: Vec<NodeId>,
-    nodes: usize,
+    /// Positions in `nodes`.
+    clockwise: Vec<usize>,
+    nodes: Vec<NodeId>,
 }
 
 impl Ring {
@@ -92,21 +93,26 @@ impl Ring {
         let mut points = turn.unwrap_or_default();
         points.truncate(unordered.len());
         points.iter_mut().enumerate().for_each(|(order, point)| point.order = order);
-        let clockwise = points.iter().map(|point| point.node).collect();
+        let nodes: Vec<NodeId> = members.iter().map(|(node, _)| *node).collect();
+        let number = |point: &Point| {
+            nodes.binary_search(&point.node).expect("points were made of these nodes")
+        };
+        let clockwise = points.iter().map(number).collect();
         let mut ring = HashRing::with_hasher(Build);
         ring.batch_add(points);
-        Self { ring, clockwise, nodes: members.len() }
+        Self { ring, clockwise, nodes }
     }
 
     /// Returns every node once, in the order in which a walk from `shard`
     /// meets them.
     pub fn walk(&self, shard: ShardId) -> Vec<NodeId> {
         let start = self.ring.get(&Start(shard)).map_or(0, |point| point.order);
-        let mut met = Vec::with_capacity(self.nodes);
+        let mut met = Vec::with_capacity(self.nodes.len());
+        let mut seen = vec![false; self.nodes.len()];
         for node in self.clockwise[start..].iter().chain(&self.clockwise[..start]) {
-            if !met.contains(node) {
-                met.push(*node);
-                if met.len() == self.nodes {
+            if !std::mem::replace(&mut seen[*node], true) {
+                met.push(self.nodes[*node]);
+                if met.len() == self.nodes.len() {
                     break;
                 }
             }

@@ -48,3 +48,5 @@ pub const PRODUCER_NAMES: usize = 65_536;
 pub const CONFIG_BYTES: usize = 65_536;
 /// Most addresses of one node: a few networks, each in two families.
 pub const NODE_ADDRESSES: usize = 8;
+/// Longest address of a node, bytes: a host name of 253 and a port.
+pub const NODE_ADDRESS_BYTES: usize = 260;

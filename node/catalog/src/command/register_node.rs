@@ -33,6 +33,8 @@ impl RegisterNode {
         if addresses.len() > limit::NODE_ADDRESSES {
             return Err(full("addresses of one node", limit::NODE_ADDRESSES));
         }
+        addresses.iter().try_for_each(|address| check(address))?;
+        zone.iter().try_for_each(|zone| name::check(Thing::Zone, zone))?;
         let there = catalog.nodes.get(&id);
         if there.is_some_and(|node| node.state == NodeState::Left) {
             return Err(Refusal::NodeLeft(id));
@@ -53,6 +55,17 @@ impl RegisterNode {
         }
         Ok(Outcome::Registered(node))
     }
+}
+
+fn check(address: &str) -> Result<(), Refusal> {
+    let parts = address.rsplit_once(':');
+    let fits = parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if fits && address.len() <= limit::NODE_ADDRESS_BYTES {
+        return Ok(());
+    }
+    let wrong = "is not a host and a port, like node-1.example:7400".to_owned();
+    let name = address.chars().take(limit::NODE_ADDRESS_BYTES).collect();
+    Err(Refusal::Name { thing: Thing::Address, name, wrong })
 }
 
 fn full(what: &'static str, limit: usize) -> Refusal {
@@ -86,6 +99,24 @@ mod tests {
     }
 
     #[test]
+    fn refuses_addresses_and_zones_that_cannot_be() {
+        let mut catalog = catalog();
+        let long = format!("{}:1", "h".repeat(limit::NODE_ADDRESS_BYTES));
+        for (at, address) in [(3, "nowhere"), (4, ":7400"), (5, "a:b"), (6, &long)] {
+            let node = RegisterNode {
+                id: NodeId::new(1),
+                name: "a".to_owned(),
+                addresses: vec![address.to_owned()],
+                zone: None,
+            };
+            let refused = apply(&mut catalog, at, Command::RegisterNode(node));
+            assert!(matches!(refused, Err(Refusal::Name { .. })), "{address}: {refused:?}");
+        }
+        let refused = apply(&mut catalog, 7, register(1, "a", Some("eu west")));
+        assert!(matches!(refused, Err(Refusal::Name { thing: Thing::Zone, .. })));
+    }
+
+    #[test]
     fn a_name_belongs_to_one_node() {
         let mut catalog = catalog();
         apply(&mut catalog, 3, register(1, "a", None)).unwrap();
@@ -106,10 +137,16 @@ mod tests {
 
     #[test]
     fn refuses_more_nodes_than_the_limit() {
-        let mut catalog = catalog();
-        for id in 1..=limit::NODES as u64 {
-            apply(&mut catalog, 2 + id, register(id, &format!("n{id}"), None)).unwrap();
-        }
+        let node = |id| Node {
+            id: NodeId::new(id),
+            name: format!("n{id}"),
+            addresses: Vec::new(),
+            zone: None,
+            state: NodeState::Active,
+        };
+        let nodes = (1..=limit::NODES as u64).map(|id| Object::Node(Arc::new(node(id))));
+        let objects = catalog().objects().chain(nodes).collect::<Vec<_>>();
+        let mut catalog = Catalog::restore(catalog().revision(), objects).unwrap();
         let one_more = limit::NODES as u64 + 1;
         let refused = apply(&mut catalog, 2 + one_more, register(one_more, "late", None));
         assert!(matches!(refused, Err(Refusal::Full { .. })), "invariant D-6: {refused:?}");
