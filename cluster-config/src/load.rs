@@ -207,3 +207,72 @@ fn finish(raw: &Raw, given: &Checked, mut notices: Vec<Notice>) -> Result<Loaded
     let origins = keys.map(|key| (key.clone(), origin_of(&key))).collect();
     Ok(Loaded { settings, origins, notices, values: values(given) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manual::{Field, Kind};
+    use crate::units::{Size, Span};
+
+    /// Returns a valid value other than the default, as a flag's text.
+    fn another(field: &Field) -> String {
+        let text = |value: &Value| value.as_str().map_or(value.to_string(), str::to_owned);
+        let Some(default) = &field.default else { return text(&field.example) };
+        let twice = |text: &str| {
+            let amount = text.trim_end_matches(char::is_alphabetic);
+            let doubled = 2 * amount.parse::<u64>().expect("a whole number");
+            format!("{doubled}{}", &text[amount.len()..])
+        };
+        match (&field.kind, default) {
+            (Kind::Bool, Value::Boolean(truth)) => (!truth).to_string(),
+            (Kind::Integer, Value::Integer(number)) if field.power_of_two => {
+                (number / 2).to_string()
+            }
+            (Kind::Integer, Value::Integer(number)) => (number - 1).to_string(),
+            (Kind::Number, Value::Float(number)) => (number * 0.6).max(0.55).to_string(),
+            (Kind::Span, Value::String(text)) => {
+                let text = twice(text);
+                assert!(text.parse::<Span>().is_ok());
+                text
+            }
+            (Kind::Size, Value::String(text)) => {
+                let text = twice(text);
+                assert!(text.parse::<Size>().is_ok());
+                text
+            }
+            (Kind::Choice(choices), _) => {
+                let word = choices.iter().map(|choice| &choice.word);
+                let other = word.into_iter().find(|word| default.as_str() != Some(word));
+                other.expect("there is a choice").clone()
+            }
+            (Kind::Texts, _) => "x".to_owned(),
+            (Kind::Address, _) => "[::1]:1".to_owned(),
+            (Kind::Method, _) => "mad".to_owned(),
+            (_, value) => format!("{}-other", text(value)),
+        }
+    }
+
+    fn shown_with(flags: &[String]) -> Vec<String> {
+        let flags = flags.iter().cloned().map(Flag::Set).collect();
+        let loaded = load(&Sources { flags, ..Sources::default() });
+        let loaded = loaded.unwrap_or_else(|errors| panic!("{errors}"));
+        format!("{:#?}", loaded.settings).lines().map(|line| line.trim().to_owned()).collect()
+    }
+
+    #[test]
+    fn every_setting_arrives_under_its_name() {
+        let is_threshold = |section: &str| section.contains("threshold");
+        for field in Manual::get().fields.iter().filter(|field| field.key != "version") {
+            let (section, word) = field.split();
+            if is_threshold(section) {
+                continue;
+            }
+            let set = format!("{}={}", field.key, another(field));
+            let (before, after) = (shown_with(&[]), shown_with(std::slice::from_ref(&set)));
+            let mut lines = after.iter().zip(&before);
+            let arrived = lines.find(|(after, before)| after != before).map(|(line, _)| line);
+            let arrived = arrived.unwrap_or_else(|| panic!("{set} changes nothing"));
+            assert!(arrived.starts_with(word), "{set} arrives at {arrived}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use via_cluster_config::{
     Detail, Environment, File, Flag, Format, Loaded, Origin, Settings, Sources, load, migrate,
 };
-use via_types::config::Method;
+use via_types::config::{Method, Threshold};
 
 fn sources(text: &str, environment: &[(&str, &str)], flags: &[&str]) -> Sources {
     Sources {
@@ -73,6 +73,43 @@ fn a_stronger_method_brings_its_own_figure() {
     let own = "version = 1\n[thresholds]\nmethod = \"ewma_sigma\"\newma_sigma = 3\n";
     let own = loaded(own, &[], &[]).settings.stream_config().threshold.method;
     assert_eq!(own, Method::EwmaSigma(3.0));
+}
+
+#[test]
+fn every_rule_arrives_where_it_is_set() {
+    let methods = [
+        ("ewma_sigma", Method::EwmaSigma(0.75)),
+        ("percentile", Method::Percentile(0.75)),
+        ("mad", Method::Mad(0.75)),
+        ("ensemble", Method::Ensemble(0.75)),
+        ("budget", Method::Budget(0.75)),
+    ];
+    let sections = ["thresholds", "volume", "distribution", "cardinality", "burst"];
+    for (position, section) in sections.into_iter().enumerate() {
+        for (name, method) in methods {
+            let table = match position {
+                0 => section.to_owned(),
+                _ => format!("detectors.{section}.threshold"),
+            };
+            let text = format!(
+                "version = 1\n[{table}]\nmethod = \"{name}\"\n{name} = 0.75\n\
+                 sensitivity = 2\nadaptive_factor = 0.25\n"
+            );
+            let stream = loaded(&text, &[], &[]).settings.stream_config();
+            let detectors = &stream.detectors;
+            let rules = [
+                (stream.threshold != Threshold::default()).then_some(stream.threshold),
+                detectors.volume.threshold,
+                detectors.distribution.threshold,
+                detectors.cardinality.threshold,
+                detectors.burst.threshold,
+            ];
+            let set = Threshold { method, sensitivity: 2.0, adaptive_factor: 0.25 };
+            for (other, rule) in rules.into_iter().enumerate() {
+                assert_eq!(rule, (other == position).then_some(set), "{table}: {name}");
+            }
+        }
+    }
 }
 
 #[test]
