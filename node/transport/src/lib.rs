@@ -4,7 +4,14 @@
 //! Every frame, queue and wait has a bound (invariant D-6).
 
 mod error;
+mod identity;
 mod links;
+mod memory;
+pub mod metrics;
+mod quic;
 
 pub use error::Error;
-pub use links::{Duplex, Frame, FrameReceiver, FrameSender, Handler, Links, Service};
+pub use identity::{Authority, Identity};
+pub use links::{Duplex, FRAME_BYTES, Frame, FrameReceiver, FrameSender, Handler, Links, Service};
+pub use memory::{Fault, MemoryLinks, MemoryNetwork};
+pub use quic::{QuicLinks, QuicOptions};

@@ -1,0 +1,197 @@
+//! Links over QUIC with certificates on both sides. Owns the endpoint and one
+//! connection to each peer that was ever asked for; a peer that cannot be
+//! reached is left alone for a while. Nothing listens unless this is opened.
+
+mod accept;
+mod dial;
+mod frames;
+mod tls;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use quinn::{Endpoint, EndpointConfig, TokioRuntime, VarInt};
+use via_types::NodeId;
+
+use self::accept::Services;
+use self::dial::Dialer;
+use self::frames::{Form, QuicReceiver, QuicSender};
+use crate::{Duplex, Error, Handler, Identity, Links, Service, metrics};
+
+/// What the peer is told when links are closed on purpose.
+const CLOSED: VarInt = VarInt::from_u32(0);
+/// Bytes the kernel may hold for the endpoint in each direction: a burst of
+/// several batches must not be dropped while both cores are busy.
+const SOCKET_BYTES: usize = 8 << 20;
+
+/// How a node is linked to its peers.
+#[derive(Clone, Debug)]
+pub struct QuicOptions {
+    /// Where to listen; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Who this node is.
+    pub identity: Identity,
+    /// Where the peers are.
+    pub peers: BTreeMap<NodeId, SocketAddr>,
+    /// After how long without a sign of life a connection is given up. A third
+    /// of it is how often an idle connection shows one.
+    pub idle: Duration,
+}
+
+impl QuicOptions {
+    /// Returns options with the idle limit of 3 s: well above a heartbeat,
+    /// well below what a client waits for.
+    pub fn new(
+        listen: SocketAddr,
+        identity: Identity,
+        peers: BTreeMap<NodeId, SocketAddr>,
+    ) -> Self {
+        Self { listen, identity, peers, idle: Duration::from_secs(3) }
+    }
+}
+
+/// One node's links over QUIC.
+pub struct QuicLinks {
+    node: NodeId,
+    endpoint: Endpoint,
+    dialer: Dialer,
+    services: Arc<Services>,
+}
+
+impl std::fmt::Debug for QuicLinks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "QuicLinks({})", self.node)
+    }
+}
+
+impl QuicLinks {
+    /// Opens the endpoint and starts answering peers. Must be called on a
+    /// tokio runtime.
+    ///
+    /// # Errors
+    /// [`Error::Identity`], [`Error::Listen`].
+    pub fn open(options: QuicOptions) -> Result<Self, Error> {
+        let node = options.identity.node;
+        let server = tls::server(&options.identity, options.idle)?;
+        let client = tls::client(&options.identity, options.idle)?;
+        let listen = |error: std::io::Error| Error::Listen {
+            address: options.listen.to_string(),
+            reason: error.to_string(),
+        };
+        let socket = std::net::UdpSocket::bind(options.listen).map_err(listen)?;
+        widen(&socket);
+        let runtime = Arc::new(TokioRuntime);
+        let endpoint = Endpoint::new(EndpointConfig::default(), Some(server), socket, runtime)
+            .map_err(listen)?;
+        let services = Arc::new(Services::default());
+        tokio::spawn(accept::accept(
+            endpoint.clone(),
+            options.identity.clone(),
+            Arc::clone(&services),
+        ));
+        let dialer = Dialer::new(endpoint.clone(), client, options.identity, options.peers);
+        Ok(Self { node, endpoint, dialer, services })
+    }
+
+    /// Returns where it listens.
+    ///
+    /// # Errors
+    /// [`Error::Listen`] when the system does not say.
+    pub fn local_address(&self) -> Result<SocketAddr, Error> {
+        self.endpoint.local_addr().map_err(|error| Error::Listen {
+            address: "the endpoint".to_owned(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Replaces what is known of where peers are. Connections to addresses
+    /// that are no longer known end.
+    pub fn set_peers(&self, peers: BTreeMap<NodeId, SocketAddr>) {
+        self.dialer.set_peers(peers);
+    }
+
+    async fn ask(&self, peer: NodeId, service: Service, request: Bytes) -> Result<Bytes, Error> {
+        let (mut sender, mut receiver) = self.begin(peer, service, Form::Call).await?;
+        sender.write(request.into()).await?;
+        sender.end()?;
+        frames::read_answer(&mut receiver, service).await
+    }
+
+    async fn begin(
+        &self,
+        peer: NodeId,
+        service: Service,
+        form: Form,
+    ) -> Result<(QuicSender, QuicReceiver), Error> {
+        let connection = self.dialer.connection(peer).await?;
+        let (send, receive) = connection
+            .open_bi()
+            .await
+            .map_err(|error| Error::Unreachable { peer, reason: error.to_string() })?;
+        let mut sender = QuicSender::new(peer, send);
+        sender.preamble(service, form).await?;
+        Ok((sender, QuicReceiver::new(peer, receive)))
+    }
+}
+
+/// Asks for large socket buffers; systems may grant less, which costs speed
+/// under bursts and nothing else.
+fn widen(socket: &std::net::UdpSocket) {
+    use rustix::net::sockopt;
+    let received = sockopt::set_socket_recv_buffer_size(socket, SOCKET_BYTES);
+    let sent = sockopt::set_socket_send_buffer_size(socket, SOCKET_BYTES);
+    if received.is_err() || sent.is_err() {
+        tracing::debug!("the system keeps its own size of socket buffers");
+    }
+}
+
+impl Links for QuicLinks {
+    fn node(&self) -> NodeId {
+        self.node
+    }
+
+    fn call(
+        &self,
+        peer: NodeId,
+        service: Service,
+        request: Bytes,
+        deadline: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, Error>> {
+        Box::pin(async move {
+            let asked = tokio::time::timeout(deadline, self.ask(peer, service, request)).await;
+            let answer = asked.unwrap_or(Err(Error::Deadline(peer)));
+            metrics::called(&answer);
+            answer
+        })
+    }
+
+    fn open(
+        &self,
+        peer: NodeId,
+        service: Service,
+        deadline: Duration,
+    ) -> BoxFuture<'_, Result<Duplex, Error>> {
+        Box::pin(async move {
+            let begun = self.begin(peer, service, Form::Stream);
+            let begun = tokio::time::timeout(deadline, begun).await;
+            let (sender, receiver) = begun.unwrap_or(Err(Error::Deadline(peer)))?;
+            Ok(Duplex { sender: Box::new(sender), receiver: Box::new(receiver) })
+        })
+    }
+
+    fn serve(&self, service: Service, handler: Arc<dyn Handler>) {
+        self.services.insert(service, handler);
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.services.clear();
+            self.endpoint.close(CLOSED, b"closed");
+            self.endpoint.wait_idle().await;
+        })
+    }
+}

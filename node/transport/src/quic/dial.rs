@@ -1,0 +1,105 @@
+//! One connection to each peer, made when first needed and made again when it
+//! broke, with growing pauses while the peer cannot be reached.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use quinn::{ClientConfig, Connection, Endpoint};
+use via_types::NodeId;
+
+use super::CLOSED;
+use crate::identity::node_name;
+use crate::{Error, Identity, metrics};
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(2);
+/// The first pause after a failure; each further one doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause.
+const LAST_PAUSE: Duration = Duration::from_secs(2);
+
+#[derive(Default)]
+struct Way {
+    connection: Option<(SocketAddr, Connection)>,
+    failures: u32,
+    not_before: Option<Instant>,
+}
+
+/// Connections to peers.
+pub(super) struct Dialer {
+    endpoint: Endpoint,
+    client: ClientConfig,
+    identity: Identity,
+    peers: Mutex<BTreeMap<NodeId, SocketAddr>>,
+    ways: Mutex<HashMap<NodeId, Arc<tokio::sync::Mutex<Way>>>>,
+}
+
+impl Dialer {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        client: ClientConfig,
+        identity: Identity,
+        peers: BTreeMap<NodeId, SocketAddr>,
+    ) -> Self {
+        Self { endpoint, client, identity, peers: Mutex::new(peers), ways: Mutex::default() }
+    }
+
+    pub(super) fn set_peers(&self, peers: BTreeMap<NodeId, SocketAddr>) {
+        let gone = |node: &NodeId| !peers.contains_key(node);
+        self.ways.lock().retain(|node, _| !gone(node));
+        *self.peers.lock() = peers;
+    }
+
+    /// Returns a connection to `peer` that was alive a moment ago.
+    ///
+    /// # Errors
+    /// [`Error::UnknownPeer`]; [`Error::Unreachable`], at once while pausing.
+    pub(super) async fn connection(&self, peer: NodeId) -> Result<Connection, Error> {
+        let address = self.peers.lock().get(&peer).copied().ok_or(Error::UnknownPeer(peer))?;
+        let way = Arc::clone(self.ways.lock().entry(peer).or_default());
+        let mut way = way.lock().await;
+        if let Some((at, connection)) = &way.connection {
+            if *at == address && connection.close_reason().is_none() {
+                return Ok(connection.clone());
+            }
+            connection.close(CLOSED, b"replaced");
+            way.connection = None;
+        }
+        let unreachable = |reason: String| Error::Unreachable { peer, reason };
+        if way.not_before.is_some_and(|not_before| Instant::now() < not_before) {
+            return Err(unreachable("it could not be reached a moment ago".to_owned()));
+        }
+        match self.dial(peer, address).await {
+            Ok(connection) => {
+                metrics::connected();
+                *way = Way { connection: Some((address, connection.clone())), ..Way::default() };
+                Ok(connection)
+            }
+            Err(reason) => {
+                metrics::refused();
+                let pause = FIRST_PAUSE * 2_u32.saturating_pow(way.failures.min(10));
+                way.failures += 1;
+                way.not_before = Some(Instant::now() + pause.min(LAST_PAUSE));
+                Err(unreachable(reason))
+            }
+        }
+    }
+
+    async fn dial(&self, peer: NodeId, address: SocketAddr) -> Result<Connection, String> {
+        let name = node_name(peer, &self.identity.cluster);
+        let connecting = self.endpoint.connect_with(self.client.clone(), address, &name);
+        let connecting = connecting.map_err(|error| error.to_string())?;
+        let hello = async {
+            let connection = connecting.await.map_err(|error| error.to_string())?;
+            match super::accept::introduce(&connection, self.identity.node).await {
+                Ok(()) => Ok(connection),
+                // Why the peer closed says more than that it did.
+                Err(words) => Err(connection.close_reason().map_or(words, |why| why.to_string())),
+            }
+        };
+        tokio::time::timeout(HANDSHAKE, hello).await.map_err(|_| "no answer".to_owned())?
+    }
+}
