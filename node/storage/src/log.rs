@@ -6,6 +6,8 @@ mod group;
 mod keeper;
 mod memory;
 mod options;
+#[cfg(test)]
+mod proofs;
 mod recent;
 mod record;
 mod recover;
@@ -61,7 +63,8 @@ impl Slot {
 /// Requests of one group take effect in the order of the calls, and what a
 /// call changed is visible to later calls at once; `done` tells when it is
 /// durable. When `done` brings an error the change did not happen, nor did any
-/// change of that group asked for after it.
+/// change of that group asked for after it; only if the error's fate is
+/// unknown may a restart find it, or the first part of it, on disk after all.
 pub trait Log: Send + Sync + 'static {
     /// Returns the groups that have entries or slots, ascending.
     fn groups(&self) -> Vec<GroupId>;

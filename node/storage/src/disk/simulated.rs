@@ -68,6 +68,11 @@ impl SimulatedDisk {
         self.0.lock().fault = Some((step, fault));
     }
 
+    /// Says whether the power was lost.
+    pub fn is_off(&self) -> bool {
+        self.0.lock().dead
+    }
+
     /// Limits the bytes of all files together; none lifts the limit.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.0.lock().capacity = bytes;

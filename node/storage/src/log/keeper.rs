@@ -41,6 +41,7 @@ struct State {
 pub(crate) enum Pace {
     Background,
     /// By the caller, at once: for proofs that count every step.
+    #[cfg(test)]
     Inline,
 }
 
@@ -61,6 +62,7 @@ impl Keeper {
             changed: Condvar::new(),
         });
         let thread = match pace {
+            #[cfg(test)]
             Pace::Inline => None,
             Pace::Background => {
                 let shared = shared.clone();

@@ -121,7 +121,7 @@ impl Scan {
         })?;
         let mut at = START;
         while let Some((head, body)) = record_at(buffer, segment.place, at) {
-            self.accept(segment, at, &head)?;
+            self.accept(segment, &head)?;
             let location = Location { segment: number, offset: at, body_bytes: head.body_bytes };
             self.replay
                 .apply(&head, body, location)
@@ -137,7 +137,7 @@ impl Scan {
     }
 
     /// Checks that `head` may follow what was read so far.
-    fn accept(&mut self, segment: &Segment, at: u32, head: &Head) -> Result<(), Error> {
+    fn accept(&mut self, segment: &Segment, head: &Head) -> Result<(), Error> {
         let Some(last) = &self.last else { return Ok(()) };
         let before = &last.head;
         let continues = last.segment == segment.place.segment
@@ -148,29 +148,23 @@ impl Scan {
             before.left > 0 && head.kind == Kind::Opened && head.epoch == before.epoch + 1;
         let follows = before.left == 0 && head.epoch == before.next_epoch();
         if self.torn || !(continues || reopens || follows) {
-            return Err(self.hole(segment, at));
+            return Err(self.hole(segment));
         }
         self.garbage.clear();
         Ok(())
     }
 
-    /// The error for a record at `at` that shows that something acknowledged
-    /// before it is gone.
-    fn hole(&self, segment: &Segment, at: u32) -> Error {
+    /// The error for a record of `segment` that shows that something
+    /// acknowledged before it is gone: what cannot be read, or else the end of
+    /// what can.
+    fn hole(&self, segment: &Segment) -> Error {
+        let garbage = self.garbage.first().map(|garbage| (garbage.segment, garbage.from));
+        let end = || self.last.map(|last| (last.segment, last.end));
         let here = segment.place.segment;
-        let what = |of: u32| {
-            format!("what was written there is gone, for later records follow in segment {of}")
-        };
-        match self.last {
-            Some(last) if last.segment == here => {
-                corrupt(segment.path.clone(), last.end.into(), what(here))
-            }
-            Some(last) => {
-                let path = segment.path.with_file_name(segment::name(last.segment));
-                corrupt(path, last.end.into(), what(here))
-            }
-            None => corrupt(segment.path.clone(), at.into(), what(here)),
-        }
+        let (number, at) = garbage.or_else(end).unwrap_or((here, START));
+        let what =
+            format!("what was there is gone, but records written after it are in segment {here}");
+        corrupt(segment.path.with_file_name(segment::name(number)), at.into(), what)
     }
 
     /// Looks at what follows the last readable record of a segment.
@@ -185,7 +179,8 @@ impl Scan {
         while (offset as usize) < used {
             if let Some(head) = Head::parse(&buffer[offset as usize..], segment.place, offset) {
                 if self.torn || head.epoch != expected {
-                    return Err(self.hole(segment, at));
+                    let what = "a record is damaged, and records written after it follow";
+                    return Err(corrupt(segment.path.clone(), at.into(), what.to_owned()));
                 }
                 torn = true;
             }

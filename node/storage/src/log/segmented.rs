@@ -24,7 +24,7 @@ use crate::disk::{Disk, RealDisk};
 
 /// The log of a node. Dropping it writes what is queued and closes it.
 pub struct SegmentedLog {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     disk: Arc<dyn Disk>,
     writer: Option<JoinHandle<()>>,
 }
