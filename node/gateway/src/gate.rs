@@ -81,8 +81,14 @@ impl Gate {
         self.control().view()
     }
 
-    pub(crate) fn draining(&self) -> watch::Receiver<bool> {
+    fn draining(&self) -> watch::Receiver<bool> {
         self.0.draining.clone()
+    }
+
+    /// Waits until shutdown begins.
+    pub(crate) async fn drained(&self) {
+        // An error means that the service itself is gone: shutdown as well.
+        drop(self.draining().wait_for(|draining| *draining).await);
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -44,10 +44,7 @@ pub(crate) struct Report {
 
 fn report(gate: &Gate) -> Report {
     let mut components = gate.rooms().readiness.components();
-    components.push(Component {
-        name: "catalog".to_owned(),
-        missing: gate.control().not_ready(),
-    });
+    components.push(Component { name: "catalog".to_owned(), missing: gate.control().not_ready() });
     let late = gate.shard().not_ready();
     let total = gate.shard().shards();
     let missing = (!late.is_empty()).then(|| {

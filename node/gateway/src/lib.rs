@@ -1,1 +1,24 @@
-//! via-gateway.
+//! The door: gRPC and HTTP on one port, admission, translation, health. Owns
+//! what outsiders may say and how they are answered; refuses to know how events
+//! are judged or kept. Run by the node; calls `shard` and `control`.
+//! Invariants: D-5 (every event has a fate), D-6 (every input has a bound).
+
+mod connection;
+mod error;
+mod gate;
+mod grpc;
+mod health;
+mod http;
+mod ingest;
+mod live;
+pub mod metrics;
+mod options;
+mod problem;
+mod routes;
+mod service;
+
+pub use error::Error;
+pub use gate::Rooms;
+pub use health::{Component, Readiness};
+pub use options::{CheckConfig, Options};
+pub use service::{Handle, Service};

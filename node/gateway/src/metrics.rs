@@ -11,9 +11,7 @@
 //! | `via_subscribers` | gauge | | open live feeds |
 //! | `via_live_gaps_total` | counter | | gaps told to live subscribers |
 
-use metrics::{
-    counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::ingest::writer::Tally;
 use crate::problem::Problem;

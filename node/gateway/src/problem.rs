@@ -263,7 +263,8 @@ fn told(code: Code, fate: Fate, error: &(dyn std::error::Error + 'static)) -> Pr
     let detail = error.to_string();
     if code == Code::Internal {
         tracing::error!(error = chain(error), "a request failed inside the node");
-        return Problem::new(code, "the node could not read or write its own state").with_fate(fate);
+        return Problem::new(code, "the node could not read or write its own state")
+            .with_fate(fate);
     }
     Problem::new(code, detail).with_fate(fate)
 }
@@ -289,7 +290,8 @@ mod tests {
     fn names_are_unique_and_fit_a_url() {
         let names: HashSet<_> = Code::ALL.iter().map(|code| code.name()).collect();
         assert_eq!(names.len(), Code::ALL.len());
-        let plain = |name: &&str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let plain =
+            |name: &&str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         assert!(names.iter().all(plain));
     }
 

@@ -141,7 +141,9 @@ impl Inner {
                 match decoder.read_buf(buffer).await {
                     Ok(0) => Ok(None),
                     Ok(_) => Ok(Some(buffer.split().freeze())),
-                    Err(error) if error.get_ref().is_some_and(|inner| inner.is::<axum::Error>()) => {
+                    Err(error)
+                        if error.get_ref().is_some_and(|inner| inner.is::<axum::Error>()) =>
+                    {
                         Err(incomplete())
                     }
                     Err(error) => Err(Problem::new(Code::BadEncoding, error.to_string())),

@@ -154,8 +154,8 @@ impl<'a> Visitor<'a> for Fields<'_, 'a> {
                 Field::Value => {
                     let number = number(map.next_value_seed(AnyScalar)?);
                     let wrong = "value must be a finite number; leave it out for 1";
-                    let number = number
-                        .ok_or_else(|| raw.refuse(Fault::new(RowCode::BadField, wrong)))?;
+                    let number =
+                        number.ok_or_else(|| raw.refuse(Fault::new(RowCode::BadField, wrong)))?;
                     once(&mut raw.value, Some(number), "value")?;
                 }
                 Field::Attributes => map.next_value_seed(Attributes(raw))?,
@@ -336,8 +336,8 @@ impl<'a> Visitor<'a> for Attributes<'_, 'a> {
                 Scalar::Real(number) => number.to_string().into(),
                 Scalar::Text(text) => text,
             };
-            match raw.attributes.iter_mut().find(|known| known.0 == name) {
-                Some(known) => known.1 = text,
+            match raw.attributes.iter().position(|known| known.0 == name) {
+                Some(known) => raw.attributes[known].1 = text,
                 None if raw.attributes.len() == limit::ATTRIBUTES => {
                     return Err(raw.refuse(RowCode::TooManyAttributes));
                 }
@@ -384,8 +384,8 @@ impl<'a> Visitor<'a> for Values<'_, 'a> {
                 let words = format!("named value {name:?} must be a number");
                 return Err(raw.refuse(Fault::new(RowCode::BadField, words)));
             };
-            match raw.values.iter_mut().find(|known| known.0 == name) {
-                Some(known) => known.1 = number,
+            match raw.values.iter().position(|known| known.0 == name) {
+                Some(known) => raw.values[known].1 = number,
                 None if raw.values.len() == limit::LANES => {
                     return Err(raw.refuse(RowCode::TooManyValues));
                 }

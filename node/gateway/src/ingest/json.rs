@@ -44,8 +44,11 @@ pub(crate) fn split(
         return Err(Problem::new(Code::TooLarge, format!("at most {most} events are taken here")));
     }
     read.map_err(|error| {
-        let words =
-            if str::from_utf8(body).is_err() { "it is not UTF-8".into() } else { error.to_string() };
+        let words = if str::from_utf8(body).is_err() {
+            "it is not UTF-8".into()
+        } else {
+            error.to_string()
+        };
         Problem::new(Code::BadJson, words)
     })?;
     events.end_part();
@@ -149,7 +152,8 @@ mod tests {
             b"[\"\xff\"]",
             nested.as_bytes(),
         ] {
-            let problem = cut(body).expect_err(&String::from_utf8_lossy(&body[..body.len().min(40)]));
+            let problem =
+                cut(body).expect_err(&String::from_utf8_lossy(&body[..body.len().min(40)]));
             assert_eq!(problem.code, Code::BadJson);
         }
     }

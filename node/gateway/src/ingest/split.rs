@@ -3,7 +3,6 @@
 //! once. Knows no shard but its number. Equal input gives equal pieces, so that
 //! a retry is recognised (invariant D-2).
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -167,7 +166,8 @@ impl Splitter {
 
     fn piece(&self, shard: u16) -> Piece {
         let nth = u32::from(self.pieces[usize::from(shard)]);
-        let origin = self.origin.map(|origin| Origin { part: origin.part * PIECES + nth, ..origin });
+        let origin =
+            self.origin.map(|origin| Origin { part: origin.part * PIECES + nth, ..origin });
         Piece {
             shard: ShardId::new(shard),
             batch: Batch { stream: self.stream, origin, ..Batch::default() },
@@ -186,9 +186,8 @@ impl Piece {
             return true;
         }
         let fresh = row.lanes.iter().filter(|lane| self.lane(&lane.0).is_none());
-        let (lanes, bytes) = fresh.fold((0, 0), |(lanes, bytes), lane| {
-            (lanes + 1, bytes + rows * 8 + lane.0.len() + 16)
-        });
+        let (lanes, bytes) = fresh
+            .fold((0, 0), |(lanes, bytes), lane| (lanes + 1, bytes + rows * 8 + lane.0.len() + 16));
         rows < limit::BATCH_EVENTS
             && self.batch.lanes.len() + lanes <= limit::LANES
             && self.bytes + bytes + self.cost(row) + row.key.len() + 4 <= PIECE_BYTES
@@ -230,9 +229,9 @@ impl Piece {
 
     /// Writes one named value; clients repeat names in the same order, so the
     /// `nth` lane is tried first.
-    fn push_lane(&mut self, nth: usize, name: &Cow<'_, str>, value: f64, rows: usize) {
+    fn push_lane(&mut self, nth: usize, name: &str, value: f64, rows: usize) {
         let known = match self.batch.lanes.get(nth) {
-            Some(lane) if lane.name == **name => Some(nth),
+            Some(lane) if lane.name == name => Some(nth),
             Some(_) | None => self.lane(name),
         };
         let at = known.unwrap_or_else(|| {

@@ -1,0 +1,131 @@
+//! Between VIA's words and the protocol's messages.
+
+use via_proto::v1;
+use via_types::detection::{self, State};
+use via_types::{Contribution, Detection, Epoch, Fate, Origin, ProducerId, Scored, Sequence};
+
+use crate::gate::Gate;
+use crate::ingest::writer::Tally;
+use crate::problem::Problem;
+
+pub(super) fn origin(origin: v1::Origin) -> Origin {
+    Origin {
+        producer: ProducerId::new(origin.producer),
+        epoch: Epoch::new(origin.epoch),
+        sequence: Sequence::new(origin.sequence),
+        part: 0,
+    }
+}
+
+fn count(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+pub(super) fn written(tally: &Tally, tag: u64) -> v1::WriteResponse {
+    let listed = tally.refusals.listed.iter();
+    v1::WriteResponse {
+        accepted: count(tally.accepted),
+        duplicates: count(tally.duplicates),
+        refused: count(tally.refusals.count),
+        refusals: listed
+            .map(|(row, fault)| v1::Refusal {
+                row: count(*row),
+                code: fault.code.name().to_owned(),
+                reason: fault.reason.clone(),
+            })
+            .collect(),
+        repeated: tally.is_repeated(),
+        tag,
+    }
+}
+
+pub(super) fn scored(tally: Tally, tag: u64) -> v1::ScoreResponse {
+    let written = Some(written(&tally, tag));
+    v1::ScoreResponse { written, scores: tally.scores.into_iter().map(score).collect() }
+}
+
+fn score((row, scored): (u64, Scored)) -> v1::Score {
+    v1::Score {
+        row: count(row),
+        score: scored.score,
+        warming: scored.warming,
+        expected: scored.expected.map(expected),
+        contributions: scored.contributions.iter().map(contribution).collect(),
+        reason: scored.reason,
+        detection: scored.detection.map(|id| id.to_string()).unwrap_or_default(),
+    }
+}
+
+pub(super) fn failure(problem: Problem) -> v1::Failure {
+    let (fate, retry_after_ms) = match problem.fate {
+        Fate::Rejected => (v1::Fate::Rejected, 0),
+        Fate::Retry(after) => (v1::Fate::Retry, after.as_millis() as u64),
+        Fate::Unknown => (v1::Fate::Unknown, 0),
+    };
+    v1::Failure {
+        code: problem.code.name().to_owned(),
+        message: problem.detail,
+        fate: fate.into(),
+        retry_after_ms,
+    }
+}
+
+fn expected(expected: detection::Expected) -> v1::Expected {
+    let detection::Expected { value, low, high } = expected;
+    v1::Expected { value, low, high }
+}
+
+fn contribution(term: &Contribution) -> v1::Contribution {
+    v1::Contribution {
+        detector: term.detector.name().to_owned(),
+        feature: term.feature.clone(),
+        evidence: term.evidence,
+        observed: term.observed,
+        expected: term.expected,
+    }
+}
+
+pub(super) fn detection(gate: &Gate, detection: &Detection) -> v1::Detection {
+    let direction = match detection.direction {
+        via_types::Direction::Above => v1::Direction::Above,
+        via_types::Direction::Below => v1::Direction::Below,
+        via_types::Direction::Changed => v1::Direction::Changed,
+    };
+    let severity = match detection.severity {
+        via_types::Severity::Low => v1::Severity::Low,
+        via_types::Severity::Medium => v1::Severity::Medium,
+        via_types::Severity::High => v1::Severity::High,
+        via_types::Severity::Critical => v1::Severity::Critical,
+    };
+    v1::Detection {
+        id: detection.id.to_string(),
+        stream: gate.stream_name(&gate.view(), detection.stream),
+        entity: detection.entity.clone(),
+        started: detection.started.as_nanos(),
+        peaked: detection.peaked.as_nanos(),
+        last: detection.last.as_nanos(),
+        open: detection.state == State::Open,
+        events: detection.events,
+        score: detection.score,
+        evidence: detection.evidence,
+        threshold: detection.threshold,
+        severity: severity.into(),
+        detector: detection.detector.name().to_owned(),
+        direction: direction.into(),
+        value: detection.value,
+        expected: detection.expected.map(expected),
+        percentile: detection.percentile,
+        contributions: detection.contributions.iter().map(contribution).collect(),
+        context: detection.context.clone(),
+        counterfactual: detection.counterfactual.as_ref().map(|counter| v1::Counterfactual {
+            feature: counter.feature.clone(),
+            value: counter.value,
+            score: counter.score,
+        }),
+        actions: detection.actions.clone(),
+        reason: detection.reason.clone(),
+        attributes: detection.attributes.clone(),
+        revision: detection.revision.get(),
+        engine: detection.engine,
+    }
+}

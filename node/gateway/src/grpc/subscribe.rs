@@ -1,0 +1,59 @@
+//! `Subscribe`: the live feed as a gRPC stream. Backed by the same subscription
+//! as WebSocket and server-sent events; the transport's flow control is the
+//! subscriber's bound.
+
+use futures_util::stream;
+use tonic::Status;
+use via_proto::v1::subscribe_response::Item as Said;
+use via_proto::v1::{Gap, SubscribeRequest, SubscribeResponse};
+
+use super::{Answers, convert};
+use crate::gate::Gate;
+use crate::http::detections::filter;
+use crate::live::{Item, Live};
+use crate::problem::{Code, Problem};
+
+enum State {
+    Following(Box<Live>),
+    Ended,
+}
+
+/// Opens a subscription for the request of that id.
+pub(super) fn run(
+    gate: Gate,
+    request: SubscribeRequest,
+    id: String,
+) -> Result<Answers<SubscribeResponse>, Problem> {
+    let severity = Some(request.min_severity.as_str());
+    let filter = filter(&gate, Some(&request.stream), None, severity)?;
+    let live = Live::open(&gate, filter, Some(&request.cursor))?;
+    let state = (gate, id, State::Following(Box::new(live)));
+    Ok(Box::pin(stream::unfold(state, |(gate, id, state)| async move {
+        let State::Following(mut live) = state else { return None };
+        match live.next().await {
+            Ok(Some(item)) => {
+                let said = Ok(say(&gate, item));
+                Some((said, (gate, id, State::Following(live))))
+            }
+            Ok(None) => {
+                let words = "the node is shutting down; resume from the last cursor";
+                let end: Result<_, Status> =
+                    Err(Problem::new(Code::ShuttingDown, words).status(&id));
+                Some((end, (gate, id, State::Ended)))
+            }
+            Err(problem) => Some((Err(problem.status(&id)), (gate, id, State::Ended))),
+        }
+    })))
+}
+
+fn say(gate: &Gate, item: Item) -> SubscribeResponse {
+    match item {
+        Item::Gap { cursor } => {
+            SubscribeResponse { cursor, item: Some(Said::Gap(Gap { missed: 1 })) }
+        }
+        Item::Change { change, cursor } => {
+            let detection = convert::detection(gate, change.detection());
+            SubscribeResponse { cursor, item: Some(Said::Detection(detection)) }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Producers: named sources of numbered requests, for exactly-once (D-2).
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::gate::Gate;
+use crate::http::streams::parse;
+use crate::problem::Problem;
+
+/// Asks for a producer's next epoch.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewProducer {
+    /// The source's own stable name: 1 to 128 characters of `[A-Za-z0-9._-]`.
+    name: String,
+}
+
+/// A producer's identity for its next incarnation.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct ProducerView {
+    /// Send it as `X-Via-Producer`.
+    producer: u64,
+    /// Send it as `X-Via-Epoch`; older epochs are refused from now on.
+    epoch: u32,
+}
+
+/// Opens a producer: a new epoch that fences off its earlier incarnations.
+#[utoipa::path(post, path = "/api/v1/producers", tag = "ingest", request_body = NewProducer,
+    responses((status = 200, description = "The producer's next epoch", body = ProducerView)))]
+pub(crate) async fn open(
+    State(gate): State<Gate>,
+    body: Bytes,
+) -> Result<Json<ProducerView>, Problem> {
+    let NewProducer { name } = parse(&body)?;
+    let (producer, epoch) = gate.control().open_producer(gate.tenant(), &name).await?;
+    Ok(Json(ProducerView { producer: producer.get(), epoch: epoch.get() }))
+}

@@ -1,0 +1,92 @@
+//! One live subscription, whatever the protocol: a seat, a feed from a cursor,
+//! and an end when the node drains. What could not be delivered is said as a
+//! gap (invariant D-5). Holds a bounded amount whatever the subscriber does.
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+use via_shard::feed::Start;
+use via_shard::{Cursor, Feed, FeedItem, Filter};
+use via_types::detection::Change;
+
+use crate::gate::Gate;
+use crate::metrics::{self, Open};
+use crate::problem::{Code, Problem};
+
+/// The form of feed cursors; another form gets another number.
+const FORM: &str = "f1.";
+
+/// What a subscriber is told.
+#[derive(Clone, Debug)]
+pub(crate) enum Item {
+    /// A detection opened, grew or ended.
+    Change {
+        /// What changed.
+        change: Arc<Change>,
+        /// Resume here.
+        cursor: String,
+    },
+    /// Some changes cannot be delivered here any more.
+    Gap {
+        /// Resume here.
+        cursor: String,
+    },
+}
+
+/// A subscription.
+pub(crate) struct Live {
+    feed: Feed,
+    gate: Gate,
+    _seat: OwnedSemaphorePermit,
+    _open: Open,
+}
+
+impl Live {
+    /// Takes a seat and follows what passes `filter`, from `cursor` or from now.
+    pub(crate) fn open(gate: &Gate, filter: Filter, cursor: Option<&str>) -> Result<Self, Problem> {
+        if gate.is_draining() {
+            return Err(Problem::new(Code::ShuttingDown, "no new live feeds are opened"));
+        }
+        let start = match cursor.filter(|text| !text.is_empty()) {
+            None => Start::Now,
+            Some(text) => Start::After(read_cursor(text)?),
+        };
+        let seat = gate.seat()?;
+        let feed = gate.shard().subscribe(start, filter)?;
+        Ok(Self { feed, gate: gate.clone(), _seat: seat, _open: Open::subscriber() })
+    }
+
+    /// Returns the position before the next item.
+    pub(crate) fn cursor(&self) -> String {
+        write_cursor(&self.feed.cursor())
+    }
+
+    /// Waits for the next item; none when the node goes down.
+    pub(crate) async fn next(&mut self) -> Result<Option<Item>, Problem> {
+        let item = tokio::select! {
+            biased;
+            () = self.gate.drained() => return Ok(None),
+            item = self.feed.next() => item?,
+        };
+        Ok(item.map(|item| match item {
+            FeedItem::Change { change, cursor } => {
+                Item::Change { change, cursor: write_cursor(&cursor) }
+            }
+            FeedItem::Gap { cursor, .. } => {
+                metrics::gap();
+                Item::Gap { cursor: write_cursor(&cursor) }
+            }
+        }))
+    }
+}
+
+fn write_cursor(cursor: &Cursor) -> String {
+    format!("{FORM}{}", cursor.to_text())
+}
+
+fn read_cursor(text: &str) -> Result<Cursor, Problem> {
+    let inner = text.strip_prefix(FORM).ok_or_else(|| {
+        Problem::new(Code::BadCursor, "it was not given by this version of the live feed")
+    })?;
+    Ok(Cursor::from_text(inner)?)
+}

@@ -1,0 +1,133 @@
+//! Every route of the one port, and the document that describes them: both come
+//! from the same list, so neither can know a route that the other does not.
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::{Extension, Router};
+use tokio_util::task::TaskTracker;
+use utoipa::OpenApi;
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::{RefOr, Response as Described, ResponseBuilder};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use via_proto::v1::ingest_server::IngestServer;
+
+use crate::gate::Gate;
+use crate::grpc;
+use crate::health;
+use crate::http::{detections, docs, edge, entities, events, feed, producers, stats, streams};
+
+/// Largest small JSON document, bytes: above what `streams::parse` reads, so
+/// that it answers.
+const DOCUMENT_BYTES: usize = 256 << 10;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "VIA",
+        description = "Anomaly detection for every entity of a stream of events. Failures are \
+            application/problem+json (RFC 9457); /problems describes each code. gRPC \
+            (via.v1.Ingest) is served on the same port.",
+    ),
+    tags(
+        (name = "ingest", description = "Events in"),
+        (name = "query", description = "Detections and profiles out"),
+        (name = "streams", description = "Streams and their configuration"),
+        (name = "operate", description = "Health, counts and metrics"),
+    ),
+    components(schemas(docs::ProblemDocument))
+)]
+struct Base;
+
+/// Returns the documented routes; without state, so that it can be inspected.
+pub(crate) fn documented() -> OpenApiRouter<Gate> {
+    let queries = OpenApiRouter::new()
+        .routes(routes!(streams::list, streams::create))
+        .routes(routes!(streams::show))
+        .routes(routes!(streams::configure))
+        .routes(routes!(entities::show, entities::reset))
+        .routes(routes!(entities::series))
+        .routes(routes!(detections::list))
+        .routes(routes!(detections::show))
+        .routes(routes!(producers::open))
+        .routes(routes!(stats::show))
+        .routes(routes!(docs::openapi))
+        .routes(routes!(docs::page))
+        .routes(routes!(docs::problems))
+        .routes(routes!(docs::problem))
+        .layer(DefaultBodyLimit::max(DOCUMENT_BYTES))
+        .layer(from_fn(edge::deadline));
+    let unbounded = OpenApiRouter::new()
+        .routes(routes!(events::write))
+        .routes(routes!(events::score))
+        .routes(routes!(feed::follow))
+        // These read their bodies themselves, piece by piece.
+        .layer(DefaultBodyLimit::disable());
+    let vital = OpenApiRouter::new()
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics));
+    OpenApiRouter::with_openapi(Base::openapi()).merge(queries).merge(unbounded).merge(vital)
+}
+
+/// Returns the OpenAPI document: every route, and its failures.
+pub(crate) fn document() -> utoipa::openapi::OpenApi {
+    let mut document = documented().into_openapi();
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            let failures = operation.responses.responses.entry("default".to_owned());
+            failures.or_insert_with(|| RefOr::T(failure()));
+        }
+    }
+    document
+}
+
+fn failure() -> Described {
+    let schema = utoipa::openapi::Ref::from_schema_name("ProblemDocument");
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new()
+        .description("Failed; the code says why and the fate what to believe")
+        .content(crate::problem::MEDIA_TYPE, content)
+        .build()
+}
+
+/// Returns everything that is served.
+pub(crate) fn router(gate: Gate, sessions: TaskTracker) -> Router {
+    let bytes = gate.options().message_bytes;
+    let ingest = IngestServer::new(grpc::Door::new(gate.clone(), sessions.clone()))
+        .max_decoding_message_size(bytes)
+        .max_encoding_message_size(bytes);
+    let (http, _) = documented().split_for_parts();
+    http.with_state(gate.clone())
+        .route_service("/via.v1.Ingest/{method}", ingest)
+        .fallback(edge::nowhere)
+        .layer(Extension(sessions))
+        .layer(Extension(gate.clone()))
+        .layer(from_fn(docs::secure))
+        .layer(from_fn_with_state(gate, edge::edge))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_openapi_3_1_and_every_operation_names_its_failures() {
+        let document = serde_json::to_value(document()).expect("JSON");
+        assert_eq!(document["openapi"].as_str().map(|version| &version[..3]), Some("3.1"));
+        let paths = document["paths"].as_object().expect("paths");
+        assert!(paths.len() >= 18, "{}", paths.len());
+        for (path, item) in paths {
+            for (method, operation) in item.as_object().expect("operations") {
+                let default = &operation["responses"]["default"];
+                assert!(
+                    default["content"][crate::problem::MEDIA_TYPE].is_object(),
+                    "{method} {path}"
+                );
+                assert!(operation["tags"][0].is_string(), "{method} {path}");
+            }
+        }
+        assert!(document["components"]["schemas"]["ProblemDocument"].is_object());
+    }
+}
