@@ -107,7 +107,16 @@ struct Outcome {
 /// A file cannot be read, understood or written; the message says which, and
 /// where in it.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
-    run_on(&mut anstream::stdout().lock(), args, settings)
+    match run_on(&mut anstream::stdout().lock(), args, settings) {
+        // Whoever read the summary has seen enough of it: `… | head`.
+        Err(error) if is_closed_pipe(&error) => Ok(()),
+        result => result,
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn run_on(screen: &mut impl Write, args: &Args, settings: &Settings) -> Result<()> {
