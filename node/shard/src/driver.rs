@@ -44,7 +44,7 @@ const RECORD_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) enum Request {
     Write {
-        batch: Batch,
+        batch: Box<Batch>,
         answer: Answer,
         bytes: usize,
         permit: OwnedSemaphorePermit,
@@ -59,7 +59,7 @@ pub(crate) enum Request {
 
 /// A write that waits for its entry.
 struct Waiting {
-    batch: Batch,
+    batch: Box<Batch>,
     answer: Answer,
     bytes: usize,
     since: Instant,
@@ -301,7 +301,7 @@ impl Driver {
             if next.answer == Answer::Scores {
                 events.scored.push(events.batches.len() as u32);
             }
-            events.batches.push(next.batch);
+            events.batches.push(*next.batch);
             replies.push((next.reply, next.since));
         }
         if replies.is_empty() {

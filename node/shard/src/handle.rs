@@ -67,6 +67,7 @@ impl Handle {
         let closed = |_| Error::NotReady { shard, what: "the node is shutting down".to_owned() };
         let permit = room.acquire_many_owned(permits).await.map_err(|_| closed(()))?;
         let (reply, answered) = oneshot::channel();
+        let batch = Box::new(batch);
         let request = Request::Write { batch, answer, bytes, permit, reply };
         self.door(shard)?.send(request).await.map_err(|_| closed(()))?;
         let lost = || Error::Unknown { shard, what: "the node is shutting down".to_owned() };

@@ -137,7 +137,7 @@ pub(crate) fn rebuild(
     let last = LogIndex::new(promotion.index.get() - 1);
     if first <= last {
         tail.read(first, last, &mut |at, entry| {
-            replay(&mut live, at, entry).map_err(|error| via_consensus::Error::machine(error))
+            replay(&mut live, at, entry).map_err(via_consensus::Error::machine)
         })
         .map_err(|source| Error::Consensus { shard, source: Arc::new(source) })?;
     }

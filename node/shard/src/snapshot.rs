@@ -60,7 +60,7 @@ impl Iterator for Exporter {
     type Item = Result<Bytes, via_consensus::Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_piece().map_err(|error| via_consensus::Error::machine(error)).transpose()
+        self.next_piece().map_err(via_consensus::Error::machine).transpose()
     }
 }
 

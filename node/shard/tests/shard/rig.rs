@@ -23,7 +23,7 @@ use via_types::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A store that loses what was not committed, from a point on.
-pub struct Fragile {
+pub(crate) struct Fragile {
     live: Mutex<MemoryStore>,
     durable: Mutex<MemoryStore>,
     pending: Mutex<Vec<Vec<Write>>>,
@@ -91,8 +91,8 @@ impl Store for Fragile {
 }
 
 /// A node's data plane that can crash and start again.
-pub struct Rig {
-    pub stream: StreamId,
+pub(crate) struct Rig {
+    pub(crate) stream: StreamId,
     log: Arc<MemoryLog>,
     store: Arc<Fragile>,
     clock: Arc<ManualClock>,
@@ -131,7 +131,7 @@ fn view(shards: u16, config: &StreamConfig) -> (Arc<View>, StreamId) {
 }
 
 impl Rig {
-    pub async fn start(options: Options) -> Self {
+    pub(crate) async fn start(options: Options) -> Self {
         let (view, stream) = view(options.shards, &StreamConfig::default());
         let (_keep, view) = watch::channel(view);
         let mut rig = Self {
@@ -166,13 +166,13 @@ impl Rig {
         self.until("every shard is ready", |rig| rig.handle().not_ready().is_empty()).await;
     }
 
-    pub fn handle(&self) -> &Handle {
+    pub(crate) fn handle(&self) -> &Handle {
         &self.running.as_ref().expect("running").handle
     }
 
     /// Ends the node at once, loses unsynced state but for its first `kept`
     /// writes, and starts again.
-    pub async fn crash(&mut self, kept: usize) {
+    pub(crate) async fn crash(&mut self, kept: usize) {
         let running = self.running.take().expect("running");
         running.task.abort();
         running.consensus.shutdown().await;
@@ -182,18 +182,18 @@ impl Rig {
     }
 
     /// Moves the clock a second and returns the time.
-    pub fn tick(&self) -> Timestamp {
+    pub(crate) fn tick(&self) -> Timestamp {
         self.clock.advance(Duration::from_secs(1));
         self.clock.now()
     }
 
     /// Returns the first index in the shard's log.
-    pub fn first_index(&self, shard: ShardId) -> u64 {
+    pub(crate) fn first_index(&self, shard: ShardId) -> u64 {
         self.log.bounds(GroupId::of_shard(shard)).map_or(0, |(first, _)| first)
     }
 
     /// Waits until `condition` holds.
-    pub async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+    pub(crate) async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
         let waiting = async {
             while !condition(self) {
                 tokio::task::yield_now().await;
@@ -204,7 +204,7 @@ impl Rig {
 }
 
 /// Makes `count` events of one entity, a millisecond apart, beginning at `at`.
-pub fn batch(stream: StreamId, entity: &str, count: usize, at: Timestamp) -> Batch {
+pub(crate) fn batch(stream: StreamId, entity: &str, count: usize, at: Timestamp) -> Batch {
     let mut batch = Batch { stream, ..Batch::default() };
     batch.keys.push(entity);
     batch.entity = vec![0; count].into();
@@ -213,7 +213,7 @@ pub fn batch(stream: StreamId, entity: &str, count: usize, at: Timestamp) -> Bat
     batch
 }
 
-pub fn origin(producer: u64, epoch: u32, sequence: u64) -> Origin {
+pub(crate) fn origin(producer: u64, epoch: u32, sequence: u64) -> Origin {
     Origin {
         producer: ProducerId::new(producer),
         epoch: Epoch::new(epoch),

@@ -1,13 +1,10 @@
 //! Detections over in-memory twins: told only when recorded, the same after a
 //! crash, each once, and followed without loss from any cursor.
 
-#[path = "shard/rig.rs"]
-mod rig;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use rig::{Rig, batch};
+use crate::rig::{Rig, batch};
 use via_shard::{Answer, Cursor, Feed, FeedItem, Filter, Options, Query, Sort, Start};
 use via_types::{Detection, DetectionId, EntityHash, TenantId};
 

@@ -1,14 +1,11 @@
 //! The data plane over in-memory twins of log and store: what was acknowledged
 //! is counted once, through restarts and crashes.
 
-#[path = "shard/rig.rs"]
-mod rig;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::rig::{Rig, batch, origin};
 use proptest::prelude::*;
-use rig::{Rig, batch, origin};
 use via_shard::{Answer, Error, Options};
 use via_types::{EntityHash, Fate, RowReason, ShardId};
 

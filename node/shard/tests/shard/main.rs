@@ -1,0 +1,5 @@
+//! The data plane over in-memory twins of log and store.
+
+mod counting;
+mod detections;
+mod rig;
