@@ -120,3 +120,108 @@ fn piece(objects: impl Iterator<Item = Object>) -> Option<Bytes> {
     }
     (!piece.is_empty()).then(|| via_codec::encode(Kind::SnapshotChunk, &piece).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use via_catalog::command::{CreateStream, CreateTenant, FormCluster};
+    use via_catalog::{Catalog, ClusterId};
+    use via_storage::MemoryStore;
+    use via_types::{LogIndex, NodeId, TenantId, Term, Timestamp};
+
+    use super::*;
+
+    fn at(index: u64) -> Position {
+        Position { term: Term::new(1), leader: NodeId::new(1), index: LogIndex::new(index) }
+    }
+
+    fn machine() -> Meta {
+        Meta::new(Arc::new(State::load(Arc::new(MemoryStore::new()), 1_000).unwrap()))
+    }
+
+    fn apply(machine: &mut Meta, index: u64, command: Command) -> Result<Outcome, Error> {
+        let payload = via_codec::encode(Kind::CatalogEntry, &command).into();
+        machine.apply(at(index), Applied::Payload(&payload))
+    }
+
+    fn stream(name: String, config: String) -> Command {
+        let at = Timestamp::from_nanos(1);
+        CreateStream { tenant: TenantId::new(1), name, config, at }.into()
+    }
+
+    /// A machine with as many streams, all durable.
+    fn filled(streams: u64) -> Meta {
+        let mut machine = machine();
+        machine.apply(at(1), Applied::Blank).unwrap();
+        let formed = Timestamp::from_nanos(1);
+        let form = FormCluster { id: ClusterId::new(7), shards: 16, at: formed };
+        apply(&mut machine, 2, form.into()).unwrap();
+        let tenant = CreateTenant { name: "default".to_owned(), at: formed };
+        apply(&mut machine, 3, tenant.into()).unwrap();
+        let padding = " ".repeat(20_000);
+        for number in 0..streams {
+            let command = stream(format!("s{number}"), format!("{{}}{padding}"));
+            apply(&mut machine, 4 + number, command).unwrap();
+        }
+        assert!(machine.state.commit().unwrap());
+        machine
+    }
+
+    fn catalog(machine: &Meta) -> Catalog {
+        (*machine.state.kept().expect("it was made durable").catalog).clone()
+    }
+
+    #[test]
+    fn a_new_replica_becomes_what_was_exported() {
+        let mut old = filled(200);
+        let told = old.durable().unwrap();
+        // Another commit point between the two calls does not show.
+        let before = catalog(&old);
+        apply(&mut old, 500, stream("late".to_owned(), "{}".to_owned())).unwrap();
+        old.state.commit().unwrap();
+        let chunks: Vec<Bytes> = old.export().unwrap().collect::<Result<_, _>>().unwrap();
+        assert!(chunks.len() > 3, "it comes in pieces");
+        assert!(chunks.iter().all(|chunk| chunk.len() <= CHUNK_BYTES), "invariant D-6");
+        let mut new = filled(3);
+        new.install(told, &mut chunks.iter().cloned().map(Ok)).unwrap();
+        assert_eq!(catalog(&new), before);
+        assert_eq!((new.applied(), new.durable()), (Some(told), Some(told)));
+        assert_eq!(new.state.view().streams().count(), 200);
+        // And it is there after a restart.
+        let kept = rows::load(new.state.store()).unwrap();
+        assert_eq!(kept, Some((before, told)));
+    }
+
+    #[test]
+    fn refuses_a_snapshot_that_is_not_whole() {
+        let old = filled(60);
+        let told = old.durable().unwrap();
+        let chunks: Vec<Bytes> = old.export().unwrap().collect::<Result<_, _>>().unwrap();
+        let mut new = filled(3);
+        let before = catalog(&new);
+        for missing in 0..chunks.len() {
+            let some = chunks.iter().enumerate().filter(|(number, _)| *number != missing);
+            let mut some = some.map(|(_, chunk)| Ok(chunk.clone()));
+            assert!(new.install(told, &mut some).is_err(), "invariant D-7: without {missing}");
+        }
+        assert!(new.install(at(9), &mut chunks.iter().cloned().map(Ok)).is_err(), "elsewhere");
+        assert_eq!(catalog(&new), before, "a refused snapshot changes nothing");
+    }
+
+    #[test]
+    fn stops_at_an_entry_it_cannot_read() {
+        let mut machine = filled(1);
+        let junk = Bytes::from_static(b"junk");
+        assert!(machine.apply(at(9), Applied::Payload(&junk)).is_err());
+        let newer = stream("newer".to_owned(), r#"{"colour":"red"}"#.to_owned());
+        assert!(apply(&mut machine, 10, newer).is_err(), "a newer version may have written it");
+    }
+
+    #[test]
+    fn an_entry_that_is_in_the_state_is_not_applied_again() {
+        let mut machine = filled(2);
+        let again = stream("s9".to_owned(), "{}".to_owned());
+        let outcome = apply(&mut machine, 5, again).unwrap();
+        assert!(outcome.take::<Result<via_catalog::Outcome, Refusal>>().is_none());
+        assert_eq!(machine.state.view().streams().count(), 2);
+    }
+}

@@ -145,7 +145,7 @@ async fn settle(
     let mut views = handle.watch();
     loop {
         if leadership.borrow_and_update().is_me {
-            match arrange(options, handle, clock).await {
+            match arrange(options, group, handle, clock).await {
                 Ok(()) => return Ok(()),
                 Err(error) => match error.fate() {
                     Fate::Rejected => return Err(error),
@@ -168,7 +168,14 @@ async fn settle(
     }
 }
 
-async fn arrange(options: &Options, handle: &Handle, clock: &dyn Clock) -> Result<(), Error> {
+async fn arrange(
+    options: &Options,
+    group: &Group,
+    handle: &Handle,
+    clock: &dyn Clock,
+) -> Result<(), Error> {
+    // Everything answered before the restart is in the view from here on.
+    group.read_barrier().await?;
     if handle.view().cluster().is_none() {
         let id = options.cluster.unwrap_or_else(|| ClusterId::new(uuid::Uuid::now_v7().as_u128()));
         let form = FormCluster { id, shards: options.shards, at: clock.now() };
