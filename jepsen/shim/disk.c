@@ -15,8 +15,9 @@
  *   eio      syncing fails, and what was to be synced is forgotten, as Linux does
  *   lie      syncing succeeds and does nothing: a planted bug
  *   full     writes that need space fail
- *   verify   syncfs compares every file with its mirror; differences, which
- *            mean that a write passed unseen, are listed in the file `missed`
+ *   verify   syncfs compares every file with its mirror, and some syncs the
+ *            file they sync; differences, which mean that a write passed unseen,
+ *            are listed in the file `missed`, comparisons in `compared`
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -214,22 +215,41 @@ static void sync_dir(ino_t ino, DIR *listing) {
     if (REAL(renameat2)(AT_FDCWD, path, AT_FDCWD, durable, 0)) die("listing rename");
 }
 
+static void note(const char *name, const char *path, off_t at) {
+    char list[PATH_MAX + 16];
+    snprintf(list, sizeof list, "%s/%s", control, name);
+    int fd = REAL(openat)(AT_FDCWD, list, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0) die(list);
+    dprintf(fd, "%s near %jd\n", path, (intmax_t)at);
+    REAL(close)(fd);
+}
+
 static void compare(ino_t ino, int real, const char *path) {
     static char a[1 << 16], b[1 << 16];
     int kept = mirror_open("data", ino, "", O_RDONLY);
     for (off_t at = 0;; at += sizeof a) {
         ssize_t got = pread(real, a, sizeof a, at), had = pread(kept, b, sizeof b, at);
         if (got != had || memcmp(a, b, got > 0 ? (size_t)got : 0)) {
-            char missed[PATH_MAX + 16];
-            snprintf(missed, sizeof missed, "%s/missed", control);
-            int fd = REAL(openat)(AT_FDCWD, missed, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-            dprintf(fd, "%s near %jd\n", path, (intmax_t)at);
-            REAL(close)(fd);
+            note("missed", path, at);
             break;
         }
-        if (got <= 0) break;
+        if (got <= 0) {
+            note("compared", path, at);
+            break;
+        }
     }
     REAL(close)(kept);
+}
+
+static void compare_open(ino_t ino, int fd) {
+    char link[64], path[PATH_MAX];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    path[length < 0 ? 0 : length] = 0;
+    int real = REAL(openat)(AT_FDCWD, link, O_RDONLY | O_CLOEXEC);
+    if (real < 0) die("reopen");
+    compare(ino, real, path);
+    REAL(close)(real);
 }
 
 static void sync_below(const char *folder, int verify) {
@@ -281,7 +301,9 @@ static int sync_one(int fd) {
             sync_dir(fds[fd].ino, listing);
             closedir(listing);
         } else {
+            static unsigned syncs;
             sync_file(fds[fd].ino, fd);
+            if (++syncs % 16 == 0 && fault("verify")) compare_open(fds[fd].ino, fd);
         }
     }
     pthread_mutex_unlock(&lock);

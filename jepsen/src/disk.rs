@@ -115,6 +115,11 @@ impl Disk {
         fs::read_to_string(self.control.join("missed")).unwrap_or_default()
     }
 
+    /// Returns the files that were compared under [`Fault::Verify`].
+    pub fn compared(&self) -> String {
+        fs::read_to_string(self.control.join("compared")).unwrap_or_default()
+    }
+
     /// Replaces `data` by what is left of it after a power loss; the process
     /// must have ended. What survived is durable from now on.
     ///

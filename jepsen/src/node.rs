@@ -33,7 +33,7 @@ shards = 8
 checkpoint_interval = "1s"
 checkpoint_tail_events = 5000
 log_first_segment = "1MiB"
-log_segment = "16MiB"
+log_segment = "32MiB"
 
 [limits]
 header_timeout = "2s"

@@ -93,5 +93,8 @@ pub async fn no_write_passes_unseen(arena: &Arena) -> anyhow::Result<String> {
     }
     let missed = disk.missed();
     anyhow::ensure!(missed.is_empty(), "writes passed the disk unseen: {missed}");
+    for part in ["/log/", "/state/"] {
+        anyhow::ensure!(disk.compared().contains(part), "nothing in {part} was compared");
+    }
     Ok(summary(&load, "no write passed the disk unseen"))
 }
