@@ -8,7 +8,7 @@ use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub(crate) use real::RealDisk;
+pub(crate) use real::{RealDisk, lock};
 
 /// One directory of files.
 pub trait Disk: Send + Sync + 'static {

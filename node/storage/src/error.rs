@@ -1,7 +1,7 @@
 //! What storage refuses, and what it means for the caller.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,4 +110,19 @@ impl Error {
             }
         }
     }
+}
+
+/// Makes the error of an attempt at `path`.
+pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| {
+        let is_full = is_full(&source);
+        let source = Arc::new(source);
+        if is_full { Error::Full { doing, source } } else { Error::Io { doing, path, source } }
+    }
+}
+
+/// Says whether a disk or a quota has no room: the one failure that passes.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

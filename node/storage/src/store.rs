@@ -2,12 +2,15 @@
 //! Owns the contract; `MemoryStore` is its twin in memory. Whatever is in it
 //! can be rebuilt from the log or a peer. Shard and control call it.
 
+mod cells;
 mod memory;
+mod sled;
 
 use std::ops::Bound;
 
 use bytes::Bytes;
 
+pub use self::sled::{Opened, Options, SledStore, open};
 pub use memory::MemoryStore;
 
 use crate::{Error, Space};
@@ -85,6 +88,16 @@ pub trait Store: Send + Sync + 'static {
 pub const KEY_BYTES: usize = 512;
 /// Largest value, bytes: a profile with every lane and a dense sketch.
 pub const VALUE_BYTES: usize = 256 << 10;
+
+/// Says whether bounds hold nothing; ranges of maps panic on such.
+fn is_empty(bounds: (Bound<&[u8]>, Bound<&[u8]>)) -> bool {
+    match bounds {
+        (Bound::Included(from), Bound::Included(to)) => from > to,
+        (Bound::Included(from), Bound::Excluded(to))
+        | (Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => from >= to,
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+    }
+}
 
 fn check(batch: &[Write]) -> Result<(), Error> {
     for write in batch {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::{Disk, DiskFile};
 use crate::Error;
+use crate::error::failed;
 
 /// Most parts the kernel takes in one call.
 const PARTS: usize = 1024;
@@ -22,18 +23,19 @@ pub(crate) struct RealDisk {
 impl RealDisk {
     /// Creates the directory if need be and locks it.
     pub(crate) fn open(directory: &Path) -> Result<Self, Error> {
-        let failed = |doing: &'static str, path: &Path| {
-            let path = path.to_owned();
-            move |source| Error::Io { doing, path, source: Arc::new(source) }
-        };
         fs::create_dir_all(directory).map_err(failed("create", directory))?;
-        let path = directory.join(LOCK);
-        let lock = File::create(&path).map_err(failed("create", &path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { directory: directory.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(Error::Locked { path }),
-            Err(TryLockError::Error(source)) => Err(failed("lock", &path)(source)),
-        }
+        let lock = lock(&directory.join(LOCK))?;
+        Ok(Self { directory: directory.to_owned(), _lock: lock })
+    }
+}
+
+/// Takes a lock that ends with this process, or with the file returned.
+pub(crate) fn lock(path: &Path) -> Result<File, Error> {
+    let file = File::create(path).map_err(failed("create", path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Locked { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed("lock", path)(source)),
     }
 }
 

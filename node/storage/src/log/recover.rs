@@ -5,18 +5,18 @@
 //! acknowledged once.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use via_types::GroupId;
 
+use super::Slot;
 use super::group::Group;
 use super::record::{HEAD, Head, Kind, Place};
 use super::segment::{self, Location, START, Segment, corrupt};
-use super::{Slot, segment::Location as At};
 use crate::Error;
 use crate::disk::Disk;
+use crate::error::failed;
 
 /// A log as it was found.
 pub(crate) struct Recovered {
@@ -58,10 +58,7 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Option<Recovered>, Error> {
 }
 
 fn segment_numbers(disk: &dyn Disk) -> Result<Vec<u32>, Error> {
-    let failed = |doing: &'static str, name: &str| {
-        let path = disk.path(name);
-        move |source| Error::Io { doing, path, source: Arc::new(source) }
-    };
+    let failed = |doing, name: &str| failed(doing, &disk.path(name));
     let mut numbers = Vec::new();
     for name in disk.list().map_err(failed("list", ""))? {
         if let Some(number) = segment::number(&name) {
@@ -114,11 +111,7 @@ impl Scan {
             return Err(corrupt(segment.path.clone(), 0, what));
         }
         buffer.resize(segment.bytes as usize, 0);
-        segment.file.read_at(buffer, 0).map_err(|source| Error::Io {
-            doing: "read",
-            path: segment.path.clone(),
-            source: Arc::new(source),
-        })?;
+        segment.file.read_at(buffer, 0).map_err(failed("read", &segment.path))?;
         let mut at = START;
         while let Some((head, body)) = record_at(buffer, segment.place, at) {
             self.accept(segment, &head)?;
@@ -202,7 +195,7 @@ impl Scan {
                 .expect("garbage was found in one of them");
             segment
                 .erase(garbage.from, garbage.to)
-                .map_err(|source| failed_erase(segment, source))?;
+                .map_err(failed("erase the torn tail of", &segment.path))?;
         }
         Ok(())
     }
@@ -230,14 +223,6 @@ impl Scan {
             }
         }
         Ok(Recovered { groups, segments: used, spares, tail, epoch, front, dropped })
-    }
-}
-
-fn failed_erase(segment: &Segment, source: io::Error) -> Error {
-    Error::Io {
-        doing: "erase the torn tail of",
-        path: segment.path.clone(),
-        source: Arc::new(source),
     }
 }
 
@@ -303,19 +288,18 @@ impl Replay {
     /// Checks that no entry is missing among those that are there.
     fn into_groups(
         self,
-        path: impl Fn(At) -> std::path::PathBuf,
+        path: impl Fn(Location) -> std::path::PathBuf,
     ) -> Result<BTreeMap<GroupId, Group>, Error> {
         let mut groups = BTreeMap::new();
         for (id, Replayed { floor, entries, slots }) in self.groups {
             let mut group = Group::restore(floor, slots);
-            let mut expected = entries.first_key_value().map_or(0, |(index, _)| *index);
-            for (index, at) in entries {
+            let first = entries.first_key_value().map_or(0, |(index, _)| *index);
+            for (expected, (index, at)) in (first..).zip(entries) {
                 if index != expected {
                     let what =
                         format!("entry {expected} of group {id} is missing before entry {index}");
                     return Err(corrupt(path(at), at.offset.into(), what));
                 }
-                expected += 1;
                 group.settle_entry(index, at);
             }
             groups.insert(id, group);

@@ -12,6 +12,7 @@ use via_types::GroupId;
 use super::record::{HEAD, Head, Place};
 use crate::Error;
 use crate::disk::{Disk, DiskFile};
+use crate::error::failed;
 
 /// Bytes before the first record: one sector.
 pub(crate) const START: u32 = 512;
@@ -73,10 +74,7 @@ impl Segment {
     pub(crate) fn open(disk: &dyn Disk, number: u32) -> Result<Self, Error> {
         let name = name(number);
         let path = disk.path(&name);
-        let failed = |doing: &'static str| {
-            let path = path.clone();
-            move |source| Error::Io { doing, path, source: Arc::new(source) }
-        };
+        let failed = |doing| failed(doing, &path);
         let file = disk.open(&name).map_err(failed("open"))?;
         let length = file.length().map_err(failed("measure"))?;
         let corrupt = |what: String| corrupt(path.clone(), 0, what);
@@ -98,11 +96,7 @@ impl Segment {
     /// Reads the entry at `location`, checked.
     pub(crate) fn read(&self, at: Location, group: GroupId, index: u64) -> Result<Bytes, Error> {
         let mut bytes = vec![0; HEAD + at.body_bytes as usize];
-        self.file.read_at(&mut bytes, u64::from(at.offset)).map_err(|source| Error::Io {
-            doing: "read",
-            path: self.path.clone(),
-            source: Arc::new(source),
-        })?;
+        self.file.read_at(&mut bytes, at.offset.into()).map_err(failed("read", &self.path))?;
         let sound = Head::parse(&bytes, self.place, at.offset).is_some_and(|head| {
             head.group == group && head.index == index && head.is_of(&bytes[HEAD..])
         });

@@ -21,6 +21,7 @@ use super::writer::Writer;
 use super::{Done, Log, Slot};
 use crate::Error;
 use crate::disk::{Disk, RealDisk};
+use crate::error::failed;
 
 /// The log of a node. Dropping it writes what is queued and closes it.
 pub struct SegmentedLog {
@@ -49,11 +50,7 @@ impl SegmentedLog {
         let (mut log, writer) = assemble(disk, options, Pace::Background)?;
         let thread = std::thread::Builder::new().name("log-writer".to_owned());
         let spawned = thread.spawn(move || writer.run());
-        log.writer = Some(spawned.map_err(|source| Error::Io {
-            doing: "start the writer of",
-            path: log.directory(),
-            source: Arc::new(source),
-        })?);
+        log.writer = Some(spawned.map_err(failed("start the writer of", &log.directory()))?);
         Ok(log)
     }
 
@@ -81,13 +78,7 @@ pub(crate) fn assemble(
     options: Options,
     pace: Pace,
 ) -> Result<(SegmentedLog, Writer), Error> {
-    let failed = |doing: &'static str| {
-        let path = disk.path("");
-        move |source: io::Error| match source.kind() {
-            io::ErrorKind::StorageFull => Error::Full { doing, source: Arc::new(source) },
-            _ => Error::Io { doing, path, source: Arc::new(source) },
-        }
-    };
+    let failed = |doing| failed(doing, &disk.path(""));
     let found = match recover(&*disk)? {
         Some(found) => found,
         None => begin(&*disk, &options).map_err(failed("begin a log in"))?,

@@ -388,8 +388,10 @@ impl State {
         }
     }
 
-    pub(crate) fn poison(&mut self, cause: &str) {
-        self.poison.get_or_insert_with(|| cause.into());
+    /// Accepts nothing from now on; returns the error that says so.
+    pub(crate) fn poison(&mut self, cause: &str) -> Error {
+        let cause = self.poison.get_or_insert_with(|| cause.into()).clone();
+        Error::Poisoned { cause }
     }
 }
 

@@ -3,7 +3,6 @@
 //! segment; refuses to go on after a failed sync, whose effect nobody knows.
 
 use std::io::{self, IoSlice};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +14,7 @@ use super::keeper::Keeper;
 use super::record::{HEAD, Head, Kind};
 use super::segment::{Location, START, Segment};
 use super::state::{Ask, Batch, Mark, Moved, Request, Shared, State, Usage};
+use crate::error::{failed, is_full};
 use crate::{Error, metrics as names};
 
 /// Bodies up to this size are copied beside their heads: cheaper than a part
@@ -85,7 +85,7 @@ impl Writer {
             }
             Err(Failure::Fatal(error)) => {
                 tracing::error!(%error, "the log stops accepting writes");
-                self.shared.state.lock().poison(&chain(&error));
+                let error = self.shared.state.lock().poison(&chain(&error));
                 self.fail(batch, &error);
                 Err(error)
             }
@@ -107,7 +107,7 @@ impl Writer {
         }
         let locations = self.write(&mut records, bytes)?;
         let started = Instant::now();
-        self.active.file.sync().map_err(|source| Failure::Fatal(self.io("sync", source)))?;
+        self.active.file.sync().map_err(|source| Failure::Fatal(self.failed("sync", source)))?;
         histogram!(names::LOG_SYNC_SECONDS).record(started.elapsed().as_secs_f64());
         self.tail += bytes;
         self.epoch += 1;
@@ -139,7 +139,7 @@ impl Writer {
             Err(source) => {
                 self.unclean = Some((self.tail, at));
                 let full = is_full(&source);
-                let error = self.classify("write to", source);
+                let error = self.failed("write to", source);
                 if !full {
                     return Err(Failure::Fatal(error));
                 }
@@ -157,8 +157,8 @@ impl Writer {
                 self.unclean = None;
                 Ok(())
             }
-            Err(source) if is_full(&source) => Err(Failure::Clean(self.classify("erase", source))),
-            Err(source) => Err(Failure::Fatal(self.io("erase", source))),
+            Err(source) if is_full(&source) => Err(Failure::Clean(self.failed("erase", source))),
+            Err(source) => Err(Failure::Fatal(self.failed("erase", source))),
         }
     }
 
@@ -168,8 +168,8 @@ impl Writer {
         loop {
             let number = self.active.place.segment + 1;
             let made = self.keeper.take(number, needed);
-            let made = made
-                .map_err(|source| Failure::Clean(self.classify("make a segment after", source)))?;
+            let made =
+                made.map_err(|source| Failure::Clean(self.failed("make a segment after", source)))?;
             let segment = Arc::new(made);
             let usage = Usage { segment: segment.clone(), live_bytes: 0 };
             let mut state = self.shared.state.lock();
@@ -246,16 +246,9 @@ impl Writer {
         }
     }
 
-    fn io(&self, doing: &'static str, source: io::Error) -> Error {
-        io_error(doing, self.active.path.clone(), source)
-    }
-
-    fn classify(&self, doing: &'static str, source: io::Error) -> Error {
-        if is_full(&source) {
-            Error::Full { doing, source: Arc::new(source) }
-        } else {
-            self.io(doing, source)
-        }
+    /// Makes the error of an attempt at the active segment.
+    fn failed(&self, doing: &'static str, source: io::Error) -> Error {
+        failed(doing, &self.active.path)(source)
     }
 }
 
@@ -268,14 +261,6 @@ fn chain(error: &Error) -> String {
         cause = error.source();
     }
     text
-}
-
-fn io_error(doing: &'static str, path: PathBuf, source: io::Error) -> Error {
-    Error::Io { doing, path, source: Arc::new(source) }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Lists the records of a batch in the order in which `settle` expects them.

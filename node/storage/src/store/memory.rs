@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::RwLock;
 
-use super::{Order, Store, Write, check};
+use super::{Order, Store, Write, check, is_empty};
 use crate::{Error, Space};
 
 /// A store in memory. Clones share it, so a test can "restart" on it.
@@ -74,15 +74,5 @@ impl Store for MemoryStore {
             keys.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum::<u64>()
         };
         spaces.values().map(bytes).sum()
-    }
-}
-
-/// Says whether bounds hold nothing; a map's `range` panics on such.
-fn is_empty(bounds: (Bound<&[u8]>, Bound<&[u8]>)) -> bool {
-    match bounds {
-        (Bound::Included(from), Bound::Included(to)) => from > to,
-        (Bound::Included(from), Bound::Excluded(to))
-        | (Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => from >= to,
-        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
     }
 }
