@@ -73,14 +73,7 @@ pub(crate) async fn edge(State(gate): State<Gate>, mut request: Request, next: N
     let place = if is_vital(request.uri().path()) { Ok(None) } else { gate.enter().map(Some) };
     let mut response = match place {
         Err(problem) => problem.into_response(),
-        Ok(_place) => {
-            let handled = AssertUnwindSafe(Box::pin(next.run(request))).catch_unwind();
-            handled.await.unwrap_or_else(|_| {
-                metrics::panicked();
-                tracing::error!(request_id = id.as_str(), route, "a handler panicked");
-                Problem::new(Code::Internal, "the request was stopped by a defect").into_response()
-            })
-        }
+        Ok(_place) => survive(Box::pin(next.run(request))).await,
     };
     response = finish(response, is_grpc, &id).await;
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
@@ -88,6 +81,14 @@ pub(crate) async fn edge(State(gate): State<Gate>, mut request: Request, next: N
     }
     metrics::answered(&route, &method, response.status().as_u16(), started.elapsed().as_secs_f64());
     response
+}
+
+/// Turns a handler's panic into a failure of its request alone.
+async fn survive(handler: impl Future<Output = Response>) -> Response {
+    AssertUnwindSafe(handler).catch_unwind().await.unwrap_or_else(|_| {
+        metrics::panicked();
+        Problem::new(Code::Internal, "the request was stopped by a defect").into_response()
+    })
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
@@ -189,6 +190,29 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(REQUEST_ID, HeaderValue::from_bytes(given.as_bytes()).expect("header"));
         RequestId::of(&headers)
+    }
+
+    #[tokio::test]
+    async fn a_panic_becomes_a_problem_of_its_own_request() {
+        let response = survive(async { panic!("a defect") }).await;
+        let response = finish(response, false, &id("r-7")).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], MEDIA_TYPE);
+        let body = axum::body::to_bytes(response.into_body(), 9_999).await.expect("short");
+        let document: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(document["request_id"], "r-7");
+        assert_eq!(document["fate"], "unknown");
+        assert!(!String::from_utf8_lossy(&body).contains("a defect"), "internal words stay inside");
+    }
+
+    #[tokio::test]
+    async fn the_framework_s_refusals_become_problems_with_their_words() {
+        let refusal = (StatusCode::UNPROCESSABLE_ENTITY, "limit: not a number").into_response();
+        let response = finish(refusal, false, &id("r-8")).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        let body = axum::body::to_bytes(response.into_body(), 9_999).await.expect("short");
+        let document: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(document["detail"], "limit: not a number");
     }
 
     #[test]

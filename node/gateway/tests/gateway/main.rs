@@ -1,0 +1,10 @@
+//! The gateway over real sockets, in front of a whole data plane on the twins
+//! in memory: what clients send, what they are told, and what is then true.
+
+mod bad_input;
+mod documents;
+mod exactly_once;
+mod grpc;
+mod live;
+mod rig;
+mod slow;
