@@ -1,6 +1,8 @@
 //! One suite for every log: the contract of `Log`, on the twin in memory and
 //! on real files; then what only real files can show.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::sync::Arc;
 use std::sync::mpsc;
 

@@ -1,6 +1,8 @@
 //! One suite for every store: the contract of `Store`, on the twin in memory
 //! and on sled; then what only real files can show.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Bound;
