@@ -88,7 +88,7 @@ impl Tail {
         } else {
             (base - self.at(before)) / (LEVELS[k] - LEVELS[before])
         };
-        (base + (nominal - LEVELS[k]) * slope.clamp(0.1, 1.1)).clamp(0.0, MOST)
+        (base + (nominal - LEVELS[k]) * slope.clamp(0.05, 1.1)).clamp(0.0, MOST)
     }
 }
 

@@ -114,8 +114,12 @@ fn close_marks(hot: &mut Hot, cold: &Cold, plan: &Plan, closing: &mut Closing) {
     let marks = cold.sketch.estimate();
     if hot.distinct.is_ready() {
         let counted = hot.distinct.assess(marks, 0.0);
-        closing.distinct = Some(counted);
-        closing.marks = marks;
+        // Fewer events have fewer marks: that is the rate's to tell.
+        let follows = counted.z < 0.0 && closing.rate.is_some_and(|rate| rate.z < -1.0);
+        if !follows {
+            closing.distinct = Some(counted);
+            closing.marks = marks;
+        }
         hot.distinct_tail.note(counted.nominal.min(30.0));
     }
     hot.distinct.learn(marks, 0.0, plan.smoothing, 1.0);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use via_types::detection::{Change, State};
 use via_types::{Detection, DetectionId, Severity, Timestamp};
 
-use crate::explain::{Case, explain, severity};
+use crate::explain::{Case, ceiling, explain, severity};
 use crate::profile::{Cold, Hot, OPEN};
 
 /// Quiet events that end a detection; as many usual gaps must pass as well.
@@ -28,6 +28,8 @@ pub(crate) struct Episode {
     told_score: f64,
     told_severity: Severity,
     quiet: u32,
+    /// The most it may matter, known when it opened.
+    ceiling: Severity,
 }
 
 impl Episode {
@@ -48,7 +50,7 @@ pub(crate) fn open(case: &Case<'_>, id: DetectionId, attributes: &str) -> Episod
     detection.attributes = attributes.to_owned();
     let told_score = detection.score;
     let told_severity = detection.severity;
-    Episode { detection, told_score, told_severity, quiet: 0 }
+    Episode { detection, told_score, told_severity, quiet: 0, ceiling: ceiling(case) }
 }
 
 impl Episode {
@@ -66,7 +68,8 @@ impl Episode {
         let detection = &mut self.detection;
         detection.events = events;
         detection.last = Timestamp::from_nanos(case.sample.at).max(detection.last);
-        detection.severity = severity(case, detection.evidence, events).max(self.told_severity);
+        let severity = severity(case, detection.evidence, events).min(self.ceiling);
+        detection.severity = severity.max(self.told_severity);
         let gained = detection.score - self.told_score > NOTABLE * (1.0 - self.told_score);
         let is_worse = detection.severity > self.told_severity;
         if gained || is_worse {

@@ -312,6 +312,7 @@ pub(crate) fn severity(case: &Case<'_>, evidence: f64, events: u64) -> Severity 
     if events >= 16 {
         rank += 1;
     }
+    let most = ceiling(case);
     let feature = strongest(case.verdict);
     let (observed, expected) = measured(case, feature);
     let size = expected.abs().max(case.hot.level.deviation());
@@ -320,8 +321,17 @@ pub(crate) fn severity(case: &Case<'_>, evidence: f64, events: u64) -> Severity 
     if is_value && relative < 0.05 {
         rank = rank.min(1);
     }
-    if is_value && case.hot.level.is_flat() {
-        rank = rank.min(if relative > 1.0 && expected != 0.0 { 2 } else { 1 });
+    Severity::ALL[rank.min(3)].min(most)
+}
+
+/// Returns the most an anomaly may matter: nobody knows what a step of a line
+/// that never moved means, unless it is large for the line.
+pub(crate) fn ceiling(case: &Case<'_>) -> Severity {
+    let feature = strongest(case.verdict);
+    if feature.detector() != Detector::Distribution || !case.hot.level.is_flat() {
+        return Severity::Critical;
     }
-    Severity::ALL[rank.min(3)]
+    let (observed, expected) = measured(case, feature);
+    let is_large = expected != 0.0 && (observed - expected).abs() > expected.abs();
+    if is_large { Severity::High } else { Severity::Medium }
 }

@@ -14,12 +14,16 @@ use crate::detector::volume::Counted;
 use crate::ensemble::mix;
 use crate::math::{log10, rough_log2};
 use crate::plan::Plan;
-use crate::profile::{Cold, EVERY_EVENT, FEATURES, Feature, Hot};
+use crate::profile::{Cold, EVERY_EVENT, FEATURES, Feature, Hot, OPEN};
 
 /// Magnitudes beyond this are judged as this, so that squares stay finite.
 const LARGEST: f64 = 1e37;
 /// Magnitudes below this are judged as zero, so that squares stay above it.
 const SMALLEST: f64 = 1e-30;
+/// Statistics that average over many events are noted at one event in so many:
+/// their neighbours say the same again, and a slow rise must not teach its own
+/// rarity away.
+const SLOW: u64 = 8;
 /// Nominal evidence above this grows only with its logarithm.
 const COMPRESSED: f32 = 16.0;
 
@@ -90,6 +94,8 @@ pub(crate) struct Judgement {
     pub(crate) mixed: f32,
     /// Evidence of all together.
     pub(crate) evidence: f32,
+    /// A detection was open before the event.
+    pub(crate) was_open: bool,
 }
 
 /// Returns the value that is judged for `x`.
@@ -101,7 +107,7 @@ fn compressed(nominal: f32) -> f32 {
     if nominal <= COMPRESSED {
         nominal
     } else {
-        COMPRESSED + 2.0 * rough_log2(nominal / COMPRESSED)
+        COMPRESSED + 1.5 * rough_log2(nominal / COMPRESSED)
     }
 }
 
@@ -114,7 +120,8 @@ pub(crate) fn judge(
     sample: &Sample<'_>,
     closing: &Closing,
 ) -> Judgement {
-    let mut verdict = Judgement { closing: *closing, ..Judgement::default() };
+    let was_open = hot.is(OPEN);
+    let mut verdict = Judgement { closing: *closing, was_open, ..Judgement::default() };
     judge_value(&mut verdict, hot, sample);
     judge_gap(&mut verdict, hot, plan, sample);
     if let Some(lanes) = &cold.lanes
@@ -241,8 +248,10 @@ fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
 /// detection) teach less, or a long anomaly would make all later ones normal.
 #[inline]
 pub(crate) fn note(hot: &mut Hot, verdict: &Judgement) {
+    let is_turn = hot.events % SLOW == 0;
     for feature in 0..EVERY_EVENT {
-        if verdict.weights[feature] > 0.0 {
+        let is_slow = feature == Feature::Level as usize || feature == Feature::Spread as usize;
+        if verdict.weights[feature] > 0.0 && (is_turn || !is_slow) {
             hot.tails[feature].note(verdict.nominal[feature]);
         }
     }

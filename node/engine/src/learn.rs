@@ -6,7 +6,7 @@ use via_types::Detector;
 use crate::close::turn_slot;
 use crate::judge::{Judgement, Sample, note};
 use crate::plan::Plan;
-use crate::profile::{Cold, Feature, Hot, MARKED, OPEN};
+use crate::profile::{Cold, Feature, Hot, MARKED};
 
 /// Values after which the histogram's bins are laid out.
 const LAID_OUT: u64 = 8;
@@ -31,7 +31,7 @@ pub(crate) fn learn(
     sample: &Sample<'_>,
     verdict: &Judgement,
 ) {
-    let is_odd = hot.is(OPEN);
+    let is_odd = verdict.was_open;
     if !is_odd || hot.events % ODD == 0 {
         note(hot, verdict);
         listen(hot, verdict);

@@ -16,6 +16,8 @@ const HORIZONS: [f64; 2] = [8.0, 64.0];
 const SPREAD: f32 = 16.0;
 /// Deviations beyond so many standard deviations teach no more than that.
 const CLIP: f64 = 4.0;
+/// Standard deviation of normal data per mean absolute deviation.
+const MAD_TO_SD: f64 = 1.2533;
 /// Values before clipping begins: the scale is not known earlier.
 const YOUNG: f32 = 16.0;
 
@@ -26,6 +28,9 @@ pub(crate) struct Level {
     last: f64,
     pub(crate) mean: f64,
     variance: f64,
+    /// Mean absolute deviation, unclipped: tells a scale that was never seen
+    /// from one that is.
+    absolute: f64,
     /// Running product of neighbouring deviations.
     lag: f64,
     residual: f64,
@@ -172,10 +177,11 @@ impl Level {
             if is_young { deviation } else { deviation.clamp(-CLIP * scale, CLIP * scale) }
         };
         self.learn_spread(residual / scale, rate as f32);
-        let sd = self.variance.max(floor).sqrt().max(scale);
+        self.absolute += rate * ((x - self.mean).abs() - self.absolute);
+        let sd = self.variance.max(floor).sqrt().max(scale).max(MAD_TO_SD * self.absolute);
         let off = clipped(x - self.mean, sd);
         let off_last = clipped(self.last - self.mean, sd);
-        let taught = clipped(residual, scale.max(sd * 1e-3));
+        let taught = clipped(residual, scale.max(0.5 * self.absolute));
         self.residual += rate * (taught * taught - self.residual);
         self.lag += rate * (off * off_last - self.lag);
         self.variance += rate * (off * off * (1.0 - rate) - self.variance);
@@ -183,7 +189,8 @@ impl Level {
         for (i, horizon) in HORIZONS.iter().enumerate() {
             let quick = f64::max(1.0 / n, 1.0 / horizon);
             self.fast[i] += quick * (x - self.fast[i]);
-            let moved = clipped(self.fast[i] - self.mean, sd);
+            let usual = self.drift[i].max(self.variance / horizon).max(floor).sqrt();
+            let moved = clipped(self.fast[i] - self.mean, usual);
             let prior = self.variance / horizon;
             let seen = self.drift[i] + rate * (moved * moved - self.drift[i]);
             self.drift[i] = if n < 2.0 * horizon { seen.max(prior) } else { seen };

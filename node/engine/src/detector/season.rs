@@ -8,8 +8,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-/// Slots of each period.
-const SLOTS: usize = 48;
+/// Slots of the short period: hours, for a day.
+const SHORT_SLOTS: usize = 24;
+/// Slots of the week: six hours each.
+const WEEK_SLOTS: usize = 28;
 /// A day, nanoseconds.
 const DAY: i64 = 86_400_000_000_000;
 /// Residual variance, relative, below which a season is used, and above which
@@ -20,8 +22,7 @@ const DROP_ABOVE: f32 = 0.9;
 /// One period's learned slots.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
-pub(crate) struct Cycle {
-    slots: [f32; SLOTS],
+struct Cycle {
     /// Mean square of the deviation left when the slot is taken away.
     left: f32,
     /// 1 while it predicts better than doing without.
@@ -37,6 +38,7 @@ pub(crate) struct Season {
     plain: f32,
     folds: u32,
     cycles: [Cycle; 2],
+    slots: [f32; SHORT_SLOTS + WEEK_SLOTS],
 }
 
 /// The length of a season's short period; the other is a week.
@@ -60,7 +62,7 @@ impl Period {
 
     /// Returns the length of the shortest slot, nanoseconds.
     pub(crate) fn slot_nanos(self) -> i64 {
-        (self.nanos / SLOTS as i64).max(1)
+        (self.nanos / SHORT_SLOTS as i64).max(1)
     }
 
     fn lengths(self) -> [i64; 2] {
@@ -77,9 +79,9 @@ impl Season {
     /// Returns the deviation expected at `at`.
     pub(crate) fn offset(&self, at: i64, period: Period) -> f32 {
         let mut offset = 0.0;
-        for (cycle, length) in self.cycles.iter().zip(period.lengths()) {
+        for (cycle, slot) in self.cycles.iter().zip(slots_of(at, period)) {
             if cycle.used == 1 {
-                offset += cycle.slots[slot(at, length)];
+                offset += self.slots[slot];
             }
         }
         offset
@@ -91,9 +93,10 @@ impl Season {
         let rate = f32::max(0.01, 1.0 / (self.folds as f32 + 1.0));
         self.plain += rate * (deviation * deviation - self.plain);
         let mut rest = deviation;
-        for (cycle, length) in self.cycles.iter_mut().zip(period.lengths()) {
+        let places = slots_of(at, period).into_iter().zip(period.lengths());
+        for (cycle, (slot, length)) in self.cycles.iter_mut().zip(places) {
             let seen = at.saturating_sub(self.since) / length;
-            let place = &mut cycle.slots[slot(at, length)];
+            let place = &mut self.slots[slot];
             let left = rest - *place;
             let quick = gamma.max(1.0 / (seen.clamp(0, 1000) as f32 + 1.0));
             *place += quick * left;
@@ -117,9 +120,9 @@ impl Season {
         self.plain *= factor * factor;
         for cycle in &mut self.cycles {
             cycle.left *= factor * factor;
-            for place in &mut cycle.slots {
-                *place *= factor;
-            }
+        }
+        for place in &mut self.slots {
+            *place *= factor;
         }
     }
 
@@ -131,8 +134,12 @@ impl Season {
     }
 }
 
-/// Returns which slot of a period `at` falls into.
-fn slot(at: i64, length: i64) -> usize {
-    let width = (length / SLOTS as i64).max(1);
-    (at.rem_euclid(length) / width).min(SLOTS as i64 - 1) as usize
+/// Returns the slots that `at` falls into, one of each cycle.
+fn slots_of(at: i64, period: Period) -> [usize; 2] {
+    let of = |length: i64, count: usize| {
+        let width = (length / count as i64).max(1);
+        ((at.rem_euclid(length) / width) as usize).min(count - 1)
+    };
+    let [short, week] = period.lengths();
+    [of(short, SHORT_SLOTS), SHORT_SLOTS + of(week, WEEK_SLOTS)]
 }

@@ -1,0 +1,70 @@
+//! Profiles at rest: exact, and small.
+
+use via_codec::{Kind, decode, encode};
+use via_engine::Record;
+use via_types::{EntityHash, StreamId};
+
+use crate::feed::{Dice, Fed, Feed, MONDAY};
+
+const KEYS: [&str; 8] = [
+    "user-1001",
+    "user-1002",
+    "user-1003",
+    "user-1004",
+    "user-1005",
+    "user-1006",
+    "user-1007",
+    "user-1008",
+];
+
+/// Exports every profile after each of eight entities had `events` events,
+/// `pace` seconds apart on average.
+fn records(events: usize, pace: f64) -> Vec<(StreamId, EntityHash, Record)> {
+    let mut feed = Feed::default();
+    let mut dice = Dice::new(21);
+    let mut at = MONDAY;
+    let fed: Vec<Fed> = (0..events * KEYS.len())
+        .map(|i| {
+            at += dice.exponential(pace / KEYS.len() as f64);
+            let value = dice.normal(3.0, 0.8).exp();
+            Fed { key: KEYS[i % KEYS.len()], at, value, mark: dice.bits() % 40 + 1 }
+        })
+        .collect();
+    feed.feed(&fed);
+    let mut records = Vec::new();
+    feed.engine.begin_round();
+    let left = feed.engine.export(usize::MAX, &mut |stream, entity, record| {
+        records.push((stream, entity, record));
+    });
+    assert_eq!((left, records.len()), (0, KEYS.len()));
+    records
+}
+
+fn mean_bytes(events: usize, pace: f64) -> usize {
+    let records = records(events, pace);
+    let bytes: usize =
+        records.iter().map(|(_, _, record)| encode(Kind::Profile, record).len()).sum();
+    bytes / records.len()
+}
+
+#[test]
+fn a_record_survives_the_codec_exactly() {
+    for events in [1, 10, 200, 5000] {
+        for (_, _, record) in records(events, 1.0) {
+            let bytes = encode(Kind::Profile, &record);
+            let back: Record = decode(Kind::Profile, &bytes).unwrap();
+            assert_eq!(back, record);
+            assert_eq!(encode(Kind::Profile, &back), bytes);
+        }
+    }
+}
+
+#[test]
+fn a_profile_at_rest_is_small() {
+    for pace in [0.05, 1.0, 60.0] {
+        let (young, mature) = (mean_bytes(10, pace), mean_bytes(10_000, pace));
+        println!("one event every {pace} s: {young} B after 10 events, {mature} B after 10,000");
+        assert!(young <= 400, "{young} B after 10 events, every {pace} s");
+        assert!(mature <= 2048, "{mature} B after 10,000 events, every {pace} s");
+    }
+}
