@@ -1,6 +1,6 @@
 //! Who should lead each shard: its first replica, unless that node would lead
 //! more than its share; then leadership shifts along a chain of shards to a
-//! node that leads less.
+//! node that leads less. Leaders do the work, so here there is no slack.
 
 /// Moves the preferred leader of each shard to the front of its sites, so that
 /// no site leads more than its cap where that is possible at all.

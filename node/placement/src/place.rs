@@ -71,8 +71,7 @@ pub fn place(members: &[Member], shards: u16, replicas: u8) -> Placement {
     for (walk, held) in walks.iter().zip(&mut held) {
         held.sort_by_key(|site| walk.iter().position(|met| met == site));
     }
-    let caps = sites.caps.iter().map(|cap| cap.div_ceil(sites.replicas.max(1)));
-    lead::balance(&mut held, &caps.collect::<Vec<_>>());
+    lead::balance(&mut held, &sites.leads);
     let name = |held: Vec<usize>| held.into_iter().map(|site| sites.nodes[site]).collect();
     Placement { shards: held.into_iter().map(name).collect() }
 }
@@ -83,6 +82,8 @@ struct Sites {
     weights: Vec<u16>,
     zones: Vec<usize>,
     caps: Vec<usize>,
+    /// How many shards each should lead at most.
+    leads: Vec<usize>,
     replicas: usize,
     per_zone: usize,
 }
@@ -102,12 +103,19 @@ impl Sites {
         let per_zone = replicas.div_ceil(numbers.len().max(1));
         let weights = members.values().map(|member| member.weight).collect();
         let nodes = members.into_keys().collect();
-        let mut sites = Self { nodes, weights, zones, caps: Vec::new(), replicas, per_zone };
-        sites.caps = sites.caps(usize::from(shards), numbers.len());
+        let (caps, leads) = (Vec::new(), Vec::new());
+        let mut sites = Self { nodes, weights, zones, caps, leads, replicas, per_zone };
+        let shards = usize::from(shards);
+        let shares = sites.shares(shards, numbers.len());
+        let cap = |share: &f64| ((share * SLACK_PERCENT / 100.0).ceil() as usize).min(shards);
+        let lead = |share: &f64| (share / replicas as f64).ceil() as usize;
+        sites.caps = shares.iter().map(cap).collect();
+        sites.leads = shares.iter().map(lead).collect();
         sites
     }
 
-    fn caps(&self, shards: usize, zones: usize) -> Vec<usize> {
+    /// How many replicas each should hold.
+    fn shares(&self, shards: usize, zones: usize) -> Vec<f64> {
         let inside = |zone: usize| {
             let sites = (0..self.nodes.len()).filter(move |site| self.zones[*site] == zone);
             sites.map(|site| Bin { weight: f64::from(self.weights[site]), capacity: shards as f64 })
@@ -118,15 +126,15 @@ impl Sites {
         };
         let demand = (shards * self.replicas) as f64;
         let amounts = pour(demand, &(0..zones).map(whole).collect::<Vec<_>>());
-        let mut caps = vec![0; self.nodes.len()];
+        let mut shares = vec![0.0; self.nodes.len()];
         for (zone, amount) in amounts.into_iter().enumerate() {
-            let shares = pour(amount, &inside(zone).collect::<Vec<_>>());
+            let inner = pour(amount, &inside(zone).collect::<Vec<_>>());
             let sites = (0..self.nodes.len()).filter(|site| self.zones[*site] == zone);
-            for (site, share) in sites.zip(shares) {
-                caps[site] = ((share * SLACK_PERCENT / 100.0).ceil() as usize).min(shards);
+            for (site, share) in sites.zip(inner) {
+                shares[site] = share;
             }
         }
-        caps
+        shares
     }
 }
 
