@@ -96,7 +96,6 @@ fn close_filled(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closi
         keep(hot, cold);
     }
     doubt(hot);
-    cold.sketch.clear();
     let bucket = &mut hot.bucket;
     bucket.closed = bucket.closed.saturating_add(1);
     bucket.silent = 0;
@@ -107,22 +106,18 @@ fn close_filled(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closi
     bucket.worst = 0.0;
 }
 
-fn close_marks(hot: &mut Hot, cold: &Cold, plan: &Plan, closing: &mut Closing) {
+fn close_marks(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closing) {
     if !hot.is(MARKED) {
         return;
     }
-    let marks = cold.sketch.estimate();
     if hot.distinct.is_ready() {
-        let counted = hot.distinct.assess(marks, 0.0);
-        // Fewer events have fewer marks: that is the rate's to tell.
-        let follows = counted.z < 0.0 && closing.rate.is_some_and(|rate| rate.z < -1.0);
-        if !follows {
-            closing.distinct = Some(counted);
-            closing.marks = marks;
-        }
+        let fresh = hot.distinct.fresh(&cold.sketch);
+        let counted = hot.distinct.assess(fresh);
+        closing.distinct = Some(counted);
+        closing.marks = fresh;
         hot.distinct_tail.note(counted.nominal.min(30.0));
     }
-    hot.distinct.learn(marks, 0.0, plan.smoothing, 1.0);
+    hot.distinct.learn(&mut cold.sketch, plan.smoothing);
 }
 
 fn close_empty(
@@ -193,6 +188,7 @@ fn fit_width(hot: &mut Hot, cold: &mut Cold, empty: u32) {
         hot.bucket.shift = (hot.bucket.shift + empty.ilog2()).min(WIDEST);
         hot.rate = bytemuck::Zeroable::zeroed();
         hot.distinct = bytemuck::Zeroable::zeroed();
+        cold.sketch.clear();
         return;
     }
     if hot.rate.buckets < 1.0 || !young && hot.bucket.closed % SETTLED != 0 {
@@ -209,7 +205,7 @@ fn fit_width(hot: &mut Hot, cold: &mut Cold, empty: u32) {
         return;
     };
     hot.rate.rescale(direction);
-    hot.distinct.rescale(direction);
+    hot.distinct.rescale(&mut cold.sketch, direction);
     if let Some(season) = &mut cold.rate_season {
         season.scale(root);
     }
@@ -237,9 +233,9 @@ fn expect(hot: &mut Hot, cold: &Cold, plan: &Plan) {
     hot.bucket.season = season;
     let ready = hot.rate.is_ready() && hot.rate.buckets >= 6.0;
     hot.bucket.alarm = if ready { hot.rate.range(ALARM, season).1.max(4.0) as f32 } else { 0.0 };
-    let ready = hot.distinct.is_ready() && hot.distinct.buckets >= 6.0;
+    let ready = hot.distinct.is_ready();
     hot.bucket.distinct_alarm =
-        if ready { hot.distinct.range(ALARM, 0.0).1.max(4.0) as f32 } else { 0.0 };
+        if ready { hot.distinct.range(ALARM).1.max(4.0) as f32 } else { 0.0 };
 }
 
 /// Ends the value's seasonal slot when `at` is beyond it: learns what it held

@@ -216,8 +216,8 @@ pub(crate) fn expected(case: &Case<'_>, feature: Feature) -> Option<Expected> {
             Expected { value: value / width, low: low / width, high: high / width }
         }
         Feature::Distinct => {
-            let (low, high) = hot.distinct.range(NORMAL as f32, 0.0);
-            Expected { value: hot.distinct.range(0.0, 0.0).0, low, high }
+            let (low, high) = hot.distinct.range(NORMAL as f32);
+            Expected { value: hot.distinct.range(0.0).0, low, high }
         }
         Feature::Gap => {
             let mean = f64::from(hot.gaps.mean);

@@ -27,6 +27,9 @@ const SLOW: u64 = 8;
 /// Nominal evidence above this grows only with its logarithm.
 const COMPRESSED: f32 = 16.0;
 
+/// A step so many times its level begins at zero, for all that is known.
+const FROM_ZERO: f64 = 1e3;
+
 /// One event as the engine sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample<'a> {
@@ -169,12 +172,18 @@ fn judge_value(verdict: &mut Judgement, hot: &Hot, sample: &Sample<'_>) {
     }
 }
 
-/// Returns the most evidence that a deviation from a series that never moved
-/// may have: the rule of succession (Laplace), more for a large relative step.
+/// Returns the most evidence that a deviation from a series that hardly ever
+/// moved may have: the rule of succession (Laplace), more for a step that is
+/// large for the level, or, from zero, in whole units.
 fn believable(hot: &Hot, deviation: f64) -> f32 {
-    let relative = if hot.level.mean == 0.0 { 0.0 } else { (deviation / hot.level.mean).abs() };
-    let succession = log10(1.0 + f64::from(hot.level.count));
-    (succession + 2.0 * log10(1.0 + 10.0 * relative.min(1e6))) as f32
+    let size = deviation.abs();
+    let relative = size / hot.level.mean.abs().max(1e-300);
+    let large = if relative > FROM_ZERO {
+        log10(size.max(1.0))
+    } else {
+        2.0 * log10(1.0 + 10.0 * relative)
+    };
+    (log10(1.0 + f64::from(hot.level.count)) + large) as f32
 }
 
 #[inline]
@@ -205,9 +214,9 @@ fn judge_bucket(verdict: &mut Judgement, hot: &Hot, cold: &Cold, sample: &Sample
         verdict.speak(Feature::Rate, counted.nominal, &hot.rate_tail);
     }
     if sample.mark != 0 && bucket.distinct_alarm > 0.0 {
-        let marks = cold.sketch.estimate();
+        let marks = hot.distinct.fresh(&cold.sketch);
         if marks as f32 >= bucket.distinct_alarm {
-            let counted = hot.distinct.assess(marks, 0.0);
+            let counted = hot.distinct.assess(marks);
             if verdict.closing.distinct.is_none_or(|closed| closed.nominal < counted.nominal) {
                 verdict.closing.distinct = Some(counted);
                 verdict.closing.marks = marks;

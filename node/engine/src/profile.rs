@@ -7,7 +7,7 @@ use via_types::{Detector, EntityHash};
 
 use crate::calibration::Tail;
 use crate::detector::burst::Gaps;
-use crate::detector::cardinality::Sketch;
+use crate::detector::cardinality::{Sketch, Velocity};
 use crate::detector::distribution::Histogram;
 use crate::detector::forecast::Level;
 use crate::detector::lanes::Lanes;
@@ -162,7 +162,7 @@ pub(crate) struct Hot {
     pub(crate) joint: Tail,
     pub(crate) rule: Rule,
     pub(crate) rate: Counts,
-    pub(crate) distinct: Counts,
+    pub(crate) distinct: Velocity,
     pub(crate) rate_tail: Tail,
     pub(crate) distinct_tail: Tail,
     /// How often each detector spoke up lately.

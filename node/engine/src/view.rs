@@ -155,10 +155,10 @@ fn distribution(hot: &Hot, cold: &Cold) -> (Warmup, Vec<Fact>) {
 fn cardinality(hot: &Hot, cold: &Cold) -> (Warmup, Vec<Fact>) {
     let facts = vec![
         fact("distinct now", cold.sketch.estimate(), ""),
-        fact("expected", hot.distinct.range(0.0, 0.0).0, ""),
-        fact("velocity", cold.sketch.estimate() / hot.width_secs(), "1/s"),
+        fact("expected new", hot.distinct.range(0.0).0, ""),
+        fact("velocity", hot.distinct.fresh(&cold.sketch) / hot.width_secs(), "1/s"),
     ];
-    let mut warmup = warmup(hot.distinct.buckets as u64, 3, "time buckets");
+    let mut warmup = warmup(hot.distinct.windows as u64, 1, "windows of eight buckets");
     if !hot.is(MARKED) {
         "its events carry nothing whose distinct values could be counted"
             .clone_into(&mut warmup.reason);

@@ -1,15 +1,124 @@
-//! How many distinct marks a bucket held: exact while few, HyperLogLog when
-//! many. Owns the sketch; the expected number is a [`super::volume::Counts`].
+//! How many distinct marks come, and how fast: a sketch over a window of
+//! buckets, exact while few, HyperLogLog when many, and the number of marks new
+//! to the window that each bucket usually adds at its place in the window.
+//! Owns both; refuses to know what a mark is.
 //!
 //! Sources: Flajolet et al., AofA 2007 (HyperLogLog); Ting, KDD 2014 (the
 //! martingale, or HIP, estimate, kept up to date in constant time).
 
+use bytemuck::{Pod, Zeroable};
+
+use crate::detector::volume::{Counted, Smoothing, Width, restore, stabilise};
+use crate::math::student_evidence;
+
+/// Buckets in a window.
+const PHASES: usize = 8;
+/// Least variance of a stabilised number of new marks.
+const STEADIEST: f32 = 0.25;
+/// Residuals teach no more than so many standard deviations.
+const CLIP: f32 = 3.0;
+/// Windows before new marks are judged.
+const YOUNG: f32 = 1.0;
 /// Marks kept exactly before the sketch becomes dense.
 const EXACT: usize = 192;
 /// Places in the exact set when it is first needed.
 const SMALLEST: usize = 16;
 
-/// The distinct marks of the current bucket.
+/// How many new marks each bucket of a window usually adds.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Velocity {
+    /// Usual stabilised number of new marks, by place in the window.
+    phases: [f32; PHASES],
+    /// Variance of the residual.
+    dispersion: f32,
+    /// Whole windows seen.
+    pub(crate) windows: f32,
+    /// Place of the current bucket in the window.
+    phase: u32,
+    /// Distinct marks of the window before the current bucket.
+    before: f32,
+}
+
+impl Velocity {
+    /// Says whether new marks are judged yet.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.windows >= YOUNG
+    }
+
+    /// Returns how many marks the current bucket added.
+    pub(crate) fn fresh(&self, sketch: &Sketch) -> f64 {
+        (sketch.estimate() - f64::from(self.before)).max(0.0)
+    }
+
+    fn usual(&self) -> f32 {
+        self.phases[self.phase as usize % PHASES].max(1.2247)
+    }
+
+    fn deviation(&self) -> f32 {
+        self.dispersion.max(STEADIEST).sqrt()
+    }
+
+    /// Judges a bucket that added `fresh` marks; only more than usual speaks:
+    /// fewer marks follow from fewer events.
+    pub(crate) fn assess(&self, fresh: f64) -> Counted {
+        let expected = restore(self.usual());
+        let z = f64::from((stabilise(fresh) - self.usual()) / self.deviation());
+        if !self.is_ready() || z <= 0.0 {
+            return Counted { nominal: 0.0, expected, z };
+        }
+        let freedom = f64::from(self.windows) * PHASES as f64 - 1.0;
+        Counted { nominal: student_evidence(z, freedom).min(1e6) as f32, expected, z }
+    }
+
+    /// Returns how many new marks are within `z` standard deviations.
+    pub(crate) fn range(&self, z: f32) -> (f64, f64) {
+        let reach = z * self.deviation();
+        (restore(self.usual() - reach), restore(self.usual() + reach))
+    }
+
+    /// Takes a bucket in and moves on; clears the sketch when its window ends.
+    pub(crate) fn learn(&mut self, sketch: &mut Sketch, smoothing: Smoothing) {
+        let y = stabilise(self.fresh(sketch));
+        let deviation = self.deviation();
+        let place = &mut self.phases[self.phase as usize % PHASES];
+        if self.windows < YOUNG {
+            *place = y;
+            self.dispersion = 1.0;
+        } else {
+            let residual = (y - *place).clamp(-CLIP * deviation, CLIP * deviation);
+            *place += smoothing.alpha.max(1.0 / (self.windows + 1.0)) * residual;
+            self.dispersion += 0.05 * (residual * residual - self.dispersion);
+        }
+        self.before = sketch.estimate() as f32;
+        self.phase += 1;
+        if self.phase as usize >= PHASES {
+            self.windows = (self.windows + 1.0).min(1e6);
+            self.restart(sketch);
+        }
+    }
+
+    fn restart(&mut self, sketch: &mut Sketch) {
+        self.phase = 0;
+        self.before = 0.0;
+        sketch.clear();
+    }
+
+    /// Follows a change of the buckets' width and begins a new window.
+    pub(crate) fn rescale(&mut self, sketch: &mut Sketch, direction: Width) {
+        let old = self.phases;
+        for (place, usual) in self.phases.iter_mut().enumerate() {
+            let sum = |at: usize| restore(old[at.min(PHASES - 1)]);
+            *usual = stabilise(match direction {
+                Width::Doubled => sum(2 * place) + sum(2 * place + 1),
+                Width::Halved => sum(place / 2) * 0.5,
+            });
+        }
+        self.restart(sketch);
+    }
+}
+
+/// The distinct marks of the current window.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Sketch {
     /// Open-addressed set of 32-bit marks, 0 empty; unused when dense.
@@ -109,7 +218,7 @@ impl Sketch {
         }
     }
 
-    /// Begins a new bucket; small sets keep their memory.
+    /// Begins a new window; small sets keep their memory.
     pub(crate) fn clear(&mut self) {
         self.exact.fill(0);
         self.registers = Vec::new();

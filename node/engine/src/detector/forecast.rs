@@ -18,6 +18,8 @@ const SPREAD: f32 = 16.0;
 const CLIP: f64 = 4.0;
 /// Standard deviation of normal data per mean absolute deviation.
 const MAD_TO_SD: f64 = 1.2533;
+/// Changes of the value before its scale is known.
+const MOVES: f32 = 8.0;
 /// Values before clipping begins: the scale is not known earlier.
 const YOUNG: f32 = 16.0;
 
@@ -40,6 +42,9 @@ pub(crate) struct Level {
     spread: f32,
     spread_mean: f32,
     spread_variance: f32,
+    /// How often the value changed at all.
+    moves: f32,
+    spare: f32,
 }
 
 /// One test's outcome: nominal evidence, and the most that may be believed.
@@ -85,9 +90,9 @@ impl Level {
         self.variance.max(self.floor()).sqrt()
     }
 
-    /// Says whether the values never differed.
+    /// Says whether the value has hardly ever changed: its scale is unknown.
     pub(crate) fn is_flat(&self) -> bool {
-        self.variance <= self.floor()
+        self.moves < MOVES
     }
 
     /// Returns how far the recent level is from the long one, in deviations.
@@ -120,7 +125,7 @@ impl Level {
             spread: self.assess_spread(z, n),
             far,
             scale,
-            flat: self.variance <= floor,
+            flat: self.is_flat(),
         }
     }
 
@@ -170,6 +175,8 @@ impl Level {
         let n = f64::from(self.count);
         let rate = f64::max(1.0 / n, 1.0 / f64::from(memory));
         let floor = self.floor();
+        let change = (x - self.last).abs();
+        self.moves = (self.moves + f32::from(u8::from(change * change > floor))).min(1e6);
         let scale = self.residual.max(floor).sqrt();
         let residual = x - self.forecast();
         let is_young = self.count <= YOUNG;

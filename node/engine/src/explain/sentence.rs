@@ -40,7 +40,7 @@ pub(crate) fn sentence(case: &Case<'_>, feature: Feature, terms: &[Contribution]
         Feature::Distinct => {
             let (observed, _) = measured(case, feature);
             format!(
-                "{} distinct values in {}{}",
+                "{} new distinct values in {}{}",
                 figure(observed),
                 span(case.hot.width_secs()),
                 between(range)
