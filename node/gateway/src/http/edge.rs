@@ -194,7 +194,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_becomes_a_problem_of_its_own_request() {
-        let response = survive(async { panic!("a defect") }).await;
+        let response = survive(async { panic!("inside words") }).await;
         let response = finish(response, false, &id("r-7")).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()[header::CONTENT_TYPE], MEDIA_TYPE);
@@ -202,7 +202,10 @@ mod tests {
         let document: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(document["request_id"], "r-7");
         assert_eq!(document["fate"], "unknown");
-        assert!(!String::from_utf8_lossy(&body).contains("a defect"), "internal words stay inside");
+        assert!(
+            !String::from_utf8_lossy(&body).contains("inside words"),
+            "internal words stay inside"
+        );
     }
 
     #[tokio::test]

@@ -74,7 +74,8 @@ fn text_nanos(text: &str) -> Result<i64, Fault> {
         return Err(bad());
     }
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
-        return i64::try_from(time.as_nanosecond()).map_err(|_| bad());
+        // Beyond the representable years is far in the future or past.
+        return Ok(time.as_nanosecond().clamp(i64::MIN.into(), i64::MAX.into()) as i64);
     }
     text.parse::<f64>().ok().and_then(real).ok_or_else(bad)
 }
@@ -131,6 +132,7 @@ mod tests {
     fn text_is_rfc_3339_or_a_number() {
         assert_eq!(Stamp::Text("2023-11-14T22:13:20Z".into()).nanos(), Ok(NOON));
         assert_eq!(Stamp::Text("2023-11-14T23:13:20.000000001+01:00".into()).nanos(), Ok(NOON + 1));
+        assert_eq!(Stamp::Text("2999-01-01T00:00:00Z".into()).nanos(), Ok(i64::MAX));
         assert_eq!(Stamp::Text("1700000000".into()).nanos(), Ok(NOON));
         assert_eq!(Stamp::Text("1700000000.5".into()).nanos(), Ok(NOON + 500_000_000));
     }

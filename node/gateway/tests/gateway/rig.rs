@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Rig {
     pub(crate) address: SocketAddr,
     stop: watch::Sender<bool>,
+    /// The rooms behind the door run until the rig is dropped.
+    _rooms: watch::Sender<bool>,
     gateway: JoinHandle<Result<(), Error>>,
 }
 
@@ -78,11 +80,12 @@ impl Rig {
             via_consensus::Host::new(via_consensus::Options::new(node), Arc::clone(&log), None)
                 .expect("options");
         let (stop, stopped) = watch::channel(false);
+        let (rooms_stop, rooms_stopped) = watch::channel(false);
         let control = via_control::Options { shards, ..via_control::Options::new(node, "n1") };
         let opened =
             via_control::Service::open(control, &consensus, Arc::clone(&store), Arc::clone(&clock));
         let (service, control) = opened.await.expect("control opens");
-        tokio::spawn(service.run(until(stopped.clone())));
+        tokio::spawn(service.run(until(rooms_stopped.clone())));
         let ground = via_shard::Ground {
             consensus,
             log,
@@ -92,14 +95,15 @@ impl Rig {
         };
         let shard = via_shard::Options { node, shards, ..via_shard::Options::default() };
         let (host, shard) = via_shard::Host::open(shard, ground).await.expect("shards open");
-        tokio::spawn(host.run(stopped.clone()));
+        tokio::spawn(host.run(rooms_stopped));
         let tenant = control.view().tenant_named(DEFAULT_TENANT).expect("it is there").id;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let options = Options { listen, tenant, ..options };
         let rooms = Rooms { shard, control, clock, readiness: Arc::new(()), metrics: None };
         let (service, handle) = via_gateway::Service::bind(options, rooms).await.expect("binds");
         let gateway = tokio::spawn(service.run(until(stopped)));
-        let rig = Self { address: handle.address(), stop, gateway };
+        let address = handle.address();
+        let rig = Self { address, stop, _rooms: rooms_stop, gateway };
         rig.until_ready().await;
         rig
     }
