@@ -3,6 +3,7 @@
 //! A group whose log has lost acknowledged entries does not open (D-7).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -12,7 +13,7 @@ use openraft::impls::EmptyNode;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use via_storage::Log;
-use via_transport::Links;
+use via_transport::{Links, Service};
 use via_types::{GroupId, NodeId, Term};
 
 use crate::group::{Group, Inner, Leadership};
@@ -22,15 +23,29 @@ use crate::membership::Memberships;
 use crate::network::Peers;
 use crate::raft::{Raft, index, log_id, position};
 use crate::replica::{Failure, Replica};
+use crate::server::Door;
 use crate::{Error, Options, error, metrics};
 
-struct Shared {
+/// What all clones of a host share.
+pub(crate) struct Shared {
     options: Arc<Options>,
     config: Arc<openraft::Config>,
     log: Arc<dyn Log>,
     links: Option<Arc<dyn Links>>,
     /// None while a group opens.
     groups: Mutex<HashMap<GroupId, Option<Group>>>,
+}
+
+impl Shared {
+    /// Returns the group as peers reach it.
+    pub(crate) fn raft(&self, group: GroupId) -> Option<Raft> {
+        self.groups.lock().get(&group).and_then(|open| Some(open.as_ref()?.0.raft.clone()))
+    }
+
+    /// Returns where snapshots are kept until they are whole.
+    pub(crate) fn spool(&self) -> &Path {
+        &self.options.spool
+    }
 }
 
 /// The groups of one node; a cheap clone.
@@ -57,9 +72,15 @@ impl Host {
         options.validate()?;
         let config = Arc::new(crate::raft::config(&options)?);
         let groups = Mutex::default();
-        let host =
-            Self(Arc::new(Shared { options: Arc::new(options), config, log, links, groups }));
-        Ok(host)
+        let options = Arc::new(options);
+        let shared = Arc::new(Shared { options, config, log, links, groups });
+        if let Some(links) = &shared.links {
+            let door = Arc::new(Door(Arc::downgrade(&shared)));
+            for service in [Service::Raft, Service::Append, Service::Snapshot] {
+                links.serve(service, Arc::<Door>::clone(&door));
+            }
+        }
+        Ok(Self(shared))
     }
 
     /// Opens a group: reads its log, makes its machine, and takes part. With

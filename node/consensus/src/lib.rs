@@ -16,6 +16,9 @@ mod network;
 mod options;
 mod raft;
 mod replica;
+mod server;
+mod spool;
+mod wire;
 
 pub use error::{Cause, Error};
 pub use group::{Committed, Group, Leadership, Pending, Status};

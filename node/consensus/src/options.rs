@@ -1,5 +1,6 @@
 //! How the groups of a node behave.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use via_types::NodeId;
@@ -22,7 +23,10 @@ pub struct Options {
     pub queue: usize,
     /// How long a linearizable read waits for a majority.
     pub read_deadline: Duration,
-    /// How many purgeable entries are kept for followers that lag a little.
+    /// Where snapshots from peers are kept until they are whole.
+    pub spool: PathBuf,
+    /// How many purgeable entries are kept at most for followers that lag;
+    /// one that lags more gets a snapshot.
     pub keep_entries: u64,
 }
 
@@ -37,7 +41,8 @@ impl Options {
             election_max: Duration::from_millis(600),
             queue: 1024,
             read_deadline: Duration::from_secs(2),
-            keep_entries: 0,
+            spool: std::env::temp_dir(),
+            keep_entries: 4096,
         }
     }
 

@@ -4,45 +4,57 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::Duration;
 use via_consensus::{Applied, Chunks, Error, Machine, Outcome, Position, Tail};
 
 /// Applying this makes everything up to it durable.
-pub const CHECKPOINT: &[u8] = b"!checkpoint";
+pub(crate) const CHECKPOINT: &[u8] = b"!checkpoint";
 /// Applying this breaks the machine.
-pub const BREAK: &[u8] = b"!break";
+pub(crate) const BREAK: &[u8] = b"!break";
 
 /// What was applied, in order.
-pub type Entries = Vec<(Position, Bytes)>;
+pub(crate) type Entries = Vec<(Position, Bytes)>;
 
 /// What survives a restart, and what tests look at.
 #[derive(Clone, Default)]
-pub struct Disk {
-    pub durable: Arc<Mutex<Option<(Position, Entries)>>>,
+pub(crate) struct Disk {
+    pub(crate) durable: Arc<Mutex<Option<(Position, Entries)>>>,
     /// The live state of whoever runs on this disk now.
-    pub live: Arc<Mutex<Entries>>,
-    pub blanks: Arc<Mutex<Vec<Position>>>,
+    pub(crate) live: Arc<Mutex<Entries>>,
+    pub(crate) blanks: Arc<Mutex<Vec<Position>>>,
+    /// Changes with every entry applied.
+    changes: watch::Sender<u64>,
 }
 
 impl Disk {
-    pub fn payloads(&self) -> Vec<Bytes> {
+    pub(crate) fn payloads(&self) -> Vec<Bytes> {
         self.live.lock().iter().map(|(_, payload)| payload.clone()).collect()
     }
 
-    pub fn journal(&self, _tail: Arc<dyn Tail>) -> Journal {
+    /// Waits until what was applied is as `expected`.
+    pub(crate) async fn until(&self, expected: impl Fn(&[Bytes]) -> bool) {
+        let mut changes = self.changes.subscribe();
+        let reached = async {
+            while !expected(&self.payloads()) {
+                changes.changed().await.expect("the disk holds the sender");
+            }
+        };
+        let reached = tokio::time::timeout(Duration::from_secs(20), reached).await;
+        assert!(reached.is_ok(), "not reached with {} entries", self.live.lock().len());
+    }
+
+    pub(crate) fn journal(&self, _tail: Arc<dyn Tail>) -> Journal {
         let entries = self.durable.lock().as_ref().map_or_else(Vec::new, |(_, e)| e.clone());
         *self.live.lock() = entries;
         Journal(self.clone())
     }
 }
 
-pub struct Journal(Disk);
+pub(crate) struct Journal(Disk);
 
-impl Machine for Journal {
-    fn applied(&self) -> Option<Position> {
-        self.durable()
-    }
-
-    fn apply(&mut self, at: Position, entry: Applied<'_>) -> Result<Outcome, Error> {
+impl Journal {
+    fn take(&mut self, at: Position, entry: Applied<'_>) -> Result<Outcome, Error> {
         let mut live = self.0.live.lock();
         match entry {
             Applied::Blank => {
@@ -59,6 +71,18 @@ impl Machine for Journal {
             Applied::Payload(payload) => live.push((at, payload.clone())),
         }
         Ok(Outcome::of(live.len()))
+    }
+}
+
+impl Machine for Journal {
+    fn applied(&self) -> Option<Position> {
+        self.durable()
+    }
+
+    fn apply(&mut self, at: Position, entry: Applied<'_>) -> Result<Outcome, Error> {
+        let outcome = self.take(at, entry);
+        self.0.changes.send_modify(|changes| *changes += 1);
+        outcome
     }
 
     fn durable(&self) -> Option<Position> {
@@ -97,6 +121,7 @@ impl Machine for Journal {
         }
         *self.0.live.lock() = entries.clone();
         *self.0.durable.lock() = Some((at, entries));
+        self.0.changes.send_modify(|changes| *changes += 1);
         Ok(())
     }
 }
