@@ -144,7 +144,8 @@ async fn settle(
     let mut leadership = group.leadership();
     let mut views = handle.watch();
     loop {
-        if leadership.borrow_and_update().is_me {
+        let lead = *leadership.borrow_and_update();
+        if lead.is_me {
             match arrange(options, group, handle, clock).await {
                 Ok(()) => return Ok(()),
                 Err(error) => match error.fate() {
@@ -156,7 +157,9 @@ async fn settle(
             continue;
         }
         let view = Arc::clone(&views.borrow_and_update());
-        if view.cluster().is_some() && leadership.borrow().leader.is_some() {
+        // After a restart this node may still be named as the leader it was.
+        let led_elsewhere = lead.leader.is_some_and(|leader| leader != options.node);
+        if led_elsewhere && view.tenant_named(DEFAULT_TENANT).is_some() {
             return Ok(());
         }
         tokio::select! {
