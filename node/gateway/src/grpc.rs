@@ -98,8 +98,9 @@ impl ingest_server::Ingest for Door {
         request: Request<Streaming<WriteRequest>>,
     ) -> Result<Response<Self::WriteStreamStream>, Status> {
         let id = id(&request);
-        let answers = pipeline::run(self.gate.clone(), request.into_inner(), id, &self.sessions);
-        Ok(Response::new(answers))
+        let (gate, inbound) = (self.gate.clone(), request.into_inner());
+        let answers = pipeline::run(gate, inbound, id.clone(), &self.sessions);
+        Ok(Response::new(answers.map_err(|problem| problem.status(&id))?))
     }
 
     async fn score(

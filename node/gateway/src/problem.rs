@@ -67,7 +67,7 @@ codes! {
     BadRequest = "bad_request", BAD_REQUEST, InvalidArgument, REJECTED, "The request is malformed", "Compare it with the description of the route.";
     BadJson = "bad_json", BAD_REQUEST, InvalidArgument, REJECTED, "The body is not valid JSON", "The detail names the place. Nothing of the body was applied.";
     BadEncoding = "bad_encoding", BAD_REQUEST, InvalidArgument, REJECTED, "The compressed body is damaged", "It is truncated or was altered on its way; send it again.";
-    BodyIncomplete = "body_incomplete", BAD_REQUEST, Cancelled, REJECTED, "The body ended early", "The connection broke; parts that were complete may have been applied.";
+    BodyIncomplete = "body_incomplete", BAD_REQUEST, Cancelled, SECOND, "The body ended early", "The connection broke; send it again. The fate says whether parts may have been applied.";
     BadParameter = "bad_parameter", BAD_REQUEST, InvalidArgument, REJECTED, "A parameter or header is not valid", "The detail names it and what is allowed.";
     BadCursor = "bad_cursor", BAD_REQUEST, InvalidArgument, REJECTED, "The cursor is not valid here", "Cursors belong to one listing with one filter; begin again without one.";
     BadBatch = "bad_batch", BAD_REQUEST, InvalidArgument, REJECTED, "The columns do not fit together", "Every column has one element per event; the detail names the one that does not.";
@@ -76,7 +76,7 @@ codes! {
     UnknownEntity = "unknown_entity", NOT_FOUND, NotFound, REJECTED, "The entity was never seen", "Check its key; keys are compared byte by byte.";
     UnknownDetection = "unknown_detection", NOT_FOUND, NotFound, REJECTED, "There is no such detection", "Old detections are forgotten after the configured time.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, Unimplemented, REJECTED, "The route has no such method", "The Allow header lists its methods.";
-    BodyTimeout = "body_timeout", REQUEST_TIMEOUT, DeadlineExceeded, REJECTED, "The body came too slowly", "Send it without long pauses and at 1 KiB/s or more; parts that were complete may have been applied.";
+    BodyTimeout = "body_timeout", REQUEST_TIMEOUT, DeadlineExceeded, SECOND, "The body came too slowly", "Send it again without long pauses, at 1 KiB/s or more. The fate says whether parts may have been applied.";
     StreamExists = "stream_exists", CONFLICT, AlreadyExists, REJECTED, "A stream of that name exists", "Change its configuration with PUT instead.";
     LimitReached = "limit_reached", CONFLICT, ResourceExhausted, REJECTED, "A table of the cluster is full", "Use an existing one, or ask the operator.";
     Fenced = "fenced", CONFLICT, FailedPrecondition, REJECTED, "A newer epoch of the producer is open", "Another incarnation of this producer took over; open the producer again if this one is right.";

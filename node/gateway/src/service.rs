@@ -12,6 +12,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::Guarded;
@@ -27,9 +28,9 @@ const STREAMS: u32 = 256;
 const PENDING_RESETS: usize = 20;
 /// Largest head of a request, bytes.
 const HEAD_BYTES: usize = 32 << 10;
-/// Flow-control windows: one large message, and a few of them per connection.
-const STREAM_WINDOW: u32 = 2 << 20;
-const CONNECTION_WINDOW: u32 = 8 << 20;
+/// Flow-control windows: what a connection may send before it is read.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 2 << 20;
 /// How often a quiet HTTP/2 connection is asked whether it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long a client may leave an answer unread.
@@ -69,6 +70,7 @@ impl Service {
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (drain, draining) = watch::channel(false);
+        crate::metrics::describe();
         let gate = Gate::new(options, rooms, draining);
         let service = Self { gate, listener, drain, sessions: TaskTracker::new() };
         Ok((service, Handle { address }))
@@ -86,6 +88,7 @@ impl Service {
             router,
             graceful: GracefulShutdown::new(),
             header_timeout: gate.options().header_timeout,
+            cut: CancellationToken::new(),
         };
         let slots = Arc::new(Semaphore::new(gate.options().connections));
         let connections = TaskTracker::new();
@@ -105,16 +108,15 @@ impl Service {
         drain.send_replace(true);
         connections.close();
         sessions.close();
-        let Server { graceful, .. } = server;
+        let Server { graceful, cut, .. } = server;
         let drained = async {
             tokio::join!(graceful.shutdown(), connections.wait(), sessions.wait());
         };
         let grace = gate.options().grace;
-        let cut = connections.len() + sessions.len();
-        match tokio::time::timeout(grace, drained).await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(Error::CutOff { grace, connections: connections.len().min(cut) }),
-        }
+        let in_time = tokio::time::timeout(grace, drained).await.is_ok();
+        let busy = connections.len();
+        cut.cancel();
+        if in_time { Ok(()) } else { Err(Error::CutOff { grace, connections: busy }) }
     }
 }
 
@@ -158,6 +160,8 @@ struct Server {
     router: axum::Router,
     graceful: GracefulShutdown,
     header_timeout: Duration,
+    /// Ends connections that outlive the grace.
+    cut: CancellationToken,
 }
 
 impl Server {
@@ -170,6 +174,7 @@ impl Server {
         let watcher = self.graceful.watcher();
         let service = TowerToHyperService::new(self.router.clone());
         let header_timeout = self.header_timeout;
+        let cut = self.cut.clone();
         async move {
             let open = Open::connection();
             if let Err(error) = stream.set_nodelay(true) {
@@ -178,7 +183,8 @@ impl Server {
             }
             let io = TokioIo::new(Guarded::new(stream, header_timeout, WRITE_STALL));
             let connection = http.serve_connection_with_upgrades(io, service).into_owned();
-            if let Err(error) = Box::pin(watcher.watch(connection)).await {
+            let served = cut.run_until_cancelled(Box::pin(watcher.watch(connection)));
+            if let Some(Err(error)) = served.await {
                 tracing::debug!(error, "a connection ended early");
             }
             drop((slot, open));

@@ -22,16 +22,21 @@ use crate::problem::{Code, Problem};
 /// Most requests of one stream unanswered at a time.
 const WINDOW: usize = 16;
 
-/// Runs a stream of writes beside the handler; `sessions` waits for its end.
+/// Runs a stream of writes beside the handler; it holds a place among the
+/// requests in flight for as long as it lives, and `sessions` waits for its end.
 pub(super) fn run(
     gate: Gate,
     requests: Streaming<WriteRequest>,
     id: String,
     sessions: &TaskTracker,
-) -> Answers<WriteStreamResponse> {
+) -> Result<Answers<WriteStreamResponse>, Problem> {
+    let place = gate.enter()?;
     let (answers, taken) = mpsc::channel(WINDOW);
-    sessions.spawn(pump(gate, requests, id, answers));
-    Box::pin(ReceiverStream::new(taken))
+    sessions.spawn(async move {
+        pump(gate, requests, id, answers).await;
+        drop(place);
+    });
+    Ok(Box::pin(ReceiverStream::new(taken)))
 }
 
 type Pending = FuturesOrdered<BoxFuture<'static, WriteStreamResponse>>;

@@ -79,7 +79,9 @@ pub(crate) async fn edge(State(gate): State<Gate>, mut request: Request, next: N
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    metrics::answered(&route, &method, response.status().as_u16(), started.elapsed().as_secs_f64());
+    let (status, taken) = (response.status().as_u16(), started.elapsed().as_secs_f64());
+    tracing::debug!(request_id = id.as_str(), %method, route, status, taken, "answered");
+    metrics::answered(&route, &method, status, taken);
     response
 }
 
