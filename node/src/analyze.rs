@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use via_types::{StreamConfig, Timestamp};
 
+use crate::flags::Flags;
 use columns::{Columns, Wishes};
 use findings::Findings;
 use judge::{Judge, Verdict};
@@ -64,15 +65,21 @@ pub(crate) struct Args {
     /// How many detections are listed, highest first.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) top: usize,
+    /// Judges by the settings of this TOML file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Sets any setting, for example thresholds.sensitivity=2.
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    pub(crate) set: Vec<String>,
 }
 
 /// What the rows are judged by.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Settings {
+struct Settings {
     /// The stream's configuration.
-    pub(crate) stream: StreamConfig,
+    stream: StreamConfig,
     /// How much the engine may hold.
-    pub(crate) engine: via_engine::Options,
+    engine: via_engine::Options,
 }
 
 /// One file's way: from where, to where.
@@ -104,10 +111,17 @@ struct Outcome {
 /// Analyzes what was asked for and prints the summary.
 ///
 /// # Errors
-/// A file cannot be read, understood or written; the message says which, and
-/// where in it.
-pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
-    match run_on(&mut anstream::stdout().lock(), args, settings) {
+/// A file or a setting cannot be read, understood or written; the message says
+/// which, and where in it.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let flags = Flags { config: args.config.clone(), set: args.set.clone(), ..Flags::default() };
+    let settings = flags.load()?.settings;
+    let memory_bytes = settings.profile_memory();
+    let settings = Settings {
+        stream: settings.stream_config(),
+        engine: via_engine::Options { memory_bytes, ..via_engine::Options::default() },
+    };
+    match run_on(&mut anstream::stdout().lock(), args, &settings) {
         // Whoever read the summary has seen enough of it: `… | head`.
         Err(error) if is_closed_pipe(&error) => Ok(()),
         result => result,
@@ -134,12 +148,14 @@ fn run_on(screen: &mut impl Write, args: &Args, settings: &Settings) -> Result<(
     }
     let job = Job { input: args.input.clone(), out: args.out.clone(), plot: args.plot.is_some() };
     let outcome = analyze(&job, &wishes, settings)?;
+    if let Some(path) = &args.plot {
+        report::write(path, &args.input, &outcome)?;
+    }
     summary::file(screen, &args.input, &outcome, args.top)?;
     if let Some(path) = &args.out {
         writeln!(screen, "scores of every row: {}", path.display())?;
     }
     if let Some(path) = &args.plot {
-        report::write(path, &args.input, &outcome)?;
         writeln!(screen, "pictures and reasons: {}", path.display())?;
     }
     Ok(())
@@ -167,12 +183,15 @@ fn run_folder(
         .collect();
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<Option<Result<Outcome>>>> = Mutex::new(jobs.iter().map(|_| None).collect());
+    // Invariant D-6: the limit holds for all files together.
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
+    let mut settings = settings.clone();
+    settings.engine.memory_bytes /= workers;
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = analyze(job, wishes, settings);
+                    let outcome = analyze(job, wishes, &settings);
                     let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     if let Some(place) = jobs.iter().position(|other| other.input == job.input) {
                         done[place] = Some(outcome);

@@ -4,6 +4,7 @@
 
 mod door;
 mod feed;
+mod folder;
 mod plan;
 mod screen;
 mod tally;
@@ -22,6 +23,8 @@ use via_traffic::{Attack, Stream};
 use via_types::{Clock, StreamConfig};
 
 use crate::machine::{self, Machine};
+pub(crate) use folder::Folder;
+
 use feed::{Feed, Feeder, Live, Stage, Totals};
 use plan::Plan;
 use tally::Tally;

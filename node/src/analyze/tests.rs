@@ -12,6 +12,8 @@ fn args(input: &Path) -> Args {
         out: None,
         plot: None,
         top: 5,
+        config: None,
+        set: Vec::new(),
     }
 }
 
