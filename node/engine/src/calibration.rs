@@ -17,6 +17,18 @@ const LEVELS: [f32; COUNT] =
 const COUNT: usize = 15;
 /// Observations the nominal tail is worth.
 const PRIOR: f32 = 24.0;
+/// What of the prior lies at or above each level.
+const PRIOR_ABOVE: [f32; COUNT] = {
+    let mut above = [0.0; COUNT];
+    let mut k = 0;
+    while k < COUNT {
+        above[k] = PRIOR * ten_to_minus(LEVELS[k]);
+        k += 1;
+    }
+    above
+};
+/// Levels below which values are read without logarithms.
+const COMMON: usize = 5;
 /// Counts are halved when so many observations are held: half-life of memory.
 const FULL: u16 = 16_384;
 /// Exceedances that make a level's rate believable.
@@ -25,6 +37,18 @@ const ENOUGH: u16 = 3;
 const LOG10_2: f32 = std::f32::consts::LOG10_2;
 /// The most evidence anything may have: rarities beyond are not told apart.
 pub(crate) const MOST: f32 = 30.0;
+
+/// Returns ten to the power of minus a multiple of 0.05.
+const fn ten_to_minus(level: f32) -> f32 {
+    let mut left = (level * 20.0 + 0.5) as u32;
+    let mut power = 1.0f64;
+    while left > 0 {
+        // 10^-0.05
+        power *= 0.891_250_938_133_745_5;
+        left -= 1;
+    }
+    power as f32
+}
 
 /// How often each level of a statistic was exceeded, fading.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
@@ -50,12 +74,33 @@ impl Tail {
         }
     }
 
+    /// Returns the weight of observations at or above level `k`, with the prior's.
+    #[inline]
+    fn weight(&self, k: usize) -> f32 {
+        f32::from(self.above[k]) + PRIOR_ABOVE[k]
+    }
+
     /// Returns the evidence at level `k`: how rare its exceedance is.
     #[inline]
     fn at(&self, k: usize) -> f32 {
+        rough_log2((f32::from(self.total) + PRIOR) / self.weight(k)) * LOG10_2
+    }
+
+    /// Returns how rare nominal evidence `nominal` is, as one in so many: ten to
+    /// the power of [`Self::read`], but quick where most events are.
+    #[inline]
+    pub(crate) fn odds(&self, nominal: f32) -> f32 {
+        if nominal >= LEVELS[COMMON] {
+            return rough_exp2(self.read(nominal).min(MOST) / LOG10_2);
+        }
+        let mut k = 0;
+        for level in &LEVELS[..COMMON] {
+            k += usize::from(nominal >= *level);
+        }
         let held = f32::from(self.total) + PRIOR;
-        let prior = PRIOR * rough_exp2(-LEVELS[k] / LOG10_2);
-        (rough_log2(held) - rough_log2(f32::from(self.above[k]) + prior)) * LOG10_2
+        let (floor, low) = if k == 0 { (0.0, held) } else { (LEVELS[k - 1], self.weight(k - 1)) };
+        let share = (nominal - floor) / (LEVELS[k] - floor);
+        held / (low + (self.weight(k) - low) * share)
     }
 
     /// Returns the calibrated evidence of nominal evidence `nominal`.

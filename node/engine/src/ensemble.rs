@@ -19,6 +19,16 @@ pub(crate) fn score(evidence: f64) -> f64 {
     1.0 - exp2(-evidence.max(0.0) / HALF)
 }
 
+/// Returns the score of an event: exact where it may matter, quick elsewhere.
+#[inline]
+pub(crate) fn quick_score(evidence: f32) -> f32 {
+    if evidence < 2.0 {
+        1.0 - rough_exp2(-evidence / HALF as f32)
+    } else {
+        score(f64::from(evidence)) as f32
+    }
+}
+
 /// Returns the evidence whose score is `score`.
 pub(crate) fn evidence_of(score: f64) -> f64 {
     let missing = (1.0 - score).clamp(1e-9, 1.0);
@@ -26,24 +36,25 @@ pub(crate) fn evidence_of(score: f64) -> f64 {
 }
 
 /// Returns the evidence of all statistics together: minus the logarithm of the
-/// weighted harmonic mean of their p-values. Weight 0 leaves one out.
+/// weighted harmonic mean of their p-values, which are given as odds, one in so
+/// many. Weight 0 leaves one out.
 #[inline]
-pub(crate) fn mix<const N: usize>(evidence: &[f32; N], weights: &[f32; N]) -> f32 {
+pub(crate) fn mix<const N: usize>(odds: &[f32; N], weights: &[f32; N]) -> f32 {
     let mut sum = 0.0f32;
     let mut whole = 0.0f32;
-    for (evidence, weight) in evidence.iter().zip(weights) {
-        sum += weight * rough_exp2(evidence / LOG10_2);
+    for (odds, weight) in odds.iter().zip(weights) {
+        sum += weight * odds;
         whole += weight;
     }
     if whole <= 0.0 { 0.0 } else { (rough_log2(sum / whole) * LOG10_2).max(0.0) }
 }
 
 /// Returns each statistic's share of the mixture; they sum to 1.
-pub(crate) fn shares<const N: usize>(evidence: &[f32; N], weights: &[f32; N]) -> [f64; N] {
+pub(crate) fn shares<const N: usize>(odds: &[f32; N], weights: &[f32; N]) -> [f64; N] {
     let mut shares = [0.0; N];
     let mut whole = 0.0;
-    for (share, (evidence, weight)) in shares.iter_mut().zip(evidence.iter().zip(weights)) {
-        *share = f64::from(*weight) * exp2(f64::from(evidence / LOG10_2));
+    for (share, (odds, weight)) in shares.iter_mut().zip(odds.iter().zip(weights)) {
+        *share = f64::from(*weight) * f64::from(*odds);
         whole += *share;
     }
     if whole > 0.0 {
@@ -64,13 +75,14 @@ mod tests {
         #[test]
         fn shares_add_up(evidence in prop::array::uniform8(0f32..30.0),
                          weights in prop::array::uniform8(0.1f32..10.0)) {
-            let sum: f64 = shares(&evidence, &weights).iter().sum();
+            let odds = evidence.map(|evidence| 10f32.powf(evidence));
+            let sum: f64 = shares(&odds, &weights).iter().sum();
             prop_assert!((sum - 1.0).abs() < 1e-12);
         }
 
         #[test]
         fn the_mixture_lies_between_its_parts(evidence in prop::array::uniform4(0f32..30.0)) {
-            let mixed = mix(&evidence, &[1.0; 4]);
+            let mixed = mix(&evidence.map(|evidence| 10f32.powf(evidence)), &[1.0; 4]);
             let most = evidence.iter().fold(0.0f32, |a, b| a.max(*b));
             let least = evidence.iter().fold(30.0f32, |a, b| a.min(*b));
             prop_assert!(mixed <= most + 0.01 && mixed >= least - 0.01);

@@ -7,6 +7,7 @@ use via_types::{Batch, Timestamp};
 
 use crate::close;
 use crate::engine::Engine;
+use crate::ensemble::quick_score;
 use crate::judge::{Row, Sample, bounded, judge};
 use crate::learn::learn;
 use crate::plan::Plan;
@@ -144,10 +145,11 @@ impl Engine {
         let closing = close::close(hot, cold, work.plan, sample.at);
         let verdict = judge(hot, cold, work.plan, &sample, &closing);
         let warming = hot.events < work.plan.warmup;
-        let limit = hot.rule.limit(&work.plan.threshold, hot.gaps.mean);
+        let limit =
+            work.plan.limit.unwrap_or_else(|| hot.rule.limit(&work.plan.threshold, hot.gaps.mean));
         let fired = !warming && is_over(hot, cold, work.plan, &verdict, limit);
-        let score = if warming { 0.0 } else { crate::ensemble::score(f64::from(verdict.evidence)) };
-        hot.score = score as f32;
+        let score = if warming { 0.0 } else { quick_score(verdict.evidence) };
+        hot.score = score;
         hot.bucket.worst = hot.bucket.worst.max(hot.score);
         if fired || hot.is(OPEN) || work.answer == Answer::Scores {
             let speaking = Speaking { sample: &sample, verdict: &verdict, limit, fired, warming };
@@ -156,12 +158,14 @@ impl Engine {
         }
         let (hot, cold) = (self.hot.get_mut(slot), self.cold.get_mut(slot));
         let elapsed = verdict.gap.unwrap_or(0.0);
-        hot.rule.learn(&work.plan.threshold, verdict.evidence, elapsed);
+        if work.plan.limit.is_none() {
+            hot.rule.learn(&work.plan.threshold, verdict.evidence, elapsed);
+        }
         learn(hot, cold, work.plan, &sample, &verdict);
         if allocates {
             self.count_memory(slot);
         }
-        score as f32
+        score
     }
 }
 

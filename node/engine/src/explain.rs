@@ -47,7 +47,7 @@ pub(crate) fn explain(case: &Case<'_>, id: DetectionId) -> Detection {
     let feature = strongest(case.verdict);
     let level = case.plan.explain;
     let is_value = feature.detector() == Detector::Distribution;
-    let percentile = is_value.then_some(case.verdict.standing.percentile);
+    let percentile = is_value.then(|| case.hot.values.percentile(case.sample.value));
     Detection {
         id,
         stream: StreamId::new(case.hot.stream),
@@ -92,7 +92,7 @@ pub(crate) fn reason(case: &Case<'_>) -> String {
 
 /// Returns the feature with the largest share.
 pub(crate) fn strongest(verdict: &Judgement) -> Feature {
-    let parts = shares(&verdict.calibrated, &verdict.weights);
+    let parts = shares(&verdict.odds, &verdict.weights);
     let mut best = 0;
     for feature in 1..FEATURES {
         if parts[feature] > parts[best] {
@@ -106,7 +106,7 @@ pub(crate) fn strongest(verdict: &Judgement) -> Feature {
 pub(crate) fn contributions(case: &Case<'_>) -> Vec<Contribution> {
     let verdict = case.verdict;
     let whole = f64::from(verdict.evidence);
-    let parts = shares(&verdict.calibrated, &verdict.weights);
+    let parts = shares(&verdict.odds, &verdict.weights);
     let mut terms = Vec::with_capacity(FEATURES);
     let mut rest = 0.0;
     for feature in Feature::ALL {

@@ -7,12 +7,11 @@ use via_types::Lane;
 
 use crate::calibration::{MOST, Tail};
 use crate::detector::burst::Gapped;
-use crate::detector::distribution::Standing;
 use crate::detector::forecast::Reading;
 use crate::detector::lanes::Joined;
 use crate::detector::volume::Counted;
 use crate::ensemble::mix;
-use crate::math::{log10, rough_log2};
+use crate::math::{log10, rough_exp2, rough_log2};
 use crate::plan::Plan;
 use crate::profile::{Cold, EVERY_EVENT, FEATURES, Feature, Hot, OPEN};
 
@@ -80,7 +79,6 @@ pub(crate) struct Judgement {
     /// The value without its seasonal part.
     pub(crate) plain: f64,
     pub(crate) reading: Reading,
-    pub(crate) standing: Standing,
     /// Seconds since the newest event before; none for the first and for
     /// events out of order.
     pub(crate) gap: Option<f32>,
@@ -89,8 +87,8 @@ pub(crate) struct Judgement {
     pub(crate) closing: Closing,
     /// Nominal evidence per feature.
     pub(crate) nominal: [f32; FEATURES],
-    /// Calibrated evidence per feature.
-    pub(crate) calibrated: [f32; FEATURES],
+    /// Calibrated rarity per feature: one in so many.
+    pub(crate) odds: [f32; FEATURES],
     /// Weight per feature; 0 where it had nothing to say.
     pub(crate) weights: [f32; FEATURES],
     /// Evidence of all together, before it is calibrated itself.
@@ -139,11 +137,17 @@ pub(crate) fn judge(
 }
 
 impl Judgement {
+    /// Returns a feature's calibrated evidence; 0 when it had nothing to say.
+    pub(crate) fn calibrated(&self, feature: Feature) -> f32 {
+        let odds = self.odds[feature as usize];
+        if odds <= 1.0 { 0.0 } else { rough_log2(odds) * std::f32::consts::LOG10_2 }
+    }
+
     /// Notes that a feature has something to say.
     fn speak(&mut self, feature: Feature, nominal: f32, tail: &Tail) {
         let nominal = compressed(nominal);
         self.nominal[feature as usize] = nominal;
-        self.calibrated[feature as usize] = tail.read(nominal).min(MOST);
+        self.odds[feature as usize] = tail.odds(nominal);
         self.weights[feature as usize] = 1.0;
     }
 }
@@ -158,16 +162,16 @@ fn judge_value(verdict: &mut Judgement, hot: &Hot, sample: &Sample<'_>) {
     let reading = hot.level.assess(plain);
     verdict.reading = reading;
     if hot.values.is_ready() {
-        verdict.standing = hot.values.assess(sample.value);
-        verdict.speak(Feature::Value, verdict.standing.nominal, &hot.tails[0]);
+        verdict.speak(Feature::Value, hot.values.assess(sample.value), &hot.tails[0]);
     }
     verdict.speak(Feature::Step, reading.step.nominal, &hot.tails[1]);
     verdict.speak(Feature::Level, reading.level.nominal, &hot.tails[2]);
     verdict.speak(Feature::Spread, reading.spread.nominal, &hot.tails[3]);
     if reading.flat {
-        let most = believable(hot, reading.step.deviation);
-        for evidence in &mut verdict.calibrated[..4] {
-            *evidence = evidence.min(most);
+        let most = believable(hot, reading.step.deviation).min(MOST);
+        let most = rough_exp2(most / std::f32::consts::LOG10_2);
+        for odds in &mut verdict.odds[..4] {
+            *odds = odds.min(most);
         }
     }
 }
@@ -248,7 +252,7 @@ fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
         let trust = 1.0 - hot.doubt[detector];
         verdict.weights[feature as usize] *= plan.weights[detector] * trust;
     }
-    verdict.mixed = mix(&verdict.calibrated, &verdict.weights);
+    verdict.mixed = mix(&verdict.odds, &verdict.weights);
     let sensitivity = plan.threshold.sensitivity as f32;
     verdict.evidence = (hot.joint.read(verdict.mixed) * sensitivity).min(MOST);
 }

@@ -66,7 +66,7 @@ fn learn_value(
     sample: &Sample<'_>,
     verdict: &Judgement,
 ) {
-    hot.level.learn(verdict.plain, plan.memory);
+    hot.level.learn(verdict.plain, &verdict.reading, plan.memory);
     if hot.values.is_ready() {
         hot.values.learn(sample.value, plan.growth);
         if hot.events % TENDED == 0 {
@@ -114,19 +114,19 @@ fn fill(hot: &mut Hot, sample: &Sample<'_>) {
     }
 }
 
-/// Keeps the newest evidence of each detector for those who ask.
+/// Keeps the newest rarity of each detector for those who ask.
 #[inline]
 fn show(hot: &mut Hot, verdict: &Judgement) {
-    let of = |feature: Feature| verdict.calibrated[feature as usize];
-    let value = of(Feature::Value).max(of(Feature::Step)).max(of(Feature::Level));
-    let value = value.max(of(Feature::Spread)).max(of(Feature::Lanes));
-    hot.evidence[Detector::Distribution as usize] = value;
-    hot.evidence[Detector::Burst as usize] = of(Feature::Gap);
+    let odds = &verdict.odds;
+    let value = odds[Feature::Value as usize].max(odds[Feature::Step as usize]);
+    let drift = odds[Feature::Level as usize].max(odds[Feature::Spread as usize]);
+    hot.odds[Detector::Distribution as usize] = value.max(drift).max(odds[Feature::Lanes as usize]);
+    hot.odds[Detector::Burst as usize] = odds[Feature::Gap as usize];
     if verdict.closing.rate.is_some() {
-        hot.evidence[Detector::Volume as usize] = of(Feature::Rate);
+        hot.odds[Detector::Volume as usize] = odds[Feature::Rate as usize];
     }
     if verdict.closing.distinct.is_some() {
-        hot.evidence[Detector::Cardinality as usize] = of(Feature::Distinct);
+        hot.odds[Detector::Cardinality as usize] = odds[Feature::Distinct as usize];
     }
 }
 
@@ -138,7 +138,7 @@ fn listen(hot: &mut Hot, verdict: &Judgement) {
     }
     if verdict.mixed >= SPOKEN - 1.0 {
         for feature in Feature::ALL {
-            if verdict.calibrated[feature as usize] >= SPOKEN {
+            if verdict.calibrated(feature) >= SPOKEN {
                 hot.wolf[feature.detector() as usize] += WOLF;
             }
         }

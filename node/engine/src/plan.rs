@@ -9,6 +9,7 @@ use crate::detector::burst::Pace;
 use crate::detector::distribution::growth;
 use crate::detector::season::Period;
 use crate::detector::volume::Smoothing;
+use crate::rule::fixed_limit;
 
 /// How one stream's events are judged.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub(crate) struct Plan {
     /// Weight per detector, 0 when off.
     pub(crate) weights: [f32; Detector::ALL.len()],
     pub(crate) threshold: Threshold,
+    /// Evidence from which on there is a detection, where that never changes.
+    pub(crate) limit: Option<f32>,
     /// Thresholds of single detectors.
     pub(crate) own: [Option<Threshold>; Detector::ALL.len()],
     pub(crate) explain: Explain,
@@ -51,6 +54,7 @@ impl Plan {
                 weight(burst.enabled, burst.weight),
             ],
             threshold: config.threshold,
+            limit: fixed_limit(&config.threshold),
             own: [volume.threshold, distribution.threshold, cardinality.threshold, burst.threshold],
             explain: config.explain,
             smoothing: Smoothing { alpha: unit(volume.alpha), beta: unit(volume.beta) },

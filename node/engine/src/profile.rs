@@ -151,8 +151,8 @@ pub(crate) struct Hot {
     /// Seasonal part of the value now.
     pub(crate) offset: f64,
     pub(crate) slot_count: u32,
-    /// Newest evidence per detector.
-    pub(crate) evidence: [f32; Detector::ALL.len()],
+    /// Newest rarity per detector: one in so many.
+    pub(crate) odds: [f32; Detector::ALL.len()],
     /// How much each detector is trusted, of its configured weight.
     pub(crate) doubt: [f32; Detector::ALL.len()],
     pub(crate) gaps: Gaps,

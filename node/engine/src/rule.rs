@@ -31,13 +31,24 @@ pub(crate) struct Rule {
     seen: f32,
 }
 
+/// Returns the evidence from which on there is a detection, for methods that
+/// do not depend on the entity.
+pub(crate) fn fixed_limit(threshold: &Threshold) -> Option<f32> {
+    match threshold.method {
+        Method::Ensemble(score) => Some(evidence_of(score) as f32),
+        Method::Percentile(quantile) => Some((-log10((1.0 - quantile).clamp(1e-9, 0.5))) as f32),
+        Method::EwmaSigma(_) | Method::Mad(_) | Method::Budget(_) => None,
+    }
+}
+
 impl Rule {
     /// Returns the evidence from which on there is a detection; `gap` is the
     /// entity's mean time between events, seconds.
     pub(crate) fn limit(&self, threshold: &Threshold, gap: f32) -> f32 {
         match threshold.method {
-            Method::Ensemble(score) => evidence_of(score) as f32,
-            Method::Percentile(quantile) => (-log10((1.0 - quantile).clamp(1e-9, 0.5))) as f32,
+            Method::Ensemble(_) | Method::Percentile(_) => {
+                fixed_limit(threshold).expect("these methods have a fixed limit")
+            }
             Method::EwmaSigma(sigmas) => {
                 let sd = f64::from(self.variance).sqrt().max(0.05);
                 ((f64::from(self.mean) + sigmas * sd) as f32).max(LEAST)

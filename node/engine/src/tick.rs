@@ -57,7 +57,7 @@ impl Engine {
         let limit = hot.rule.limit(&plan.threshold, hot.gaps.mean);
         let fired = is_over(hot, cold, plan, &verdict, limit);
         if fired || hot.is(OPEN) && verdict.evidence > 0.0 {
-            hot.score = crate::ensemble::score(f64::from(verdict.evidence)) as f32;
+            hot.score = crate::ensemble::quick_score(verdict.evidence);
             let speaking =
                 Speaking { sample: &sample, verdict: &verdict, limit, fired, warming: false };
             self.follow(plan, slot, &speaking, (id, ""), out);

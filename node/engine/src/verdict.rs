@@ -46,7 +46,7 @@ pub(crate) fn is_over(
         for feature in 0..FEATURES {
             let speaks = verdict.weights[feature] > 0.0;
             if speaks && Feature::ALL[feature].detector() as usize == number {
-                evidence = evidence.max(verdict.calibrated[feature]);
+                evidence = evidence.max(verdict.calibrated(Feature::ALL[feature]));
             }
         }
         let evidence = evidence * threshold.sensitivity as f32;

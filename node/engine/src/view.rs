@@ -6,6 +6,7 @@ use via_types::{Detector, EntityHash, StreamId, Timestamp};
 
 use crate::engine::Engine;
 use crate::history::decimate;
+use crate::math::log10;
 use crate::plan::Plan;
 use crate::profile::{Cold, Hot, MARKED};
 
@@ -117,7 +118,7 @@ fn state(detector: Detector, hot: &Hot, cold: &Cold, plan: &Plan) -> DetectorSta
         detector,
         enabled: weight > 0.0,
         warmup,
-        evidence: f64::from(hot.evidence[detector as usize]),
+        evidence: log10(f64::from(hot.odds[detector as usize]).max(1.0)),
         weight: f64::from(weight * (1.0 - hot.doubt[detector as usize])),
         facts,
     }

@@ -63,12 +63,12 @@ impl Velocity {
     /// fewer marks follow from fewer events.
     pub(crate) fn assess(&self, fresh: f64) -> Counted {
         let expected = restore(self.usual());
-        let z = f64::from((stabilise(fresh) - self.usual()) / self.deviation());
+        let z = (stabilise(fresh) - self.usual()) / self.deviation();
         if !self.is_ready() || z <= 0.0 {
-            return Counted { nominal: 0.0, expected, z };
+            return Counted { nominal: 0.0, expected, z: f64::from(z) };
         }
-        let freedom = f64::from(self.windows) * PHASES as f64 - 1.0;
-        Counted { nominal: student_evidence(z, freedom).min(1e6) as f32, expected, z }
+        let freedom = self.windows * PHASES as f32 - 1.0;
+        Counted { nominal: student_evidence(z, freedom).min(1e6), expected, z: f64::from(z) }
     }
 
     /// Returns how many new marks are within `z` standard deviations.

@@ -34,17 +34,6 @@ pub(crate) struct Histogram {
     step: f32,
 }
 
-/// Where a value stands among the past ones.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Standing {
-    /// Nominal evidence of the rare mass.
-    pub(crate) nominal: f32,
-    /// Share of past values below it, 0..1.
-    pub(crate) percentile: f64,
-    /// How far beyond the bins it lies, in widths of all bins; 0 within.
-    pub(crate) beyond: f64,
-}
-
 impl Histogram {
     /// Says whether the bins are laid out.
     pub(crate) fn is_ready(&self) -> bool {
@@ -87,31 +76,32 @@ impl Histogram {
         self.total += mass;
     }
 
-    /// Judges `x`; `far` is its distance from the level in standard deviations
-    /// and orders values beyond the bins.
+    /// Returns the nominal evidence of `x`: its rare mass, and beyond the bins
+    /// more with distance, so that tails stay ordered.
     #[inline]
-    pub(crate) fn assess(&self, x: f64) -> Standing {
+    pub(crate) fn assess(&self, x: f64) -> f32 {
         if self.total <= 0.0 {
-            return Standing { nominal: 0.0, percentile: 0.5, beyond: 0.0 };
+            return 0.0;
         }
         let place = self.place(x);
-        let (beyond, mass) = if place < 0.0 {
-            (-place / BINS as f64, 0.0)
-        } else if place >= BINS as f64 {
-            (place / BINS as f64 - 1.0, 0.0)
-        } else {
-            (0.0, self.bins[place as usize])
-        };
+        let inside = place >= 0.0 && place < BINS as f64;
+        let mass = if inside { self.bins[place as usize] } else { 0.0 };
         let rare = self.rare_mass(mass);
-        let below = self.mass_below(place);
-        let p = (rare + self.step) / (self.total + self.step);
-        let nominal = -rough_log2(p) * std::f32::consts::LOG10_2;
-        let further = rough_log2(1.0 + 8.0 * beyond.min(1e9) as f32);
-        Standing {
-            nominal: nominal.max(0.0) + further,
-            percentile: f64::from((below / self.total).clamp(0.0, 1.0)),
-            beyond,
+        let odds = (self.total + self.step) / (rare + self.step);
+        let nominal = (rough_log2(odds) * std::f32::consts::LOG10_2).max(0.0);
+        if inside {
+            return nominal;
         }
+        let beyond = if place < 0.0 { -place } else { place - BINS as f64 } / BINS as f64;
+        nominal + rough_log2(1.0 + 8.0 * beyond.min(1e9) as f32)
+    }
+
+    /// Returns the share of past values below `x`, 0..1.
+    pub(crate) fn percentile(&self, x: f64) -> f64 {
+        if self.total <= 0.0 {
+            return 0.5;
+        }
+        f64::from((self.mass_below(self.place(x)) / self.total).clamp(0.0, 1.0))
     }
 
     /// Returns the mass of bins no fuller than `mass`, and of what lies outside.
@@ -129,20 +119,13 @@ impl Histogram {
     }
 
     /// Returns the mass below a place; half of its own bin's counts.
-    #[inline]
     fn mass_below(&self, place: f64) -> f32 {
         if place < 0.0 {
             return 0.0;
         }
         let bin = (place as usize).min(BINS);
-        let mut lanes = [0.0f32; 4];
-        for (number, chunk) in self.bins.chunks_exact(4).enumerate() {
-            for (offset, mass) in chunk.iter().enumerate() {
-                lanes[offset] += if number * 4 + offset < bin { *mass } else { 0.0 };
-            }
-        }
         let own = if bin < BINS { 0.5 * self.bins[bin] } else { 0.0 };
-        self.below + (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]) + own
+        self.bins[..bin].iter().fold(self.below, |below, mass| below + mass) + own
     }
 
     /// Takes `x` in; `growth` is 2^(1/half-life).

@@ -64,10 +64,10 @@ pub(crate) struct Reading {
     pub(crate) level: Finding,
     /// The momentary scatter against its past.
     pub(crate) spread: Finding,
-    /// The value against the long level, in standard deviations.
-    pub(crate) far: f64,
     /// Standard deviation of the forecast's residual.
     pub(crate) scale: f64,
+    /// Logarithm of the momentary spread with the value.
+    log_spread: f32,
     /// The series never moved: evidence is bounded by how long it did not.
     pub(crate) flat: bool,
 }
@@ -75,7 +75,7 @@ pub(crate) struct Reading {
 /// Evidence of a deviation of `z` standard deviations that were estimated from
 /// `freedom` values.
 fn evidence(z: f64, freedom: f64) -> f32 {
-    student_evidence(z, freedom).min(1e6) as f32
+    student_evidence(z.clamp(-1e15, 1e15) as f32, freedom as f32).min(1e6)
 }
 
 impl Level {
@@ -117,13 +117,12 @@ impl Level {
         let freedom = (n - 1.0).max(1.0);
         let step =
             Finding { nominal: evidence(z, freedom), deviation: residual, expected: forecast };
-        let variance = self.variance.max(floor);
-        let far = (x - self.mean) / variance.sqrt();
+        let log_spread = self.next_spread(z);
         Reading {
             step,
             level: self.assess_level(x, n, floor),
-            spread: self.assess_spread(z, n),
-            far,
+            spread: self.assess_spread(log_spread, n),
+            log_spread,
             scale,
             flat: self.is_flat(),
         }
@@ -145,11 +144,11 @@ impl Level {
         Finding { nominal: evidence(best.sqrt(), freedom), deviation, expected: self.mean }
     }
 
-    fn assess_spread(&self, z: f64, n: f64) -> Finding {
+    fn assess_spread(&self, log_spread: f32, n: f64) -> Finding {
         if n < 32.0 {
             return Finding::default();
         }
-        let moved = self.next_spread(z) - self.spread_mean;
+        let moved = log_spread - self.spread_mean;
         let sd = self.spread_variance.max(1e-2).sqrt();
         let nominal = evidence(f64::from(moved / sd), n / 16.0);
         Finding { nominal, deviation: f64::from(moved), expected: 0.0 }
@@ -161,8 +160,9 @@ impl Level {
         rough_log2(spread.max(1e-3))
     }
 
-    /// Takes `x` in; `memory` is how many values the long level averages.
-    pub(crate) fn learn(&mut self, x: f64, memory: f32) {
+    /// Takes `x` in, judged as `reading`; `memory` is how many values the long
+    /// level averages.
+    pub(crate) fn learn(&mut self, x: f64, reading: &Reading, memory: f32) {
         if self.count == 0.0 {
             self.last = x;
             self.mean = x;
@@ -177,13 +177,16 @@ impl Level {
         let floor = self.floor();
         let change = (x - self.last).abs();
         self.moves = (self.moves + f32::from(u8::from(change * change > floor))).min(1e6);
-        let scale = self.residual.max(floor).sqrt();
-        let residual = x - self.forecast();
+        let (scale, residual) = if self.count <= 2.0 {
+            (self.residual.max(floor).sqrt(), x - self.forecast())
+        } else {
+            (reading.scale, reading.step.deviation)
+        };
         let is_young = self.count <= YOUNG;
         let clipped = |deviation: f64, scale: f64| {
             if is_young { deviation } else { deviation.clamp(-CLIP * scale, CLIP * scale) }
         };
-        self.learn_spread(residual / scale, rate as f32);
+        self.learn_spread(residual / scale, reading.log_spread, rate as f32);
         self.absolute += rate * ((x - self.mean).abs() - self.absolute);
         let sd = self.variance.max(floor).sqrt().max(scale).max(MAD_TO_SD * self.absolute);
         let off = clipped(x - self.mean, sd);
@@ -205,8 +208,7 @@ impl Level {
         self.last = x;
     }
 
-    fn learn_spread(&mut self, z: f64, rate: f32) {
-        let log = self.next_spread(z);
+    fn learn_spread(&mut self, z: f64, log: f32, rate: f32) {
         self.spread += (z.abs().min(2.0 * CLIP) as f32 - self.spread) / SPREAD;
         let off = log - self.spread_mean;
         self.spread_mean += rate * off;

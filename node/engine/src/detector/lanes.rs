@@ -134,11 +134,8 @@ impl Lanes {
             return Joined { nominal: 0.0, heat };
         }
         let z = (heat - self.joint.mean) / self.joint.variance.max(1e-4).sqrt();
-        let nominal = if z > 0.0 {
-            student_evidence(z, f64::from(self.joint.rows)).min(1e6) as f32
-        } else {
-            0.0
-        };
+        let nominal =
+            if z > 0.0 { student_evidence(z as f32, self.joint.rows).min(1e6) } else { 0.0 };
         Joined { nominal, heat }
     }
 

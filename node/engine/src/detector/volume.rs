@@ -80,9 +80,9 @@ impl Counts {
         if !self.is_ready() {
             return Counted { nominal: 0.0, expected, z: 0.0 };
         }
-        let z = f64::from((stabilise(count) - forecast) / self.deviation());
-        let freedom = f64::from(self.buckets - 1.0).max(1.0);
-        Counted { nominal: student_evidence(z, freedom).min(1e6) as f32, expected, z }
+        let z = (stabilise(count) - forecast) / self.deviation();
+        let nominal = student_evidence(z, self.buckets - 1.0).min(1e6);
+        Counted { nominal, expected, z: f64::from(z) }
     }
 
     /// Judges a run of `run` empty buckets.

@@ -51,7 +51,7 @@ pub(crate) fn sentence(case: &Case<'_>, feature: Feature, terms: &[Contribution]
 }
 
 fn value(case: &Case<'_>, range: Option<Expected>) -> String {
-    let percentile = case.verdict.standing.percentile;
+    let percentile = case.hot.values.percentile(case.sample.value);
     let (share, word) =
         if percentile >= 0.5 { (percentile, "higher") } else { (1.0 - percentile, "lower") };
     let past = figure(f64::from(case.hot.level.count).max(1.0));
