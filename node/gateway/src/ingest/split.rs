@@ -129,18 +129,10 @@ impl Splitter {
         line: u32,
     ) -> Result<(), RowCode> {
         let shard = usize::from(slot.shard);
-        let mut piece = match self.open[shard].take() {
-            Some(piece) => piece,
-            None => self.piece(slot.shard),
-        };
-        if !piece.has_room(row) {
-            if u32::from(self.pieces[shard]) + 1 == PIECES {
-                self.open[shard] = Some(piece);
-                return Err(RowCode::TooManyValues);
-            }
-            self.pieces[shard] += 1;
-            self.full.push(std::mem::replace(&mut piece, self.piece(slot.shard)));
+        if !self.open[shard].as_ref().is_some_and(|piece| piece.has_room(row)) {
+            self.make_room(slot.shard)?;
         }
+        let piece = self.open[shard].as_mut().expect("room was made just now");
         if slot.piece != self.pieces[shard] {
             slot.position = piece.batch.keys.push(row.key);
             piece.batch.hashes.push(slot.hash);
@@ -150,7 +142,20 @@ impl Splitter {
         }
         let unique = scoped(row.unique, slot.hash);
         piece.push(slot.position, &Row { unique, ..*row }, line);
-        self.open[shard] = Some(piece);
+        Ok(())
+    }
+
+    /// Opens the shard's first piece, or its next one when that is full.
+    fn make_room(&mut self, shard: u16) -> Result<(), RowCode> {
+        let at = usize::from(shard);
+        if self.open[at].is_some() {
+            if u32::from(self.pieces[at]) + 1 == PIECES {
+                return Err(RowCode::TooManyValues);
+            }
+            self.pieces[at] += 1;
+        }
+        let piece = self.piece(shard);
+        self.full.extend(self.open[at].replace(piece));
         Ok(())
     }
 
