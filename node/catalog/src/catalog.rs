@@ -1,6 +1,8 @@
 //! The catalog's state and the one way to change it. Pure: same commands at
 //! the same revisions, same state. Called by `control`'s machine and by tests.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,17 +19,52 @@ use crate::view::View;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Streams {
     pub(crate) by_id: BTreeMap<StreamId, Arc<Stream>>,
-    pub(crate) by_name: BTreeMap<TenantId, BTreeMap<String, Arc<Stream>>>,
+    by_name: BTreeMap<TenantId, BTreeSet<Named>>,
+}
+
+/// A stream that is found by its name. All of [`Streams`] is copied when a
+/// stream changes while somebody reads it, so its keys must not be texts.
+#[derive(Clone, Debug)]
+struct Named(Arc<Stream>);
+
+impl Borrow<str> for Named {
+    fn borrow(&self) -> &str {
+        &self.0.name
+    }
+}
+
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for Named {}
+
+impl PartialOrd for Named {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Named {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.name.cmp(&other.0.name)
+    }
 }
 
 impl Streams {
     pub(crate) fn named(&self, tenant: TenantId, name: &str) -> Option<&Arc<Stream>> {
-        self.by_name.get(&tenant)?.get(name)
+        self.by_name.get(&tenant)?.get(name).map(|named| &named.0)
+    }
+
+    pub(crate) fn of(&self, tenant: TenantId) -> impl Iterator<Item = &Arc<Stream>> {
+        self.by_name.get(&tenant).into_iter().flatten().map(|named| &named.0)
     }
 
     fn insert(&mut self, stream: Arc<Stream>) {
         let names = self.by_name.entry(stream.tenant).or_default();
-        names.insert(stream.name.clone(), Arc::clone(&stream));
+        names.replace(Named(Arc::clone(&stream)));
         self.by_id.insert(stream.id, stream);
     }
 }

@@ -93,8 +93,13 @@ impl View {
         self.streams.by_id.values()
     }
 
+    /// Returns how many streams there are.
+    pub fn stream_count(&self) -> usize {
+        self.streams.by_id.len()
+    }
+
     /// Returns a tenant's streams, by name.
     pub fn streams_of(&self, tenant: TenantId) -> impl Iterator<Item = &Arc<Stream>> {
-        self.streams.by_name.get(&tenant).into_iter().flat_map(BTreeMap::values)
+        self.streams.of(tenant)
     }
 }

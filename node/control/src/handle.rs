@@ -61,7 +61,7 @@ impl Handle {
         }
         // Refuse here what would be refused there: a refusal costs no entry.
         name::check(Thing::Stream, name)?;
-        if view.streams().count() >= limit::STREAMS {
+        if view.stream_count() >= limit::STREAMS {
             let limit = limit::STREAMS as u64;
             return Err(Refusal::Full { what: "streams", limit }.into());
         }

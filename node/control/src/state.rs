@@ -61,7 +61,7 @@ impl State {
         let kept = kept.map(|(catalog, at)| Kept { at, catalog: Arc::new(catalog) });
         let catalog = kept.as_ref().map_or_else(Catalog::default, |kept| (*kept.catalog).clone());
         let view = Arc::new(catalog.view());
-        metrics::published(view.revision().get(), view.streams().count());
+        metrics::published(view.revision().get(), view.stream_count());
         let applied = kept.as_ref().map(|kept| kept.at);
         let live = Live { catalog, applied, dirty: BTreeSet::new(), kept };
         Ok(Self {
@@ -125,7 +125,7 @@ impl State {
 
     fn publish(&self, catalog: &Catalog) {
         let view = Arc::new(catalog.view());
-        metrics::published(view.revision().get(), view.streams().count());
+        metrics::published(view.revision().get(), view.stream_count());
         self.view.send_replace(view);
     }
 
