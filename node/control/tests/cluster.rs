@@ -1,6 +1,8 @@
 //! Control on three nodes over links in memory: one of them leads, all of them
 //! see the same, and whoever comes late or loses the leader catches up.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! Control on one node, on the twins in memory: what it starts with, what it
 //! answers, and what is there after a restart at any moment.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
