@@ -36,6 +36,7 @@ struct Inner {
     fault: Option<(u64, Fault)>,
     dead: bool,
     capacity: Option<u64>,
+    ignores_syncs: bool,
 }
 
 #[derive(Clone)]
@@ -66,6 +67,12 @@ impl SimulatedDisk {
     /// Lets `fault` happen at step number `step`, counted from 0.
     pub fn fail_at(&self, step: u64, fault: Fault) {
         self.0.lock().fault = Some((step, fault));
+    }
+
+    /// Makes it a disk that claims to sync files and does not: proofs on it
+    /// must fail.
+    pub fn ignore_syncs(&self) {
+        self.0.lock().ignores_syncs = true;
     }
 
     /// Says whether the power was lost.
@@ -345,6 +352,9 @@ impl DiskFile for SimulatedFile {
 
     fn sync(&self) -> io::Result<()> {
         self.disk.change(|inner| {
+            if inner.ignores_syncs {
+                return Ok(());
+            }
             let content = inner.files.get_mut(&self.id).expect("a handle's file stays");
             let Content { now, durable, dirty } = content;
             durable.resize(now.len(), 0);

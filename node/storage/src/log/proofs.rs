@@ -67,6 +67,22 @@ fn power_loss_at_any_step_loses_nothing_acknowledged() {
     TestRunner::new(config(48)).run(&steps(5..40), check).unwrap();
 }
 
+/// The proofs are worth something: they catch a disk that lies.
+#[test]
+fn a_disk_that_does_not_sync_is_caught() {
+    let caught = (0..20).filter(|seed| {
+        let disk = SimulatedDisk::new();
+        let mut run = Run::new(disk.clone());
+        run.open().unwrap();
+        disk.ignore_syncs();
+        run.perform(&busy()[..3]).unwrap();
+        let lost = disk.after_power_loss(*seed);
+        let check = std::panic::AssertUnwindSafe(|| run.inspect(lost).is_err());
+        std::panic::catch_unwind(check).unwrap_or(true)
+    });
+    assert!(caught.count() >= 15);
+}
+
 fn lose_power_again_while_recovering(
     run: &mut Run,
     disk: SimulatedDisk,

@@ -18,6 +18,8 @@ use crate::Error;
 use crate::disk::Disk;
 use crate::error::failed;
 
+const SECTOR: usize = 512;
+
 /// A log as it was found.
 pub(crate) struct Recovered {
     pub(crate) groups: BTreeMap<GroupId, Group>,
@@ -162,7 +164,7 @@ impl Scan {
 
     /// Looks at what follows the last readable record of a segment.
     fn rest(&mut self, segment: &Segment, buffer: &[u8], at: u32) -> Result<(), Error> {
-        let used = buffer.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let used = used_bytes(buffer);
         if used <= at as usize {
             return Ok(());
         }
@@ -224,6 +226,14 @@ impl Scan {
         }
         Ok(Recovered { groups, segments: used, spares, tail, epoch, front, dropped })
     }
+}
+
+/// Returns where the zeros at the end begin, at least to the sector.
+fn used_bytes(buffer: &[u8]) -> usize {
+    // Whole sectors are folded, which the compiler does many bytes at a time.
+    let is_used = |sector: &[u8]| sector.iter().fold(0, |any, byte| any | byte) != 0;
+    let unused = buffer.rchunks(SECTOR).position(is_used);
+    unused.map_or(0, |sectors| buffer.len() - sectors * SECTOR)
 }
 
 /// Returns the whole, sound record at `at`.

@@ -210,6 +210,7 @@ impl Writer {
             }
         }
         self.keeper.remove(doomed);
+        // Invariant D-1: nobody is told before the sync that made it durable.
         histogram!(names::LOG_BATCH).record(batch.requests.len() as f64);
         for request in batch.requests.drain(..) {
             (request.done)(Ok(()));
