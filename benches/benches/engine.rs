@@ -1,6 +1,5 @@
 //! The engine alone, on one core: events per second with all detectors, the
 //! cost of exporting profiles, and of bringing them back.
-#![expect(missing_docs, reason = "criterion's macros make public functions")]
 
 use std::hint::black_box;
 

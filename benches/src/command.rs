@@ -1,0 +1,88 @@
+//! The command line: which measurement, and its one table on standard output.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::node::Choice;
+use crate::table::Table;
+use crate::{engine, idle, load, rest, restart};
+
+/// Measures VIA. Use a release build on a machine that does nothing else.
+#[derive(Debug, Parser)]
+#[command(name = "via-benches", version, max_term_width = 100)]
+pub struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sends events to a node and measures rate and latency.
+    Load(load::Args),
+    /// Judges events on one core.
+    Engine,
+    /// Weighs profiles at rest.
+    Rest,
+    /// Measures a node that nobody talks to.
+    Idle(Choice),
+    /// Kills a node with much to remember and waits until it is ready again.
+    Restart(restart::Args),
+    /// Measures everything that has a target.
+    All,
+}
+
+/// Every measurement that has a target, in the order of the table in README.
+const ALL: [&[&str]; 7] = [
+    &["engine"],
+    &["load", "--protocol", "grpc"],
+    &["load", "--protocol", "ndjson"],
+    &["load", "--protocol", "grpc", "--rate", "500k", "--batch", "1000"],
+    &["restart"],
+    &["rest"],
+    &["idle"],
+];
+
+/// Measures what the line asks for and prints its table.
+///
+/// # Errors
+/// A measurement failed; one that lost an event always does.
+pub fn run(line: &Line) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if matches!(line.command, Command::All) {
+        for words in ALL {
+            let line = Line::parse_from(std::iter::once(&"via-benches").chain(words));
+            show(&runtime.block_on(table(&line.command))?);
+        }
+        return Ok(());
+    }
+    show(&runtime.block_on(table(&line.command))?);
+    Ok(())
+}
+
+fn show(table: &Table) {
+    anstream::print!("{table}");
+}
+
+async fn table(command: &Command) -> Result<Table> {
+    match command {
+        Command::Load(args) => Box::pin(load::run(args)).await,
+        Command::Engine => engine::run(),
+        Command::Rest => rest::run(),
+        Command::Idle(choice) => idle::run(choice).await,
+        Command::Restart(args) => Box::pin(restart::run(args)).await,
+        Command::All => Ok(Table::default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_measurement_of_all_is_a_command() {
+        for words in ALL {
+            let line = Line::try_parse_from(std::iter::once(&"via-benches").chain(words)).unwrap();
+            assert!(!matches!(line.command, Command::All), "{words:?}");
+        }
+    }
+}
