@@ -23,10 +23,22 @@ pub(crate) struct RealDisk {
 impl RealDisk {
     /// Creates the directory if need be and locks it.
     pub(crate) fn open(directory: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(directory).map_err(failed("create", directory))?;
+        create_durably(directory).map_err(failed("create", directory))?;
         let lock = lock(&directory.join(LOCK))?;
         Ok(Self { directory: directory.to_owned(), _lock: lock })
     }
+}
+
+/// Creates a directory and whatever leads to it, such that a power loss does
+/// not take them away again with everything in them.
+fn create_durably(directory: &Path) -> io::Result<()> {
+    let missing = directory.ancestors().take_while(|path| !path.exists()).count();
+    fs::create_dir_all(directory)?;
+    for parent in directory.ancestors().skip(1).take(missing.max(1)) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Takes a lock that ends with this process, or with the file returned.

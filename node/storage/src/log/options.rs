@@ -2,15 +2,20 @@
 
 use std::path::PathBuf;
 
+/// Segments are made in whole pages.
+pub(crate) const PAGE: u32 = 4 << 10;
+
 /// Options of [`super::open`]; the defaults run out of the box.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where its files are; made if missing, used by one process at a time.
     pub directory: PathBuf,
     /// Size of the very first segment: small, so that a first start is quick.
+    /// Sizes of segments are whole pages from 4 KiB to 1 GiB; others are moved
+    /// there.
     pub first_segment_bytes: u32,
     /// Size of the others: prepared in the background, so that a sync writes
-    /// data only. At least twice [`super::ENTRY_BYTES`].
+    /// data only. An append that fits none gets a larger one of its own.
     pub segment_bytes: u32,
     /// Most bytes waiting to be written; beyond it appends are refused.
     pub queue_bytes: u64,
@@ -35,5 +40,13 @@ impl Options {
             entries: 16 << 20,
             segments: 4,
         }
+    }
+
+    /// Moves the sizes of segments to what the format can hold.
+    pub(crate) fn bounded(mut self) -> Self {
+        for bytes in [&mut self.first_segment_bytes, &mut self.segment_bytes] {
+            *bytes = (*bytes).clamp(PAGE, 1 << 30) / PAGE * PAGE;
+        }
+        self
     }
 }

@@ -78,6 +78,7 @@ pub(crate) fn assemble(
     options: Options,
     pace: Pace,
 ) -> Result<(SegmentedLog, Writer), Error> {
+    let options = options.bounded();
     let failed = |doing| failed(doing, &disk.path(""));
     let found = match recover(&*disk)? {
         Some(found) => found,

@@ -141,6 +141,7 @@ impl State {
             }
         }
         state.groups = groups;
+        state.publish_bytes();
         state
     }
 
@@ -349,7 +350,14 @@ impl State {
     pub(crate) fn set_front(&mut self, front: u32) -> Vec<u32> {
         self.front = front;
         let kept = self.segments.split_off(&front);
-        std::mem::replace(&mut self.segments, kept).into_keys().collect()
+        let doomed = std::mem::replace(&mut self.segments, kept).into_keys().collect();
+        self.publish_bytes();
+        doomed
+    }
+
+    pub(crate) fn publish_bytes(&self) {
+        let sizes = self.segments.values().map(|usage| u64::from(usage.segment.bytes));
+        gauge!(names::LOG_BYTES).set(sizes.sum::<u64>() as f64);
     }
 
     pub(crate) fn is_idle(&self) -> bool {

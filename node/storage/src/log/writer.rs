@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use metrics::{counter, gauge, histogram};
+use metrics::{counter, histogram};
 use via_types::GroupId;
 
 use super::keeper::Keeper;
@@ -174,9 +174,7 @@ impl Writer {
             let usage = Usage { segment: segment.clone(), live_bytes: 0 };
             let mut state = self.shared.state.lock();
             state.segments.insert(number, usage);
-            let total: u64 =
-                state.segments.values().map(|usage| u64::from(usage.segment.bytes)).sum();
-            gauge!(names::LOG_BYTES).set(total as f64);
+            state.publish_bytes();
             drop(state);
             self.active = segment;
             self.tail = START;

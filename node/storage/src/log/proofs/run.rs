@@ -50,7 +50,7 @@ pub(super) fn steps(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec
 
 pub(super) fn options() -> Options {
     Options {
-        first_segment_bytes: 2048,
+        first_segment_bytes: 4096,
         segment_bytes: 4096,
         recent_bytes: 0,
         segments: 2,
