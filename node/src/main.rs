@@ -1,2 +1,58 @@
-//! The node's binary.
-fn main() {}
+//! The node's binary: reads the command line and calls the one thing asked
+//! for. No logic lives here; `start` has the order in which a node comes up and
+//! goes down.
+
+mod analyze;
+mod configure;
+mod demo;
+mod flags;
+mod health;
+mod logging;
+mod machine;
+mod readiness;
+mod serve;
+mod start;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// VIA watches every entity in a stream of events, learns what is normal for
+/// each, and says within milliseconds when something is not, and why.
+#[derive(Debug, Parser)]
+#[command(name = "via-node", version, max_term_width = 100)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a node with real and made-up traffic and shows what it detects.
+    Demo(demo::Args),
+    /// Runs a node.
+    Serve(flags::Flags),
+    /// Detects anomalies in a CSV file, or in every CSV file of a folder.
+    Analyze(analyze::Args),
+    /// Checks, prints, describes or migrates configuration.
+    Config(configure::Args),
+    /// Asks a running node whether it lives; exits 1 when not.
+    Health(health::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Line::parse().command {
+        Command::Demo(args) => serve::demo(&args),
+        Command::Serve(flags) => serve::serve(&flags),
+        Command::Analyze(args) => analyze::run(&args),
+        Command::Config(args) => configure::run(&args),
+        Command::Health(args) => health::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("via-node: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

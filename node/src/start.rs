@@ -1,0 +1,254 @@
+//! The order in which a node comes up: disk, consensus, catalog, shards, door;
+//! and goes down: the other way round. Nothing else is decided here.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use via_cluster_config::Settings;
+use via_storage::{Log, Store};
+use via_types::clock::SystemClock;
+use via_types::{Clock, NodeId};
+
+use crate::readiness::{Told, Word};
+
+/// A node without peers is the first of its cluster.
+const FIRST: NodeId = NodeId::new(1);
+/// How often the metrics recorder tidies its histograms.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// A node that serves.
+pub(crate) struct Running {
+    /// Where.
+    pub(crate) address: SocketAddr,
+    /// Makes streams.
+    pub(crate) control: via_control::Handle,
+    /// Tells the time.
+    pub(crate) clock: Arc<dyn Clock>,
+    stop: Stops,
+    door: JoinHandle<Result<(), via_gateway::Error>>,
+    shards: JoinHandle<Result<(), via_shard::Error>>,
+    catalog: JoinHandle<Result<(), via_control::Error>>,
+    consensus: via_consensus::Host,
+    log: Arc<via_storage::SegmentedLog>,
+    word: Arc<Word>,
+}
+
+/// One switch per layer, thrown from the door inwards.
+struct Stops {
+    door: watch::Sender<bool>,
+    shards: watch::Sender<bool>,
+    catalog: watch::Sender<bool>,
+}
+
+/// Returns a future that resolves when the switch is thrown.
+async fn thrown(mut switch: watch::Receiver<bool>) {
+    // A dropped switch counts as thrown.
+    let _dropped = switch.wait_for(|thrown| *thrown).await;
+}
+
+struct Disk {
+    log: Arc<via_storage::SegmentedLog>,
+    store: Arc<dyn Store>,
+}
+
+/// Opens the log and the state store in `directory`.
+fn open_disk(settings: &Settings, directory: &Path) -> Result<Disk> {
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("making the data directory {}", directory.display()))?;
+    let persistence = &settings.persistence;
+    let segment = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
+    let options = via_storage::log::Options {
+        first_segment_bytes: segment(persistence.log_first_segment),
+        segment_bytes: segment(persistence.log_segment),
+        ..via_storage::log::Options::new(directory.join("log"))
+    };
+    let log = Arc::new(via_storage::log::open(options)?);
+    let options = via_storage::store::Options {
+        cache_bytes: persistence.state_cache,
+        ..via_storage::store::Options::new(directory.join("state"))
+    };
+    let opened = via_storage::store::open(&options)?;
+    if let Some(set_aside) = &opened.set_aside {
+        tracing::error!(
+            damaged = %set_aside.display(),
+            "the state store was damaged and set aside; it is rebuilt from the log"
+        );
+    }
+    Ok(Disk { log, store: Arc::new(opened.store) })
+}
+
+fn shard_options(settings: &Settings) -> via_shard::Options {
+    let persistence = &settings.persistence;
+    let count = usize::try_from(persistence.detection_retention_count).unwrap_or(usize::MAX);
+    via_shard::Options {
+        node: FIRST,
+        shards: settings.engine.shards,
+        memory_bytes: settings.profile_memory(),
+        pressure: settings.node.memory_pressure,
+        checkpoint_interval: persistence.checkpoint_interval,
+        checkpoint_events: persistence.checkpoint_tail_events,
+        queue_bytes: settings.limits.queue,
+        keep_detections: count,
+        keep_for: persistence.detection_retention,
+        ..via_shard::Options::default()
+    }
+}
+
+fn gateway_options(settings: &Settings, tenant: via_types::TenantId) -> via_gateway::Options {
+    let limits = &settings.limits;
+    via_gateway::Options {
+        listen: settings.listen.address,
+        tenant,
+        stream_defaults: settings.stream_config(),
+        create_streams: limits.auto_create_streams,
+        check_config: Arc::new(via_cluster_config::check_stream),
+        connections: limits.connections as usize,
+        requests: limits.concurrent_requests as usize,
+        memory_bytes: limits.request_memory,
+        json_bytes: limits.body,
+        header_timeout: limits.header_timeout,
+        body_idle: limits.body_idle_timeout,
+        query_timeout: limits.query_timeout,
+        grace: settings.node.shutdown_grace,
+        subscribers: limits.subscribers as usize,
+        ..via_gateway::Options::default()
+    }
+}
+
+/// Brings a node up; it serves when this returns, though shards with a long
+/// log may still be catching up (`/readyz` tells).
+///
+/// # Errors
+/// What the node needs and does not have, in words.
+pub(crate) async fn start(
+    settings: &Settings,
+    metrics: Option<PrometheusHandle>,
+) -> Result<Running> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let directory = settings.node.data_directory.clone();
+    let for_disk = settings.clone();
+    let disk = tokio::task::spawn_blocking(move || open_disk(&for_disk, &directory)).await??;
+    let log: Arc<dyn Log> = Arc::clone(&disk.log) as Arc<dyn Log>;
+    let options = via_consensus::Options::new(FIRST);
+    let consensus = via_consensus::Host::new(options, Arc::clone(&log), None)?;
+
+    let mut options = via_control::Options::new(FIRST, "node-1");
+    options.shards = settings.engine.shards;
+    let opened = via_control::Service::open(
+        options,
+        &consensus,
+        Arc::clone(&disk.store),
+        Arc::clone(&clock),
+    );
+    let (catalog, control) = opened.await.context("opening the catalog")?;
+
+    let ground = via_shard::Ground {
+        consensus: consensus.clone(),
+        log,
+        store: disk.store,
+        view: control.watch(),
+        clock: Arc::clone(&clock),
+    };
+    let opened = via_shard::Host::open(shard_options(settings), ground).await;
+    let (shards, shard) = opened.context("opening the shards")?;
+
+    let view = control.view();
+    let tenant = view.tenant_named(via_control::DEFAULT_TENANT).context("the default tenant")?.id;
+    let word = Arc::new(Word::default());
+    let rooms = via_gateway::Rooms {
+        shard,
+        control: control.clone(),
+        clock: Arc::clone(&clock),
+        readiness: Arc::new(Told(Arc::clone(&word))),
+        metrics,
+    };
+    let options = gateway_options(settings, tenant);
+    let (door, handle) = via_gateway::Service::bind(options, rooms).await?;
+
+    let (door_stop, door_stopped) = watch::channel(false);
+    let (shards_stop, shards_stopped) = watch::channel(false);
+    let (catalog_stop, catalog_stopped) = watch::channel(false);
+    Ok(Running {
+        address: handle.address(),
+        control,
+        clock,
+        stop: Stops { door: door_stop, shards: shards_stop, catalog: catalog_stop },
+        catalog: tokio::spawn(catalog.run(thrown(catalog_stopped))),
+        shards: tokio::spawn(shards.run(shards_stopped)),
+        door: tokio::spawn(door.run(thrown(door_stopped))),
+        consensus,
+        log: disk.log,
+        word,
+    })
+}
+
+impl Running {
+    /// Resolves with the reason when a part has failed for good: the node must
+    /// stop acknowledging, say so, and end (D-1, D-7).
+    ///
+    /// # Errors
+    /// Always.
+    pub(crate) async fn failed(&mut self) -> Result<()> {
+        let failure = tokio::select! {
+            ended = &mut self.shards => ended?.context("a shard failed"),
+            ended = &mut self.catalog => ended?.context("the catalog failed"),
+            ended = &mut self.door => ended?.context("the gateway failed"),
+        };
+        let error = failure.err().unwrap_or_else(|| anyhow::anyhow!("a part ended by itself"));
+        self.word.fail(format!("{error:#}"));
+        Err(error)
+    }
+
+    /// Drains and stops: the door first, the disk last.
+    ///
+    /// # Errors
+    /// What did not end as it should.
+    pub(crate) async fn stop(self) -> Result<()> {
+        let Self { stop, door, shards, catalog, consensus, log, .. } = self;
+        stop.door.send_replace(true);
+        let door = finish(door).await;
+        stop.shards.send_replace(true);
+        let shards = finish(shards).await;
+        stop.catalog.send_replace(true);
+        let catalog = finish(catalog).await;
+        consensus.shutdown().await;
+        // The last owner closes the log: everything queued is synced.
+        let closed = tokio::task::spawn_blocking(move || drop(log)).await;
+        door.context("draining the gateway")?;
+        shards.context("draining the shards")?;
+        catalog.context("closing the catalog")?;
+        closed.context("closing the log")
+    }
+}
+
+/// Waits for a layer; one that had already ended has told why.
+async fn finish<E: std::error::Error + Send + Sync + 'static>(
+    task: JoinHandle<Result<(), E>>,
+) -> Result<()> {
+    if task.is_finished() {
+        return Ok(());
+    }
+    Ok(task.await??)
+}
+
+/// Installs the metrics recorder; once per process.
+///
+/// # Errors
+/// It is installed already.
+pub(crate) fn metrics() -> Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new().install_recorder()?;
+    let upkeep = handle.clone();
+    std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {
+        loop {
+            std::thread::sleep(UPKEEP);
+            upkeep.run_upkeep();
+        }
+    })?;
+    Ok(handle)
+}
