@@ -79,8 +79,9 @@ pub(crate) async fn run(
         ensure!(answer.tag == sent.tag, "answer {} came for {}", answer.tag, sent.tag);
         note(&mut tally, &sent, answer)?;
     }
+    let left = under_way.recv().await;
+    ensure!(left.is_none(), "the node ended the stream with requests unanswered");
     sending.await?;
-    ensure!(under_way.recv().await.is_none(), "the node ended the stream with requests unanswered");
     Ok(tally)
 }
 
@@ -126,3 +127,6 @@ fn note(tally: &mut Tally, sent: &Sent, answer: WriteStreamResponse) -> Result<(
         Outcome::Failure(failure) => bail!("{}: {}", failure.code, failure.message),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,3 +140,6 @@ pub(crate) async fn run(
 fn shown(answer: &[u8]) -> String {
     String::from_utf8_lossy(&answer[..answer.len().min(SHOWN)]).into_owned()
 }
+
+#[cfg(test)]
+mod tests;
