@@ -30,7 +30,7 @@ use crate::{Error, Options, Position, metrics};
 /// How long purging waits for its two steps.
 const PURGE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a new leader may take to take over.
-const TRANSFER_DEADLINE: Duration = Duration::from_secs(5);
+const TRANSFER_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Who leads a group, as far as this node knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -287,24 +287,35 @@ impl Group {
         slowest.map_or(Some(durable), |slowest| slowest.max(floor)).map(|upto| upto.min(durable))
     }
 
-    /// Hands leadership to `to` and waits until that is so.
+    /// Hands leadership to `to` and waits until that is so. While it lasts, no
+    /// entry is accepted. Tried again when `to` was not ready yet.
     ///
     /// # Errors
-    /// Not the leader, or `to` did not take over in time.
+    /// Not the leader (any more), or `to` did not take over in time.
     pub async fn transfer(&self, to: NodeId) -> Result<(), Error> {
-        let leadership = *self.0.leadership.borrow();
-        if !leadership.is_me {
-            return Err(Error::NotLeader { group: self.0.group, leader: leadership.leader });
+        let mut leadership = self.0.leadership.clone();
+        let deadline = tokio::time::Instant::now() + TRANSFER_DEADLINE;
+        while tokio::time::Instant::now() < deadline {
+            let now = *leadership.borrow_and_update();
+            match now.leader {
+                Some(leader) if leader == to => return Ok(()),
+                Some(_) if now.is_me => {
+                    let sent = self.0.raft.trigger().transfer_leader(to.get()).await;
+                    sent.map_err(|fatal| self.0.refused(&fatal))?;
+                }
+                Some(_) => {
+                    return Err(Error::NotLeader { group: self.0.group, leader: now.leader });
+                }
+                None => {}
+            }
+            // An election that follows is over by then, with or without `to`.
+            let turn = self.0.options.election_max * 2;
+            let changed = tokio::time::timeout(turn, leadership.changed()).await;
+            if matches!(changed, Ok(Err(_))) {
+                return Err(self.0.fatal(Error::Stopped(self.0.group)));
+            }
         }
-        let sent = self.0.raft.trigger().transfer_leader(to.get()).await;
-        sent.map_err(|fatal| self.0.refused(&fatal))?;
-        self.0
-            .raft
-            .wait(Some(TRANSFER_DEADLINE))
-            .current_leader(to.get(), "the transfer")
-            .await
-            .map_err(|_| self.0.fatal(Error::Deadline(self.0.group)))?;
-        Ok(())
+        Err(self.0.fatal(Error::Deadline(self.0.group)))
     }
 
     /// Adds a replica that listens and waits until it has caught up.

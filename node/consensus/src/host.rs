@@ -181,9 +181,8 @@ fn check(
     if machine.durable() > applied {
         return Err(wrong("more is durable than was applied"));
     }
-    if purged.map(position) > applied && purged.is_some() {
-        let purged = position(purged.expect("just seen to be some")).index;
-        return Err(Error::LogAhead { group, purged, applied });
+    if let Some(purged) = purged.map(position).filter(|purged| Some(*purged) > applied) {
+        return Err(Error::LogAhead { group, purged: purged.index, applied });
     }
     let Some(applied) = applied else { return Ok(()) };
     if last.is_none_or(|last| last.index < index(applied.index)) {
@@ -208,13 +207,11 @@ impl Group {
         let fatal = |error: String| Error::Fatal { group: self.0.group, reason: error };
         if self.0.log.last().is_none() {
             let Some(voters) = bootstrap else { return Ok(()) };
-            let voters: BTreeMap<_, _> =
-                voters.into_iter().map(|node| (node.get(), EmptyNode {})).collect();
-            return match raft.initialize(voters).await {
-                // A peer was quicker and has begun it with us.
-                Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
-                Err(error) => Err(fatal(error.to_string())),
-            };
+            if voters.first() != Some(&me) {
+                tokio::spawn(begin_late(self.clone(), voters));
+                return Ok(());
+            }
+            return self.initialize(voters).await;
         }
         let alone = {
             let metrics = raft.metrics();
@@ -225,6 +222,29 @@ impl Group {
             raft.trigger().elect(false).await.map_err(|error| fatal(error.to_string()))?;
         }
         Ok(())
+    }
+
+    async fn initialize(&self, voters: BTreeSet<NodeId>) -> Result<(), Error> {
+        let voters: BTreeMap<_, _> =
+            voters.into_iter().map(|node| (node.get(), EmptyNode {})).collect();
+        match self.0.raft.initialize(voters).await {
+            // A peer was quicker and has begun it with us.
+            Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+            Err(error) => Err(Error::Fatal { group: self.0.group, reason: error.to_string() }),
+        }
+    }
+}
+
+/// Begins a new group when its first voter has not done so: all beginning at
+/// once would vote against each other.
+async fn begin_late(group: Group, voters: BTreeSet<NodeId>) {
+    let patience = group.0.options.election_max * 2;
+    let begun = group.0.raft.wait(Some(patience));
+    let begun = begun.metrics(|metrics| metrics.last_log_index.is_some(), "the beginning");
+    if begun.await.is_err()
+        && let Err(error) = group.initialize(voters).await
+    {
+        tracing::warn!(group = %group.id(), %error, "the group could not begin");
     }
 }
 

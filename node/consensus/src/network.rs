@@ -135,10 +135,9 @@ impl Peer {
         request: AppendEntriesRequest<Types>,
         deadline: Duration,
     ) -> Result<StreamAppendResult<Types>> {
-        match self.call(Call::Heartbeat(AppendHead::bare(&request)), deadline).await? {
-            Answer::Appended(appended) => Ok(appended.into()),
-            answer => Err(self.unexpected(&answer)),
-        }
+        let answer = self.call(Call::Heartbeat(AppendHead::bare(&request)), deadline).await?;
+        let Answer::Appended(appended) = answer else { return Err(self.unexpected(&answer)) };
+        Ok(appended.into())
     }
 
     async fn open(&self, service: Service, opening: &Opening) -> Result<Duplex> {
@@ -334,7 +333,7 @@ impl NetTransferLeader<Types> for Peer {
                     actual: actual.map(Into::into),
                 }))
             }
-            answer => Err(self.unexpected(&answer)),
+            answer @ (Answer::Vote { .. } | Answer::Appended(_)) => Err(self.unexpected(&answer)),
         }
     }
 }

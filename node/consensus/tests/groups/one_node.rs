@@ -167,7 +167,9 @@ async fn a_broken_machine_stops_its_group_and_says_why() {
     assert!(failed.to_string().contains("told to break"), "{failed}");
     let error = group.propose(word(1)).await.unwrap_err();
     assert!(error.to_string().contains("told to break"), "{error}");
-    assert!(!group.leadership().borrow().is_me, "it does not carry on");
+    let mut leadership = group.leadership();
+    let stopped = leadership.wait_for(|leadership| !leadership.is_me);
+    timeout(Duration::from_secs(5), stopped).await.expect("it does not carry on").unwrap();
     host.shutdown().await;
 }
 

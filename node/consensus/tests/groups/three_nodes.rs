@@ -124,6 +124,21 @@ fn nodes_of_three() -> BTreeSet<NodeId> {
     nodes(1..=3)
 }
 
+/// Proposes until it is accepted: a new leader first makes sure that it leads.
+async fn propose_on(group: &Group, payload: Bytes) -> Result<(), Error> {
+    let proposing = async {
+        loop {
+            match group.propose(payload.clone()).await {
+                Err(error) if matches!(error.fate(), Fate::Retry(_)) => {
+                    tokio::task::yield_now().await;
+                }
+                proposed => return proposed.map(drop),
+            }
+        }
+    };
+    timeout(LONG, proposing).await.expect("it leads")
+}
+
 /// Proposes until it is accepted; what may have been applied is not repeated.
 async fn propose(cluster: &Cluster, payload: Bytes) -> usize {
     let proposing = async {
@@ -144,19 +159,20 @@ async fn propose(cluster: &Cluster, payload: Bytes) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_replica_applies_the_same_in_the_same_order() {
     let mut cluster = Cluster::start().await;
-    let leader = cluster.leader().await;
+    let leader = propose(&cluster, word(0)).await;
     let group = cluster.nodes[leader].group();
     let mut pending = Vec::new();
-    for number in 0..300 {
+    for number in 1..300 {
         pending.push(group.submit(word(number)).await.unwrap());
     }
     for committed in join_all(pending).await {
         assert_eq!(committed.unwrap().at.leader, cluster.nodes[leader].id, "invariant D-3");
     }
+    let on_leader = cluster.nodes[leader].disk.live.lock().clone();
     for node in &cluster.nodes {
         node.disk.until(|payloads| payloads.len() == 300).await;
         assert_eq!(node.disk.payloads(), words(0..300));
-        assert_eq!(*node.disk.live.lock(), *cluster.nodes[leader].disk.live.lock());
+        assert_eq!(*node.disk.live.lock(), on_leader, "also at the same positions");
     }
     let follower = cluster.nodes[(leader + 1) % 3].group();
     let error = follower.propose(word(0)).await.unwrap_err();
@@ -205,7 +221,7 @@ async fn a_deposed_leader_does_not_acknowledge_or_answer() {
     let (led, place, _) = timeout(LONG, select_all(waiting)).await.expect("the majority leads");
     led.unwrap();
     let new = others.swap_remove(place);
-    cluster.nodes[new].group().propose(word(1)).await.unwrap();
+    propose_on(cluster.nodes[new].group(), word(1)).await.unwrap();
     let read = cluster.nodes[old].group().read_barrier().await;
     assert!(read.is_err(), "a deposed leader does not answer reads");
     cluster.network.heal();
@@ -226,8 +242,10 @@ async fn leadership_is_handed_over() {
     cluster.nodes[leader].group().transfer(cluster.nodes[next].id).await.unwrap();
     let mut leadership = cluster.nodes[next].group().leadership();
     timeout(LONG, leadership.wait_for(|leadership| leadership.is_me)).await.unwrap().unwrap();
-    cluster.nodes[next].group().propose(word(1)).await.unwrap();
-    let error = cluster.nodes[leader].group().transfer(cluster.nodes[next].id).await.unwrap_err();
+    propose_on(cluster.nodes[next].group(), word(1)).await.unwrap();
+    cluster.nodes[leader].group().transfer(cluster.nodes[next].id).await.unwrap();
+    let third = cluster.nodes[(leader + 2) % 3].id;
+    let error = cluster.nodes[leader].group().transfer(third).await.unwrap_err();
     assert!(matches!(error, Error::NotLeader { .. }), "{error}");
     cluster.stop().await;
 }
@@ -267,7 +285,7 @@ async fn a_newcomer_catches_up_by_snapshot_and_becomes_a_voter() {
     cluster.restart(3).await;
     cluster.nodes[3].disk.until(|payloads| payloads.len() == 80).await;
     timeout(LONG, group.transfer(node(4))).await.expect("it leads").unwrap();
-    cluster.nodes[3].group().propose(word(80)).await.unwrap();
+    propose_on(cluster.nodes[3].group(), word(80)).await.unwrap();
     cluster.stop().await;
 }
 
