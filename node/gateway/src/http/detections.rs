@@ -53,6 +53,7 @@ pub(crate) struct DetectionList {
     /// The detections.
     items: Vec<DetectionView>,
     /// Send it as `cursor` for the next page; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 

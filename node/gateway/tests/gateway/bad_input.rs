@@ -11,15 +11,15 @@ const EVENTS: &str = "/api/v1/streams/s/events";
 
 async fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzipEncoder::new(Vec::new());
-    encoder.write_all(text).await.unwrap();
-    encoder.shutdown().await.unwrap();
+    encoder.write_all(text).await.expect("memory");
+    encoder.shutdown().await.expect("memory");
     encoder.into_inner()
 }
 
 async fn zstd(text: &[u8]) -> Vec<u8> {
     let mut encoder = ZstdEncoder::new(Vec::new());
-    encoder.write_all(text).await.unwrap();
-    encoder.shutdown().await.unwrap();
+    encoder.write_all(text).await.expect("memory");
+    encoder.shutdown().await.expect("memory");
     encoder.into_inner()
 }
 
@@ -86,8 +86,8 @@ async fn a_broken_body_is_refused_and_nothing_of_it_applied() {
     let rig = Rig::start().await;
     let broken = rig.post_json(EVENTS, r#"[{"entity":"a"},{"entity":"b"},"#).await;
     assert_eq!(broken.problem(400, "bad_json")["fate"], "rejected");
-    let lines = br#"{"entity":"a","value":1}"#.repeat(1);
-    for (encoding, bytes) in [("gzip", gzip(&lines).await), ("zstd", zstd(&lines).await)] {
+    let lines = br#"{"entity":"a","value":1}"#;
+    for (encoding, bytes) in [("gzip", gzip(lines).await), ("zstd", zstd(lines).await)] {
         let cut = &bytes[..bytes.len() - 5];
         let answer = rig.send("POST", EVENTS, &packed(encoding), cut).await;
         assert_eq!(answer.problem(400, "bad_encoding")["fate"], "rejected");
@@ -95,7 +95,7 @@ async fn a_broken_body_is_refused_and_nothing_of_it_applied() {
         junk.problem(400, "bad_encoding");
     }
     assert_eq!(rig.events("s", "a").await, 0);
-    for (encoding, bytes) in [("gzip", gzip(&lines).await), ("zstd", zstd(&lines).await)] {
+    for (encoding, bytes) in [("gzip", gzip(lines).await), ("zstd", zstd(lines).await)] {
         let answer = rig.send("POST", EVENTS, &packed(encoding), &bytes).await;
         assert_eq!(answer.json()["accepted"], 1, "{encoding}");
     }

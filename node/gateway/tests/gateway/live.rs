@@ -20,7 +20,7 @@ impl Events {
         let mut stream = rig.connect().await;
         let last = last.map(|last| format!("Last-Event-ID: {last}\r\n")).unwrap_or_default();
         let head = format!("GET {path} HTTP/1.1\r\nHost: via\r\n{last}\r\n");
-        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.expect("listens");
         Self(BufReader::new(stream))
     }
 
@@ -52,9 +52,10 @@ async fn disturb(rig: &Rig, entity: &str) {
     assert_eq!(answer.json()["accepted"], 3_000);
     let wild: String = (3_000..3_020).map(|nth| line(nth, 1e6)).collect();
     let answer = rig.post_lines("/api/v1/streams/s/score", wild.as_bytes()).await.json();
-    let scores = answer["scores"].as_array().unwrap();
+    let scores = answer["scores"].as_array().expect("scores");
     assert_eq!(scores.len(), 20);
-    let most = scores.iter().map(|score| score["score"].as_f64().unwrap()).fold(0.0, f64::max);
+    let most =
+        scores.iter().map(|score| score["score"].as_f64().expect("a number")).fold(0.0, f64::max);
     assert!(most > 0.5, "the wild value is remarkable: {most}");
 }
 
