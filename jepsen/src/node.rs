@@ -41,7 +41,7 @@ body_idle_timeout = "2s"
 
 [node]
 shutdown_grace = "5s"
-memory_limit = "512MiB"
+memory_limit = "1GiB"
 "#;
 
 impl Site {
