@@ -28,7 +28,7 @@ enum Command {
     /// Kills a node with much to remember and waits until it is ready again.
     Restart(restart::Args),
     /// Measures everything that has a target.
-    All,
+    All(Choice),
 }
 
 /// Every measurement that has a target, in the order of the table in README.
@@ -48,15 +48,30 @@ const ALL: [&[&str]; 7] = [
 /// A measurement failed; one that lost an event always does.
 pub fn run(line: &Line) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    if matches!(line.command, Command::All) {
+    if let Command::All(choice) = &line.command {
         for words in ALL {
             let line = Line::parse_from(std::iter::once(&"via-benches").chain(words));
-            show(&runtime.block_on(table(&line.command))?);
+            show(&runtime.block_on(table(&line.command.of(choice)))?);
         }
         return Ok(());
     }
     show(&runtime.block_on(table(&line.command))?);
     Ok(())
+}
+
+impl Command {
+    /// Returns the same measurement of another node.
+    fn of(self, choice: &Choice) -> Self {
+        let choice = choice.clone();
+        match self {
+            Self::Load(args) => Self::Load(args.of(choice)),
+            Self::Restart(args) => Self::Restart(args.of(choice)),
+            Self::Idle(_) => Self::Idle(choice),
+            Self::All(_) => Self::All(choice),
+            Self::Engine => Self::Engine,
+            Self::Rest => Self::Rest,
+        }
+    }
 }
 
 fn show(table: &Table) {
@@ -70,7 +85,7 @@ async fn table(command: &Command) -> Result<Table> {
         Command::Rest => rest::run(),
         Command::Idle(choice) => idle::run(choice).await,
         Command::Restart(args) => Box::pin(restart::run(args)).await,
-        Command::All => Ok(Table::default()),
+        Command::All(_) => Ok(Table::default()),
     }
 }
 
@@ -82,7 +97,7 @@ mod tests {
     fn every_measurement_of_all_is_a_command() {
         for words in ALL {
             let line = Line::try_parse_from(std::iter::once(&"via-benches").chain(words)).unwrap();
-            assert!(!matches!(line.command, Command::All), "{words:?}");
+            assert!(!matches!(line.command, Command::All(_)), "{words:?}");
         }
     }
 }

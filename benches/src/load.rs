@@ -90,6 +90,17 @@ pub(crate) struct Args {
     choice: Choice,
 }
 
+impl Protocol {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "gRPC",
+            Self::Ndjson => "NDJSON",
+            Self::Json => "JSON",
+            Self::Score => "NDJSON with scores",
+        }
+    }
+}
+
 impl Args {
     fn connections(&self) -> usize {
         let usual = if self.protocol == Protocol::Grpc { 2 } else { 8 };
@@ -98,6 +109,11 @@ impl Args {
 
     fn times(&self) -> Option<Rate> {
         (!self.arrival).then_some(self.rate)
+    }
+
+    /// Returns the same measurement of another node.
+    pub(crate) fn of(self, choice: Choice) -> Self {
+        Self { choice, ..self }
     }
 
     /// Draws the events of every connection.
@@ -117,8 +133,9 @@ impl Args {
             Protocol::Ndjson | Protocol::Json | Protocol::Score => "one in flight on each".into(),
         };
         format!(
-            "load {:?}: {}, {} entities {}, batches of {}, {} connections, {way}{}; {} runs of {} s",
-            self.protocol,
+            "load over {}: {}, {} entities {}, batches of {}, {} connections, {way}{}; \
+             {} runs of {} s",
+            self.protocol.name(),
             self.rate,
             self.entities,
             self.zipf,

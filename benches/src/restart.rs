@@ -36,6 +36,13 @@ pub(crate) struct Args {
     choice: Choice,
 }
 
+impl Args {
+    /// Returns the same measurement of another node.
+    pub(crate) fn of(self, choice: Choice) -> Self {
+        Self { choice, ..self }
+    }
+}
+
 /// Measures.
 ///
 /// # Errors
