@@ -50,11 +50,13 @@ fn open(hot: &mut Hot, start: i64, shift: u32) {
 }
 
 /// Closes every bucket that ends at or before `at`.
+#[inline]
 pub(crate) fn close(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Closing {
+    if at < hot.bucket.end { Closing::default() } else { close_ended(hot, cold, plan, at) }
+}
+
+fn close_ended(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Closing {
     let mut closing = Closing::default();
-    if at < hot.bucket.end {
-        return closing;
-    }
     // A bucket that time alone has opened and that stayed empty is silence.
     let stayed_empty = hot.bucket.count == 0;
     if !stayed_empty {
@@ -191,7 +193,7 @@ fn fit_width(hot: &mut Hot, cold: &mut Cold, empty: u32) {
         cold.sketch.clear();
         return;
     }
-    if hot.rate.buckets < 1.0 || !young && hot.bucket.closed % SETTLED != 0 {
+    if hot.rate.buckets < 1.0 || !young && !hot.bucket.closed.is_multiple_of(SETTLED) {
         return;
     }
     let usual = hot.rate.range(0.0, 0.0).0;

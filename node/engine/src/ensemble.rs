@@ -6,7 +6,7 @@
 //! whatever the dependence, so statistics that see the same thing are not
 //! counted twice.
 
-use crate::math::{exp2, log2, rough_exp2, rough_log2};
+use crate::math::{exp2, larger, log2, rough_exp2, rough_log2};
 
 /// Evidence at which the score is one half: one false alarm in 30,000 events.
 pub(crate) const HALF: f64 = 4.5;
@@ -46,7 +46,7 @@ pub(crate) fn mix<const N: usize>(odds: &[f32; N], weights: &[f32; N]) -> f32 {
         sum += weight * odds;
         whole += weight;
     }
-    if whole <= 0.0 { 0.0 } else { (rough_log2(sum / whole) * LOG10_2).max(0.0) }
+    if whole <= 0.0 { 0.0 } else { larger(rough_log2(sum / whole) * LOG10_2, 0.0) }
 }
 
 /// Returns each statistic's share of the mixture; they sum to 1.
@@ -75,14 +75,14 @@ mod tests {
         #[test]
         fn shares_add_up(evidence in prop::array::uniform8(0f32..30.0),
                          weights in prop::array::uniform8(0.1f32..10.0)) {
-            let odds = evidence.map(|evidence| 10f32.powf(evidence));
+            let odds = evidence.map(libm::exp10f);
             let sum: f64 = shares(&odds, &weights).iter().sum();
             prop_assert!((sum - 1.0).abs() < 1e-12);
         }
 
         #[test]
         fn the_mixture_lies_between_its_parts(evidence in prop::array::uniform4(0f32..30.0)) {
-            let mixed = mix(&evidence.map(|evidence| 10f32.powf(evidence)), &[1.0; 4]);
+            let mixed = mix(&evidence.map(libm::exp10f), &[1.0; 4]);
             let most = evidence.iter().fold(0.0f32, |a, b| a.max(*b));
             let least = evidence.iter().fold(30.0f32, |a, b| a.min(*b));
             prop_assert!(mixed <= most + 0.01 && mixed >= least - 0.01);

@@ -104,7 +104,7 @@ impl Episode {
 /// Takes a change that has lasted for the new normal, so that detections stop.
 pub(crate) fn adopt_if_lasting(hot: &mut Hot, cold: &Cold) {
     let Some(episode) = &cold.episode else { return };
-    if episode.detection.events % LASTING != 0 || !hot.is(OPEN) {
+    if !episode.detection.events.is_multiple_of(LASTING) || !hot.is(OPEN) {
         return;
     }
     hot.level.adopt();

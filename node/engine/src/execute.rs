@@ -8,10 +8,10 @@ use via_types::{Batch, Timestamp};
 use crate::close;
 use crate::engine::Engine;
 use crate::ensemble::quick_score;
-use crate::judge::{Row, Sample, bounded, judge};
+use crate::judge::{Judgement, Row, Sample, bounded, judge};
 use crate::learn::learn;
 use crate::plan::Plan;
-use crate::prefetch::{prefetch, prefetch_all};
+use crate::prefetch::{prefetch, prefetch_lines};
 use crate::profile::{CURRENT, Hot, OPEN, USED};
 use crate::verdict::{Speaking, is_over};
 use crate::{Answer, Outcome, Position};
@@ -20,6 +20,9 @@ use crate::{Answer, Outcome, Position};
 const AHEAD: usize = 8;
 /// How many events ahead their cold parts are, whose sketch is fetched next.
 const FAR_AHEAD: usize = 16;
+
+/// Cache lines of a profile that every event touches.
+const LINES: usize = 11;
 
 /// A batch being executed.
 pub(crate) struct Work<'a> {
@@ -77,7 +80,7 @@ impl Engine {
             prefetch(self.cold.get(slot));
         }
         if let Some(slot) = place(row + AHEAD).and_then(|place| place.checked_sub(1)) {
-            prefetch_all(self.hot.get(slot));
+            prefetch_lines::<LINES, _>(self.hot.get(slot));
             if let Some(mark) = batch.mark.get(row + AHEAD)
                 && let Some(line) = self.cold.get(slot).sketch.line(*mark)
             {
@@ -113,6 +116,7 @@ impl Engine {
         self.apply(work, row, slot, out)
     }
 
+    #[inline]
     fn place_of(&mut self, batch: &Batch, position: usize) -> Option<u32> {
         match self.places[position] {
             0 => {
@@ -126,6 +130,7 @@ impl Engine {
     }
 
     /// Judges one event and takes it in; returns its score.
+    #[inline]
     fn apply(&mut self, work: &Work<'_>, row: usize, slot: u32, out: &mut Outcome) -> f32 {
         let batch = work.batch;
         let sample = Sample {
@@ -142,8 +147,8 @@ impl Engine {
         if sample.at >= hot.bucket.end {
             allocates = true;
         }
-        let closing = close::close(hot, cold, work.plan, sample.at);
-        let verdict = judge(hot, cold, work.plan, &sample, &closing);
+        let mut verdict = Judgement::after(close::close(hot, cold, work.plan, sample.at));
+        judge(hot, cold, work.plan, &sample, &mut verdict);
         let warming = hot.events < work.plan.warmup;
         let limit =
             work.plan.limit.unwrap_or_else(|| hot.rule.limit(&work.plan.threshold, hot.gaps.mean));

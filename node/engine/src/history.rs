@@ -7,7 +7,7 @@ use via_types::Timestamp;
 use via_types::profile::SeriesPoint;
 
 /// Points kept.
-pub(crate) const POINTS: usize = 54;
+pub(crate) const POINTS: usize = 52;
 
 /// One closed bucket, compact.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]

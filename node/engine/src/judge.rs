@@ -7,7 +7,7 @@ use via_types::Lane;
 
 use crate::calibration::{MOST, Tail};
 use crate::detector::burst::Gapped;
-use crate::detector::forecast::Reading;
+use crate::detector::forecast::{Care, Reading};
 use crate::detector::lanes::Joined;
 use crate::detector::volume::Counted;
 use crate::ensemble::mix;
@@ -112,31 +112,34 @@ fn compressed(nominal: f32) -> f32 {
     }
 }
 
-/// Judges `sample` after `closing`, changing nothing.
+/// Judges `sample` into an empty `verdict`, changing nothing else.
 #[inline]
 pub(crate) fn judge(
     hot: &Hot,
     cold: &Cold,
     plan: &Plan,
     sample: &Sample<'_>,
-    closing: &Closing,
-) -> Judgement {
-    let was_open = hot.is(OPEN);
-    let mut verdict = Judgement { closing: *closing, was_open, ..Judgement::default() };
-    judge_value(&mut verdict, hot, sample);
-    judge_gap(&mut verdict, hot, plan, sample);
+    verdict: &mut Judgement,
+) {
+    verdict.was_open = hot.is(OPEN);
+    judge_value(verdict, hot, sample);
+    judge_gap(verdict, hot, plan, sample);
     if let Some(lanes) = &cold.lanes
         && !sample.lanes.lanes.is_empty()
     {
         verdict.joined = lanes.assess(sample.lanes.values());
         verdict.speak(Feature::Lanes, verdict.joined.nominal, &lanes.joint.tail);
     }
-    judge_bucket(&mut verdict, hot, cold, sample);
-    weigh(&mut verdict, hot, plan);
-    verdict
+    judge_bucket(verdict, hot, cold, sample);
+    weigh(verdict, hot, plan);
 }
 
 impl Judgement {
+    /// Returns an empty judgement after `closing`.
+    pub(crate) fn after(closing: Closing) -> Self {
+        Self { closing, ..Self::default() }
+    }
+
     /// Returns a feature's calibrated evidence; 0 when it had nothing to say.
     pub(crate) fn calibrated(&self, feature: Feature) -> f32 {
         let odds = self.odds[feature as usize];
@@ -159,14 +162,21 @@ fn judge_value(verdict: &mut Judgement, hot: &Hot, sample: &Sample<'_>) {
     if hot.level.count < 2.0 {
         return;
     }
-    let reading = hot.level.assess(plain);
+    let care = if hot.events.is_multiple_of(SLOW) { Care::Full } else { Care::Brief };
+    let reading = hot.level.assess(plain, care);
     verdict.reading = reading;
     if hot.values.is_ready() {
         verdict.speak(Feature::Value, hot.values.assess(sample.value), &hot.tails[0]);
     }
     verdict.speak(Feature::Step, reading.step.nominal, &hot.tails[1]);
-    verdict.speak(Feature::Level, reading.level.nominal, &hot.tails[2]);
-    verdict.speak(Feature::Spread, reading.spread.nominal, &hot.tails[3]);
+    for (feature, finding) in [(Feature::Level, reading.level), (Feature::Spread, reading.spread)] {
+        if finding.nominal > 0.0 {
+            verdict.speak(feature, finding.nominal, &hot.tails[feature as usize]);
+        } else {
+            verdict.odds[feature as usize] = 1.0;
+            verdict.weights[feature as usize] = 1.0;
+        }
+    }
     if reading.flat {
         let most = believable(hot, reading.step.deviation).min(MOST);
         let most = rough_exp2(most / std::f32::consts::LOG10_2);
@@ -234,7 +244,7 @@ fn judge_bucket(verdict: &mut Judgement, hot: &Hot, cold: &Cold, sample: &Sample
 
 /// Judges buckets that passing time alone has closed.
 pub(crate) fn judge_time(hot: &Hot, plan: &Plan, closing: &Closing) -> Judgement {
-    let mut verdict = Judgement { closing: *closing, ..Judgement::default() };
+    let mut verdict = Judgement::after(*closing);
     if let Some(counted) = closing.rate {
         verdict.speak(Feature::Rate, counted.nominal, &hot.rate_tail);
     }
@@ -261,7 +271,7 @@ fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
 /// detection) teach less, or a long anomaly would make all later ones normal.
 #[inline]
 pub(crate) fn note(hot: &mut Hot, verdict: &Judgement) {
-    let is_turn = hot.events % SLOW == 0;
+    let is_turn = hot.events.is_multiple_of(SLOW);
     for feature in 0..EVERY_EVENT {
         let is_slow = feature == Feature::Level as usize || feature == Feature::Spread as usize;
         if verdict.weights[feature] > 0.0 && (is_turn || !is_slow) {

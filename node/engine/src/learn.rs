@@ -32,7 +32,7 @@ pub(crate) fn learn(
     verdict: &Judgement,
 ) {
     let is_odd = verdict.was_open;
-    if !is_odd || hot.events % ODD == 0 {
+    if !is_odd || hot.events.is_multiple_of(ODD) {
         note(hot, verdict);
         listen(hot, verdict);
     }
@@ -69,7 +69,7 @@ fn learn_value(
     hot.level.learn(verdict.plain, &verdict.reading, plan.memory);
     if hot.values.is_ready() {
         hot.values.learn(sample.value, plan.growth);
-        if hot.events % TENDED == 0 {
+        if hot.events.is_multiple_of(TENDED) {
             let mean = hot.level.mean + hot.offset;
             hot.values.tend(mean, hot.level.deviation());
         }

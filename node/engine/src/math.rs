@@ -10,6 +10,25 @@ const LOG10_E: f64 = std::f64::consts::LOG10_E;
 /// log10 2.
 const LOG10_2: f64 = std::f64::consts::LOG10_2;
 
+/// Returns the larger of two numbers that are never NaN: one instruction, where
+/// `max` needs five.
+#[inline(always)]
+pub(crate) fn larger<T: PartialOrd>(a: T, b: T) -> T {
+    if a > b { a } else { b }
+}
+
+/// Returns the smaller of two numbers that are never NaN.
+#[inline(always)]
+pub(crate) fn smaller<T: PartialOrd>(a: T, b: T) -> T {
+    if a < b { a } else { b }
+}
+
+/// Returns `x` within `least` and `most`.
+#[inline(always)]
+pub(crate) fn within<T: PartialOrd>(x: T, least: T, most: T) -> T {
+    smaller(larger(x, least), most)
+}
+
 /// Returns the binary logarithm of a positive finite `x`, relative error below
 /// 1e-9 (series of atanh around 1).
 pub(crate) const fn log2(x: f64) -> f64 {
@@ -97,7 +116,7 @@ pub(crate) fn rough_evidence(z: f32) -> f32 {
         return TABLE[step] + (TABLE[step + 1] - TABLE[step]) * share;
     }
     // Mills' ratio: the tail is the density over z, to 1 / z².
-    let z = z.abs().min(1e15);
+    let z = smaller(z.abs(), 1e15);
     let density = z * z * (0.5 * std::f32::consts::LOG10_E);
     density + rough_log2(z * 1.253_314_1) * std::f32::consts::LOG10_2
 }
@@ -112,11 +131,11 @@ pub(crate) fn student_evidence(t: f32, freedom: f32) -> f32 {
     if freedom >= PLENTY {
         return rough_evidence(t);
     }
-    let n = freedom.max(1.0);
-    let t = t.abs().min(1e15);
+    let n = larger(freedom, 1.0);
+    let t = smaller(t.abs(), 1e15);
     let shrink = (8.0 * n + 1.0) / (8.0 * n + 3.0);
     let root = n * rough_log2(1.0 + t * t / n) * std::f32::consts::LN_2;
-    rough_evidence(shrink * root.max(0.0).sqrt())
+    rough_evidence(shrink * larger(root, 0.0).sqrt())
 }
 
 /// Returns the binary logarithm of a positive normal `x`, error below 2e-4:
@@ -132,7 +151,7 @@ pub(crate) fn rough_log2(x: f32) -> f32 {
 
 /// Returns 2 to the power `x` for `x` in -120..120, relative error below 2e-4.
 pub(crate) fn rough_exp2(x: f32) -> f32 {
-    let x = x.clamp(-120.0, 120.0) + 127.0;
+    let x = within(x, -120.0, 120.0) + 127.0;
     let whole = x as i32;
     let m = x - whole as f32;
     let bend = -0.304_605_6 - m * 0.078_163_85;
@@ -164,7 +183,7 @@ mod tests {
     #[test]
     fn the_rough_pair_is_as_good_as_it_says() {
         for step in 0..4000 {
-            let x = 0.001 * (1.005f32).powi(step);
+            let x = 0.001 * libm::powf(1.005, step as f32);
             if x > 1e30 {
                 break;
             }

@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) limit: Option<f32>,
     /// Thresholds of single detectors.
     pub(crate) own: [Option<Threshold>; Detector::ALL.len()],
+    /// Whether any detector has one.
+    pub(crate) has_own: bool,
     pub(crate) explain: Explain,
     pub(crate) smoothing: Smoothing,
     pub(crate) gamma: f32,
@@ -45,6 +47,8 @@ impl Plan {
         let weight = |enabled: bool, weight: f64| {
             if enabled { weight.clamp(0.0, 10.0) as f32 } else { 0.0 }
         };
+        let own =
+            [volume.threshold, distribution.threshold, cardinality.threshold, burst.threshold];
         Self {
             revision,
             weights: [
@@ -55,7 +59,8 @@ impl Plan {
             ],
             threshold: config.threshold,
             limit: fixed_limit(&config.threshold),
-            own: [volume.threshold, distribution.threshold, cardinality.threshold, burst.threshold],
+            own,
+            has_own: own.iter().any(Option::is_some),
             explain: config.explain,
             smoothing: Smoothing { alpha: unit(volume.alpha), beta: unit(volume.beta) },
             gamma: unit(volume.gamma),

@@ -17,10 +17,11 @@ pub(crate) fn prefetch<T>(place: &T) {
 #[inline(always)]
 pub(crate) fn prefetch<T>(_place: &T) {}
 
-/// Asks for every cache line of `record`.
+/// Asks for the first `LINES` cache lines of `record`.
 #[inline(always)]
-pub(crate) fn prefetch_all<T: bytemuck::Pod>(record: &T) {
-    for line in bytemuck::bytes_of(record).chunks(64) {
-        prefetch(&line[0]);
+pub(crate) fn prefetch_lines<const LINES: usize, T: bytemuck::Pod>(record: &T) {
+    let bytes = bytemuck::bytes_of(record);
+    for line in 0..LINES {
+        prefetch(&bytes[(line * 64).min(bytes.len() - 1)]);
     }
 }

@@ -28,6 +28,7 @@ pub(crate) struct Speaking<'a> {
 
 /// Says whether an event is at or above the stream's threshold, or a detector's
 /// own.
+#[inline]
 pub(crate) fn is_over(
     hot: &Hot,
     cold: &mut Cold,
@@ -35,10 +36,13 @@ pub(crate) fn is_over(
     verdict: &Judgement,
     limit: f32,
 ) -> bool {
-    let mut over = verdict.evidence >= limit;
-    if plan.own.iter().all(Option::is_none) {
-        return over;
-    }
+    let over = verdict.evidence >= limit;
+    if plan.has_own { over | is_over_own(hot, cold, plan, verdict) } else { over }
+}
+
+/// Says whether a detector's own threshold is reached.
+fn is_over_own(hot: &Hot, cold: &mut Cold, plan: &Plan, verdict: &Judgement) -> bool {
+    let mut over = false;
     let rules = cold.rules.get_or_insert_with(|| Box::new([Rule::zeroed(); Detector::ALL.len()]));
     for (number, threshold) in plan.own.iter().enumerate() {
         let Some(threshold) = threshold else { continue };

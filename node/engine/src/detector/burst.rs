@@ -7,6 +7,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::math::{larger, smaller, within};
+
 /// One gap moves the sum by no more than so many standard deviations.
 const CLIP: f32 = 3.0;
 /// The sum's ceiling: it must be able to come back.
@@ -67,12 +69,12 @@ impl Gaps {
         if self.count < YOUNG || self.mean <= 0.0 {
             return Gapped::default();
         }
-        let sd = self.variance.max(STEADIEST * STEADIEST).sqrt();
-        let z = ((gap / self.mean - 1.0) / sd).clamp(-CLIP, CLIP);
-        let short = (self.short - z - pace.slack).clamp(0.0, CEILING);
-        let long = (self.long + z - pace.slack).clamp(0.0, CEILING);
-        let slack = pace.slack.max(0.1);
-        let nominal = 2.0 * slack * short.max(long) * std::f32::consts::LOG10_E;
+        let sd = larger(self.variance, STEADIEST * STEADIEST).sqrt();
+        let z = within((gap / self.mean - 1.0) / sd, -CLIP, CLIP);
+        let short = within(self.short - z - pace.slack, 0.0, CEILING);
+        let long = within(self.long + z - pace.slack, 0.0, CEILING);
+        let slack = larger(pace.slack, 0.1);
+        let nominal = 2.0 * slack * larger(short, long) * std::f32::consts::LOG10_E;
         Gapped { nominal, short, long }
     }
 
@@ -86,14 +88,14 @@ impl Gaps {
             self.count = 1.0;
             return;
         }
-        self.count = (self.count + 1.0).min(1e6);
+        self.count = smaller(self.count + 1.0, 1e6);
         self.short = gapped.short;
         self.long = gapped.long;
-        let alpha = pace.alpha.max(1.0 / self.count);
+        let alpha = larger(pace.alpha, 1.0 / self.count);
         self.quick += alpha * (gap - self.quick);
-        let slow = (pace.alpha * SLOWER).max(1.0 / self.count);
+        let slow = larger(pace.alpha * SLOWER, 1.0 / self.count);
         if self.mean > 0.0 {
-            let u = (gap / self.mean - 1.0).min(1e3);
+            let u = smaller(gap / self.mean - 1.0, 1e3);
             self.variance += slow * (u * u - self.variance);
             // One very long gap is a pause, not a new pace.
             let taught = if self.count <= YOUNG { gap } else { gap.min(10.0 * self.mean) };
@@ -108,5 +110,79 @@ impl Gaps {
         self.mean = self.quick;
         self.short = 0.0;
         self.long = 0.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PACE: Pace = Pace { alpha: 0.05, slack: 0.5 };
+
+    /// Page's recursion on the standardised gaps, kept apart from the state.
+    #[derive(Default)]
+    struct Naive {
+        mean: f64,
+        variance: f64,
+        count: f64,
+        short: f64,
+        long: f64,
+    }
+
+    impl Naive {
+        fn push(&mut self, gap: f64) {
+            if self.count == 0.0 {
+                *self = Self { mean: gap, variance: 1.0, count: 1.0, ..Self::default() };
+                return;
+            }
+            if self.count >= 8.0 {
+                let z =
+                    ((gap / self.mean - 1.0) / self.variance.max(0.0625).sqrt()).clamp(-3.0, 3.0);
+                self.short = (self.short - z - 0.5).clamp(0.0, 60.0);
+                self.long = (self.long + z - 0.5).clamp(0.0, 60.0);
+            }
+            self.count += 1.0;
+            let rate = f64::max(0.05 / 8.0, 1.0 / self.count);
+            let u = (gap / self.mean - 1.0).min(1e3);
+            self.variance += rate * (u * u - self.variance);
+            let taught = if self.count <= 8.0 { gap } else { gap.min(10.0 * self.mean) };
+            self.mean += rate * (taught - self.mean);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_sums_are_pages(gaps in prop::collection::vec(0.01f32..100.0, 1..400)) {
+            let mut state: Gaps = bytemuck::Zeroable::zeroed();
+            let mut naive = Naive::default();
+            for gap in gaps {
+                let judged = state.assess(gap, PACE);
+                state.learn(gap, judged, PACE);
+                naive.push(f64::from(gap));
+                prop_assert!((f64::from(state.mean) - naive.mean).abs() < 1e-3 * naive.mean);
+                prop_assert!((f64::from(state.short) - naive.short).abs() < 0.05);
+                prop_assert!((f64::from(state.long) - naive.long).abs() < 0.05);
+            }
+        }
+    }
+
+    #[test]
+    fn a_burst_and_a_lull_are_told_apart() {
+        for (factor, faster) in [(0.1, true), (8.0, false)] {
+            let mut state: Gaps = bytemuck::Zeroable::zeroed();
+            let mut last = Gapped::default();
+            for number in 0..400u32 {
+                let steady = 0.5 + (number % 7) as f32 * 0.15;
+                let gap = if number < 360 { steady } else { steady * factor };
+                last = state.assess(gap, PACE);
+                state.learn(gap, last, PACE);
+                if number == 359 {
+                    assert!(last.nominal < 2.0);
+                }
+            }
+            assert!(last.nominal > 5.0 && last.is_faster() == faster);
+        }
     }
 }

@@ -9,7 +9,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::math::{exp2, rough_log2};
+use crate::math::{exp2, larger, rough_log2, within};
 
 /// Bins.
 const BINS: usize = 32;
@@ -61,7 +61,7 @@ impl Histogram {
     }
 
     fn place(&self, x: f64) -> f64 {
-        ((x - self.low) / self.width).clamp(-1e9, 1e9)
+        within((x - self.low) / self.width, -1e9, 1e9)
     }
 
     fn add(&mut self, x: f64, mass: f32) {
@@ -88,7 +88,7 @@ impl Histogram {
         let mass = if inside { self.bins[place as usize] } else { 0.0 };
         let rare = self.rare_mass(mass);
         let odds = (self.total + self.step) / (rare + self.step);
-        let nominal = (rough_log2(odds) * std::f32::consts::LOG10_2).max(0.0);
+        let nominal = larger(rough_log2(odds) * std::f32::consts::LOG10_2, 0.0);
         if inside {
             return nominal;
         }
@@ -202,4 +202,77 @@ impl Histogram {
 /// Returns 2^(1/half-life) for [`Histogram::learn`].
 pub(crate) fn growth(half_life: f64) -> f32 {
     exp2(1.0 / half_life.max(1.0)) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn mass_fades_as_if_every_bin_were_shrunk(
+            values in prop::collection::vec(0.0f64..32.0, 1..3000), half_life in 20.0f64..4000.0,
+        ) {
+            let mut lazy = Histogram::zeroed();
+            lazy.lay_out(0.0, 32.0);
+            let mut eager = [0.0f64; BINS];
+            let keep = libm::exp2(-1.0 / half_life);
+            for value in &values {
+                lazy.learn(*value, growth(half_life));
+                for bin in &mut eager {
+                    *bin *= keep;
+                }
+                eager[*value as usize] += 1.0;
+            }
+            let whole: f64 = eager.iter().sum();
+            for (bin, mass) in eager.iter().enumerate() {
+                let share = f64::from(lazy.bins[bin] / lazy.total);
+                prop_assert!((share - mass / whole).abs() < 1e-3, "{share} for {}", mass / whole);
+            }
+        }
+
+        #[test]
+        fn rare_mass_is_the_mass_of_emptier_bins(values in prop::collection::vec(0.0f64..32.0, 50..500), x in 0.0f64..32.0) {
+            let mut histogram = Histogram::zeroed();
+            histogram.lay_out(0.0, 32.0);
+            let mut counts = [0u32; BINS];
+            for value in &values {
+                histogram.learn(*value, 1.0);
+                counts[*value as usize] += 1;
+            }
+            let own = counts[x as usize];
+            let rare: u32 = counts.iter().filter(|count| **count <= own).sum();
+            let p = (f64::from(rare) + 1.0) / (values.len() as f64 + 1.0);
+            prop_assert!((f64::from(histogram.assess(x)) + libm::log10(p)).abs() < 0.01);
+        }
+
+        #[test]
+        fn nothing_is_lost_when_bins_move(values in prop::collection::vec(-1e4f64..1e4, 10..800)) {
+            let mut histogram = Histogram::zeroed();
+            histogram.lay_out(-1.0, 1.0);
+            for value in &values {
+                histogram.learn(*value, 1.0);
+                histogram.tend(0.0, 100.0);
+            }
+            let held: f32 = histogram.bins.iter().sum::<f32>() + histogram.below + histogram.above;
+            prop_assert!((held - values.len() as f32).abs() < 0.01 * values.len() as f32);
+            prop_assert!((histogram.total - held).abs() < 0.01 * held);
+        }
+    }
+
+    #[test]
+    fn tails_beyond_the_range_are_ordered() {
+        let mut histogram = Histogram::zeroed();
+        histogram.lay_out(0.0, 10.0);
+        for number in 0..1000u32 {
+            histogram.learn(f64::from(number % 10) + 0.5, 1.0);
+        }
+        let judged: Vec<f32> = [11.0, 20.0, 100.0, 1e6, 1e30].map(|x| histogram.assess(x)).into();
+        assert!(judged.is_sorted_by(|a, b| a < b), "{judged:?}");
+        assert!(histogram.percentile(5.0) > 0.4 && histogram.percentile(5.0) < 0.6);
+        let median = histogram.quantile(0.5).unwrap();
+        assert!((4.0..6.0).contains(&median));
+    }
 }

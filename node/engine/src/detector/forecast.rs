@@ -8,7 +8,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::math::{rough_log2, student_evidence};
+use crate::math::{larger, rough_log2, smaller, student_evidence, within};
 
 /// Values over which the two fast levels average.
 const HORIZONS: [f64; 2] = [8.0, 64.0];
@@ -18,6 +18,8 @@ const SPREAD: f32 = 16.0;
 const CLIP: f64 = 4.0;
 /// Standard deviation of normal data per mean absolute deviation.
 const MAD_TO_SD: f64 = 1.2533;
+/// Standard deviations below which slow statistics are calm.
+const CALM: f64 = 1.6;
 /// Changes of the value before its scale is known.
 const MOVES: f32 = 8.0;
 /// Values before clipping begins: the scale is not known earlier.
@@ -45,6 +47,15 @@ pub(crate) struct Level {
     /// How often the value changed at all.
     moves: f32,
     spare: f32,
+}
+
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// Everything.
+    Full,
+    /// Slow statistics only when they stir.
+    Brief,
 }
 
 /// One test's outcome: nominal evidence, and the most that may be believed.
@@ -75,7 +86,7 @@ pub(crate) struct Reading {
 /// Evidence of a deviation of `z` standard deviations that were estimated from
 /// `freedom` values.
 fn evidence(z: f64, freedom: f64) -> f32 {
-    student_evidence(z.clamp(-1e15, 1e15) as f32, freedom as f32).min(1e6)
+    smaller(student_evidence(within(z, -1e15, 1e15) as f32, freedom as f32), 1e6)
 }
 
 impl Level {
@@ -102,62 +113,69 @@ impl Level {
 
     fn forecast(&self) -> f64 {
         let phi =
-            if self.variance > 0.0 { (self.lag / self.variance).clamp(0.0, 1.0) } else { 0.0 };
+            if self.variance > 0.0 { within(self.lag / self.variance, 0.0, 1.0) } else { 0.0 };
         self.mean + phi * (self.last - self.mean)
     }
 
-    /// Judges `x` against the past.
-    pub(crate) fn assess(&self, x: f64) -> Reading {
+    /// Judges `x` against the past. In brief, the slow statistics are left
+    /// out while they are calm: nothing is said of them then.
+    #[inline]
+    pub(crate) fn assess(&self, x: f64, care: Care) -> Reading {
         let n = f64::from(self.count);
         let floor = self.floor();
         let forecast = self.forecast();
         let residual = x - forecast;
-        let scale = self.residual.max(floor).sqrt();
+        let scale = larger(self.residual, floor).sqrt();
         let z = residual / scale;
-        let freedom = (n - 1.0).max(1.0);
+        let freedom = larger(n - 1.0, 1.0);
         let step =
             Finding { nominal: evidence(z, freedom), deviation: residual, expected: forecast };
         let log_spread = self.next_spread(z);
         Reading {
             step,
-            level: self.assess_level(x, n, floor),
-            spread: self.assess_spread(log_spread, n),
+            level: self.assess_level(x, n, floor, care),
+            spread: self.assess_spread(log_spread, n, care),
             log_spread,
             scale,
             flat: self.is_flat(),
         }
     }
 
-    fn assess_level(&self, x: f64, n: f64, floor: f64) -> Finding {
+    fn assess_level(&self, x: f64, n: f64, floor: f64, care: Care) -> Finding {
         let mut best = 0.0f64;
         let mut deviation = 0.0;
         for (horizon, (fast, drift)) in HORIZONS.iter().zip(self.fast.iter().zip(self.drift)) {
             let moved = fast + (x - fast) / horizon - self.mean;
             let trust = n / (n + 4.0 * horizon);
-            let square = moved * moved / drift.max(floor / horizon) * trust * trust;
+            let square = moved * moved / larger(drift, floor / horizon) * trust * trust;
             if square > best {
                 best = square;
                 deviation = moved;
             }
         }
-        let freedom = (n / 8.0 - 1.0).max(1.0);
+        if care == Care::Brief && best < CALM * CALM {
+            return Finding { nominal: 0.0, deviation, expected: self.mean };
+        }
+        let freedom = larger(n / 8.0 - 1.0, 1.0);
         Finding { nominal: evidence(best.sqrt(), freedom), deviation, expected: self.mean }
     }
 
-    fn assess_spread(&self, log_spread: f32, n: f64) -> Finding {
+    fn assess_spread(&self, log_spread: f32, n: f64, care: Care) -> Finding {
         if n < 32.0 {
             return Finding::default();
         }
         let moved = log_spread - self.spread_mean;
-        let sd = self.spread_variance.max(1e-2).sqrt();
-        let nominal = evidence(f64::from(moved / sd), n / 16.0);
+        let variance = larger(self.spread_variance, 1e-2);
+        let calm = care == Care::Brief && moved * moved < (CALM * CALM) as f32 * variance;
+        let nominal =
+            if calm { 0.0 } else { evidence(f64::from(moved / variance.sqrt()), n / 16.0) };
         Finding { nominal, deviation: f64::from(moved), expected: 0.0 }
     }
 
     fn next_spread(&self, z: f64) -> f32 {
-        let size = z.abs().min(2.0 * CLIP) as f32;
+        let size = smaller(z.abs(), 2.0 * CLIP) as f32;
         let spread = self.spread + (size - self.spread) / SPREAD;
-        rough_log2(spread.max(1e-3))
+        rough_log2(larger(spread, 1e-3))
     }
 
     /// Takes `x` in, judged as `reading`; `memory` is how many values the long
@@ -171,45 +189,46 @@ impl Level {
             self.spread = 0.8;
             return;
         }
-        self.count = (self.count + 1.0).min(1e7);
+        self.count = smaller(self.count + 1.0, 1e7);
         let n = f64::from(self.count);
-        let rate = f64::max(1.0 / n, 1.0 / f64::from(memory));
+        let rate = larger(1.0 / n, 1.0 / f64::from(memory));
         let floor = self.floor();
         let change = (x - self.last).abs();
-        self.moves = (self.moves + f32::from(u8::from(change * change > floor))).min(1e6);
+        self.moves = smaller(self.moves + f32::from(u8::from(change * change > floor)), 1e6);
         let (scale, residual) = if self.count <= 2.0 {
-            (self.residual.max(floor).sqrt(), x - self.forecast())
+            (larger(self.residual, floor).sqrt(), x - self.forecast())
         } else {
             (reading.scale, reading.step.deviation)
         };
         let is_young = self.count <= YOUNG;
         let clipped = |deviation: f64, scale: f64| {
-            if is_young { deviation } else { deviation.clamp(-CLIP * scale, CLIP * scale) }
+            if is_young { deviation } else { within(deviation, -CLIP * scale, CLIP * scale) }
         };
         self.learn_spread(residual / scale, reading.log_spread, rate as f32);
         self.absolute += rate * ((x - self.mean).abs() - self.absolute);
-        let sd = self.variance.max(floor).sqrt().max(scale).max(MAD_TO_SD * self.absolute);
+        let sd =
+            larger(larger(larger(self.variance, floor).sqrt(), scale), MAD_TO_SD * self.absolute);
         let off = clipped(x - self.mean, sd);
         let off_last = clipped(self.last - self.mean, sd);
-        let taught = clipped(residual, scale.max(0.5 * self.absolute));
+        let taught = clipped(residual, larger(scale, 0.5 * self.absolute));
         self.residual += rate * (taught * taught - self.residual);
         self.lag += rate * (off * off_last - self.lag);
         self.variance += rate * (off * off * (1.0 - rate) - self.variance);
         self.mean += rate * off;
         for (i, horizon) in HORIZONS.iter().enumerate() {
-            let quick = f64::max(1.0 / n, 1.0 / horizon);
+            let quick = larger(1.0 / n, 1.0 / horizon);
             self.fast[i] += quick * (x - self.fast[i]);
-            let usual = self.drift[i].max(self.variance / horizon).max(floor).sqrt();
+            let usual = larger(larger(self.drift[i], self.variance / horizon), floor).sqrt();
             let moved = clipped(self.fast[i] - self.mean, usual);
             let prior = self.variance / horizon;
             let seen = self.drift[i] + rate * (moved * moved - self.drift[i]);
-            self.drift[i] = if n < 2.0 * horizon { seen.max(prior) } else { seen };
+            self.drift[i] = if n < 2.0 * horizon { larger(seen, prior) } else { seen };
         }
         self.last = x;
     }
 
     fn learn_spread(&mut self, z: f64, log: f32, rate: f32) {
-        self.spread += (z.abs().min(2.0 * CLIP) as f32 - self.spread) / SPREAD;
+        self.spread += (smaller(z.abs(), 2.0 * CLIP) as f32 - self.spread) / SPREAD;
         let off = log - self.spread_mean;
         self.spread_mean += rate * off;
         self.spread_variance += rate * (off * off - self.spread_variance);
@@ -219,7 +238,76 @@ impl Level {
     /// slower of the fast ones.
     pub(crate) fn adopt(&mut self) {
         self.mean = self.fast[1];
-        self.spread_mean = rough_log2(self.spread.max(1e-3));
+        self.spread_mean = rough_log2(larger(self.spread, 1e-3));
         self.lag = self.variance * 0.5;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn taught(values: &[f64]) -> Level {
+        let mut level = Level::zeroed();
+        for value in values {
+            let reading = level.assess(*value, Care::Full);
+            level.learn(*value, &reading, 1024.0);
+        }
+        level
+    }
+
+    proptest! {
+        #[test]
+        fn moments_are_those_of_all_values_while_few(
+            values in prop::collection::vec(-1.0f64..1.0, 16..1000), offset in -1e9f64..1e9,
+        ) {
+            let values: Vec<f64> = values.into_iter().map(|value| value + offset).collect();
+            let level = taught(&values);
+            let size = values.len() as f64;
+            let mean = values.iter().sum::<f64>() / size;
+            let variance = values.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / size;
+            prop_assert!((level.mean - mean).abs() < 0.01, "{} for {mean}", level.mean);
+            prop_assert!((level.variance - variance).abs() < 0.1 * variance.max(0.05));
+        }
+
+        #[test]
+        fn nothing_becomes_infinite(values in prop::collection::vec(-1e37f64..1e37, 1..200)) {
+            let level = taught(&values);
+            let reading = level.assess(values[0], Care::Full);
+            for finding in [reading.step, reading.level, reading.spread] {
+                prop_assert!(finding.nominal.is_finite() && finding.deviation.is_finite());
+            }
+            prop_assert!(level.deviation().is_finite());
+        }
+    }
+
+    #[test]
+    fn an_autoregressive_series_is_forecast_from_its_last_value() {
+        let (mut x, mut state) = (0.0, 1u64);
+        let mut values = Vec::new();
+        for _ in 0..5000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            x = 0.9 * x + ((state >> 11) as f64 / (1u64 << 53) as f64 - 0.5);
+            values.push(x);
+        }
+        let mut level = taught(&values);
+        level.last = 3.0;
+        assert!((level.forecast() - 2.7).abs() < 0.25, "{}", level.forecast());
+    }
+
+    #[test]
+    fn a_step_of_the_level_is_seen_by_the_level_and_soon_not_by_the_step() {
+        let mut level = taught(&(0..2000).map(|i| f64::from(i % 10)).collect::<Vec<_>>());
+        let mut readings = Vec::new();
+        for i in 0..40 {
+            let x = 30.0 + f64::from(i % 10);
+            let reading = level.assess(x, Care::Full);
+            readings.push(reading);
+            level.learn(x, &reading, 1024.0);
+        }
+        assert!(readings[0].step.nominal > 6.0);
+        assert!(readings.iter().any(|reading| reading.level.nominal > 6.0));
     }
 }

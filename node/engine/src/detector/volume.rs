@@ -143,3 +143,70 @@ pub(crate) enum Width {
     /// Half as long.
     Halved,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SMOOTHING: Smoothing = Smoothing { alpha: 0.1, beta: 0.01 };
+
+    /// Holt's two equations as written in textbooks, in double precision,
+    /// without clipping.
+    fn textbook(counts: &[u32]) -> f64 {
+        let stabilised = |count: u32| 2.0 * (f64::from(count) + 0.375).sqrt();
+        let (mut level, mut trend) = (stabilised(counts[0]), 0.0);
+        for (number, count) in counts.iter().enumerate().skip(1) {
+            let alpha = f64::max(0.1, 1.0 / (number as f64 + 1.0));
+            let beta = 0.01 * alpha;
+            let before = level;
+            level = alpha * stabilised(*count) + (1.0 - alpha) * (level + trend);
+            let residual = stabilised(*count) - before - trend;
+            trend = (trend + beta * residual) * (1.0 - beta);
+        }
+        level + trend
+    }
+
+    proptest! {
+        #[test]
+        fn follows_the_textbook_while_nothing_is_clipped(counts in prop::collection::vec(90u32..110, 2..300)) {
+            let mut model: Counts = bytemuck::Zeroable::zeroed();
+            for count in &counts {
+                model.learn(f64::from(*count), 0.0, SMOOTHING, 1.0);
+            }
+            prop_assert!((f64::from(model.forecast(0.0)) - textbook(&counts)).abs() < 0.02);
+        }
+
+        #[test]
+        fn further_from_expected_is_never_less_evidence(counts in prop::collection::vec(0u32..300, 4..60)) {
+            let mut model: Counts = bytemuck::Zeroable::zeroed();
+            for count in &counts {
+                model.learn(f64::from(*count), 0.0, SMOOTHING, 1.0);
+            }
+            let expected = model.assess(0.0, 0.0).expected as u32;
+            let up: Vec<f32> =
+                (expected + 1..expected + 2000).map(|c| model.assess(f64::from(c), 0.0).nominal).collect();
+            prop_assert!(up.is_sorted_by(|a, b| *a <= *b + 1e-3));
+            let down: Vec<f32> =
+                (0..expected).rev().map(|c| model.assess(f64::from(c), 0.0).nominal).collect();
+            prop_assert!(down.is_sorted_by(|a, b| *a <= *b + 1e-3));
+        }
+    }
+
+    #[test]
+    fn silence_adds_up_and_widths_change_without_a_jump() {
+        let mut model: Counts = bytemuck::Zeroable::zeroed();
+        for bucket in 0..100u32 {
+            model.learn(f64::from(20 + bucket % 3), 0.0, SMOOTHING, 1.0);
+        }
+        let (one, three) =
+            (model.assess_silence(1, 0.0).nominal, model.assess_silence(3, 0.0).nominal);
+        assert!(one > 4.0 && (three - 3.0 * one).abs() < 1e-3);
+        let before = model.assess(0.0, 0.0).expected;
+        model.rescale(Width::Doubled);
+        assert!((model.assess(0.0, 0.0).expected / before - 2.0).abs() < 0.01);
+        model.rescale(Width::Halved);
+        assert!((model.assess(0.0, 0.0).expected / before - 1.0).abs() < 0.01);
+    }
+}

@@ -6,7 +6,7 @@ use via_types::detection::{Contribution, Counterfactual};
 
 use crate::ensemble::score;
 use crate::explain::{Case, hottest};
-use crate::judge::{Sample, judge};
+use crate::judge::{Judgement, Sample, judge};
 use crate::profile::Feature;
 
 /// Halvings of the interval between normal and observed.
@@ -53,7 +53,9 @@ pub(crate) fn counterfactual(
 }
 
 fn evidence(case: &Case<'_>, sample: &Sample<'_>) -> f32 {
-    judge(case.hot, case.cold, case.plan, sample, &case.verdict.closing).evidence
+    let mut verdict = Judgement::after(case.verdict.closing);
+    judge(case.hot, case.cold, case.plan, sample, &mut verdict);
+    verdict.evidence
 }
 
 /// Searches between an unremarkable `start` and the observed value.

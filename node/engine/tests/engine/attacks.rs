@@ -26,7 +26,7 @@ fn traffic(
 }
 
 fn latency(dice: &mut Dice) -> f64 {
-    dice.normal(4.0, 0.3).exp()
+    libm::exp(dice.normal(4.0, 0.3))
 }
 
 /// Feeds an hour of normal traffic at ten events a second; returns when it ends.

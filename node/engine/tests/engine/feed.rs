@@ -52,7 +52,7 @@ pub(crate) fn batch(events: &[Fed]) -> Batch {
     if events.iter().all(|event| event.mark == 0) {
         batch.mark.clear();
     }
-    batch.seal().unwrap();
+    batch.seal().expect("columns fit");
     batch
 }
 
@@ -172,11 +172,11 @@ impl Dice {
     }
 
     pub(crate) fn exponential(&mut self, mean: f64) -> f64 {
-        -mean * self.uniform().ln()
+        -mean * libm::log(self.uniform())
     }
 
     pub(crate) fn normal(&mut self, mean: f64, sd: f64) -> f64 {
-        let radius = (-2.0 * self.uniform().ln()).sqrt();
-        mean + sd * radius * (std::f64::consts::TAU * self.uniform()).cos()
+        let radius = (-2.0 * libm::log(self.uniform())).sqrt();
+        mean + sd * radius * libm::cos(std::f64::consts::TAU * self.uniform())
     }
 }

@@ -14,7 +14,7 @@ fn crowd(count: usize, at: f64) -> Batch {
         batch.at.push((at * 1e9) as i64);
         batch.value.push(number as f64);
     }
-    batch.seal().unwrap();
+    batch.seal().expect("columns fit");
     batch
 }
 

@@ -26,7 +26,7 @@ fn records(events: usize, pace: f64) -> Vec<(StreamId, EntityHash, Record)> {
     let fed: Vec<Fed> = (0..events * KEYS.len())
         .map(|i| {
             at += dice.exponential(pace / KEYS.len() as f64);
-            let value = dice.normal(3.0, 0.8).exp();
+            let value = libm::exp(dice.normal(3.0, 0.8));
             Fed { key: KEYS[i % KEYS.len()], at, value, mark: dice.bits() % 40 + 1 }
         })
         .collect();
