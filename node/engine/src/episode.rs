@@ -15,7 +15,7 @@ const QUIET: u32 = 12;
 /// the anomaly neither goes on nor ends.
 const CALM: f32 = 0.6;
 /// Anomalous events after which a change counts as lasting.
-const LASTING: u64 = 64;
+const LASTING: u64 = 128;
 /// Share of what is missing to 1 that a score must gain to be told again.
 const NOTABLE: f64 = 0.25;
 /// Evidence by which a new peak must exceed the old to be explained anew.

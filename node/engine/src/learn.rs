@@ -4,6 +4,7 @@
 use via_types::Detector;
 
 use crate::close::turn_slot;
+use crate::detector::forecast::Memory;
 use crate::judge::{Judgement, Sample, note};
 use crate::plan::Plan;
 use crate::profile::{Cold, Feature, Hot, MARKED};
@@ -17,6 +18,8 @@ const TENDED: u64 = 64;
 /// During an open detection one event in so many teaches what is usual: a long
 /// anomaly must not make all later ones normal.
 const ODD: u64 = 8;
+/// How much of its usual weight an event of an open detection has.
+const ODD_PACE: f32 = 0.125;
 /// Memory of how often a detector speaks up, events.
 const WOLF: f32 = 1.0 / 1024.0;
 /// Evidence that counts as speaking up.
@@ -42,7 +45,7 @@ pub(crate) fn learn(
     }
     if !sample.lanes.lanes.is_empty() {
         let lanes = cold.lanes.get_or_insert_default();
-        lanes.learn(sample.lanes.values(), verdict.joined, plan.memory);
+        lanes.learn(sample.lanes.values(), verdict.joined, memory(plan, verdict));
         if !is_odd {
             lanes.joint.tail.note(verdict.nominal[Feature::Lanes as usize]);
         }
@@ -66,7 +69,7 @@ fn learn_value(
     sample: &Sample<'_>,
     verdict: &Judgement,
 ) {
-    hot.level.learn(verdict.plain, &verdict.reading, plan.memory);
+    hot.level.learn(verdict.plain, &verdict.reading, memory(plan, verdict));
     if hot.values.is_ready() {
         hot.values.learn(sample.value, plan.growth);
         if hot.events.is_multiple_of(TENDED) {
@@ -81,6 +84,12 @@ fn learn_value(
     }
     hot.slot_sum += sample.value;
     hot.slot_count += 1;
+}
+
+/// Returns how fast levels follow: slowly while a detection is open.
+#[inline]
+fn memory(plan: &Plan, verdict: &Judgement) -> Memory {
+    Memory { values: plan.memory, pace: if verdict.was_open { ODD_PACE } else { 1.0 } }
 }
 
 /// Lays the histogram's bins out around the first values, or as hinted.

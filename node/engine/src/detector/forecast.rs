@@ -49,6 +49,23 @@ pub(crate) struct Level {
     spare: f32,
 }
 
+/// How fast the long level follows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Memory {
+    /// Values it averages.
+    pub(crate) values: f32,
+    /// Below 1 an event teaches less: it belongs to an anomaly.
+    pub(crate) pace: f32,
+}
+
+impl Memory {
+    /// Returns the weight of the newest of `count` values.
+    #[inline]
+    pub(crate) fn rate(self, count: f64) -> f64 {
+        larger(1.0 / count, 1.0 / f64::from(self.values)) * f64::from(self.pace)
+    }
+}
+
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Care {
@@ -178,9 +195,9 @@ impl Level {
         rough_log2(larger(spread, 1e-3))
     }
 
-    /// Takes `x` in, judged as `reading`; `memory` is how many values the long
-    /// level averages.
-    pub(crate) fn learn(&mut self, x: f64, reading: &Reading, memory: f32) {
+    /// Takes `x` in, judged as `reading`; `memory` says how fast the long
+    /// level follows.
+    pub(crate) fn learn(&mut self, x: f64, reading: &Reading, memory: Memory) {
         if self.count == 0.0 {
             self.last = x;
             self.mean = x;
@@ -191,7 +208,7 @@ impl Level {
         }
         self.count = smaller(self.count + 1.0, 1e7);
         let n = f64::from(self.count);
-        let rate = larger(1.0 / n, 1.0 / f64::from(memory));
+        let rate = memory.rate(n);
         let floor = self.floor();
         let change = (x - self.last).abs();
         self.moves = smaller(self.moves + f32::from(u8::from(change * change > floor)), 1e6);
@@ -253,7 +270,7 @@ mod tests {
         let mut level = Level::zeroed();
         for value in values {
             let reading = level.assess(*value, Care::Full);
-            level.learn(*value, &reading, 1024.0);
+            level.learn(*value, &reading, Memory { values: 1024.0, pace: 1.0 });
         }
         level
     }
@@ -305,7 +322,7 @@ mod tests {
             let x = 30.0 + f64::from(i % 10);
             let reading = level.assess(x, Care::Full);
             readings.push(reading);
-            level.learn(x, &reading, 1024.0);
+            level.learn(x, &reading, Memory { values: 1024.0, pace: 1.0 });
         }
         assert!(readings[0].step.nominal > 6.0);
         assert!(readings.iter().any(|reading| reading.level.nominal > 6.0));

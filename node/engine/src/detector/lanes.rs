@@ -9,6 +9,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::detector::forecast::Memory;
 use crate::math::{log2, student_evidence};
 
 /// Values over which a lane's fast level averages.
@@ -92,13 +93,13 @@ impl Lane {
         Deviation { heat: log2(1.0 + square), mean: self.mean, sd: variance.sqrt() }
     }
 
-    fn learn(&mut self, x: f64, heat: f64, memory: f32) {
+    fn learn(&mut self, x: f64, heat: f64, memory: Memory) {
         if self.count == 0.0 {
             *self = Self { mean: x, fast: x, count: 1.0, ..Self::zeroed() };
             return;
         }
         self.count = (self.count + 1.0).min(1e7);
-        let rate = f64::from(f32::max(1.0 / self.count, 1.0 / memory));
+        let rate = memory.rate(f64::from(self.count));
         let sd = self.variance.max(self.floor()).sqrt();
         let is_young = self.count < 16.0;
         let clip = |off: f64| if is_young { off } else { off.clamp(-CLIP * sd, CLIP * sd) };
@@ -144,7 +145,7 @@ impl Lanes {
         &mut self,
         row: impl Iterator<Item = (usize, f64)>,
         joined: Joined,
-        memory: f32,
+        memory: Memory,
     ) {
         for (number, value) in row {
             if number >= self.lanes.len() {
@@ -156,7 +157,7 @@ impl Lanes {
         }
         let joint = &mut self.joint;
         joint.rows = (joint.rows + 1.0).min(1e7);
-        let rate = f64::from(f32::max(1.0 / joint.rows, 1.0 / memory));
+        let rate = memory.rate(f64::from(joint.rows));
         let sd = joint.variance.max(1e-4).sqrt();
         let off = joined.heat - joint.mean;
         let off = if joint.rows < 16.0 { off } else { off.clamp(-CLIP * sd, CLIP * sd) };
