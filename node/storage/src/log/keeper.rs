@@ -33,7 +33,15 @@ struct State {
     doomed: VecDeque<u32>,
     /// Could not be removed; goes first next time.
     stuck: Option<u32>,
+    /// Could not be made; not tried again before it is needed.
+    failed: Option<u32>,
     closing: bool,
+}
+
+impl State {
+    fn has_work(&self) -> bool {
+        self.wanted.is_some() || (self.stuck.is_none() && !self.doomed.is_empty())
+    }
 }
 
 /// Whether files are prepared and removed by a thread of the keeper's own.
@@ -79,7 +87,8 @@ impl Keeper {
             return;
         }
         let mut state = self.shared.state.lock();
-        if state.ready.iter().all(|segment| segment.place.segment != number) {
+        let is_ready = state.ready.iter().any(|segment| segment.place.segment == number);
+        if !is_ready && state.failed != Some(number) {
             state.wanted = Some(number);
             self.shared.changed.notify_all();
         }
@@ -97,6 +106,7 @@ impl Keeper {
             }
             self.shared.changed.wait(&mut state);
         }
+        state.failed = None;
         drop(state);
         self.shared.create(number, bytes)
     }
@@ -136,7 +146,7 @@ impl Shared {
         loop {
             let wanted = {
                 let mut state = self.state.lock();
-                while state.wanted.is_none() && state.doomed.is_empty() && !state.closing {
+                while !state.has_work() && !state.closing {
                     self.changed.wait(&mut state);
                 }
                 if state.closing {
@@ -164,7 +174,10 @@ impl Shared {
         match made {
             Ok(segment) => state.ready.push_back(segment),
             // The writer tries again when it needs it, and reports.
-            Err(error) => tracing::warn!(%error, number, "could not prepare a log segment"),
+            Err(error) => {
+                tracing::warn!(%error, number, "could not prepare a log segment");
+                state.failed = Some(number);
+            }
         }
         self.changed.notify_all();
     }

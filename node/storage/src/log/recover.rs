@@ -228,12 +228,13 @@ impl Scan {
     }
 }
 
-/// Returns where the zeros at the end begin, at least to the sector.
+/// Returns where the zeros at the end begin.
 fn used_bytes(buffer: &[u8]) -> usize {
     // Whole sectors are folded, which the compiler does many bytes at a time.
     let is_used = |sector: &[u8]| sector.iter().fold(0, |any, byte| any | byte) != 0;
-    let unused = buffer.rchunks(SECTOR).position(is_used);
-    unused.map_or(0, |sectors| buffer.len() - sectors * SECTOR)
+    let Some(unused) = buffer.rchunks(SECTOR).position(is_used) else { return 0 };
+    let used = &buffer[..buffer.len() - unused * SECTOR];
+    used.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
 
 /// Returns the whole, sound record at `at`.
@@ -315,5 +316,20 @@ impl Replay {
             groups.insert(id, group);
         }
         Ok(groups)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_last_byte_that_is_not_zero() {
+        assert_eq!(used_bytes(&[0; 5000]), 0);
+        for last in [0, 1, 511, 512, 4487, 4488, 4999] {
+            let mut buffer = [0; 5000];
+            buffer[last] = 1;
+            assert_eq!(used_bytes(&buffer), last + 1);
+        }
     }
 }

@@ -251,6 +251,16 @@ impl Writer {
     }
 }
 
+impl Drop for Writer {
+    /// A writer that panics must not let anybody wait for ever.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let error = self.shared.state.lock().poison("its writer panicked");
+            self.fail(Batch::default(), &error);
+        }
+    }
+}
+
 /// Describes an error with its causes, for those who only see the text.
 fn chain(error: &Error) -> String {
     let mut text = error.to_string();
