@@ -83,12 +83,12 @@ pub(crate) struct Node {
 fn parse_attacks(text: &str) -> Result<Attacks, via_traffic::UnknownAttack> {
     match text {
         "all" => Ok(Attacks(vec![
-            Attack::PortScan,
             Attack::CredentialStuffing,
-            Attack::SqlInjection,
-            Attack::MemoryLeak,
-            Attack::LatencyRegression,
             Attack::CpuSpike,
+            Attack::PortScan,
+            Attack::SqlInjection,
+            Attack::LatencyRegression,
+            Attack::MemoryLeak,
             Attack::TrafficDrop,
         ])),
         "none" => Ok(Attacks(Vec::new())),
@@ -110,9 +110,14 @@ pub(crate) async fn run(
 ) -> Result<()> {
     let mut screen = anstream::stdout();
     screen::welcome(&mut screen, node.address, &node.data)?;
-    make_streams(node).await?;
+    let is_known = make_streams(node).await?;
     let now_nanos = node.clock.now().as_nanos();
-    let history = Duration::from_secs(u64::from(args.history) * 60);
+    let mut history = Duration::from_secs(u64::from(args.history) * 60);
+    if is_known {
+        // Sent again it would be late, and refused.
+        writeln!(screen, "\nthe shop is known from an earlier run: its past is not sent again")?;
+        history = Duration::ZERO;
+    }
     let plan = Plan::new(now_nanos, history, args.speed, args.attacks.0.clone());
     let (stage, stages) = latest::channel(Stage::Learning { share: 0.0, sent: 0 });
     let (stop, stopped) = latest::channel(false);
@@ -147,21 +152,23 @@ pub(crate) async fn run(
     result
 }
 
-/// Creates the streams with what the sources say of them.
-async fn make_streams(node: &Node) -> Result<()> {
+/// Creates the streams with what the sources say of them; says whether they
+/// were there before.
+async fn make_streams(node: &Node) -> Result<bool> {
     let view = node.control.view();
     let Some(tenant) = view.tenant_named(via_control::DEFAULT_TENANT) else {
         bail!("the tenant {:?} does not exist", via_control::DEFAULT_TENANT);
     };
     let shop = Stream::ALL.iter().map(|stream| (stream.name(), stream.distinct_of()));
     let own = machine::STREAMS.iter().map(|(name, _)| (*name, None));
+    let mut is_known = false;
     for (name, distinct_of) in shop.chain(own) {
         let mut config = node.stream.clone();
         config.mapping.distinct_of = distinct_of.map(str::to_owned);
         let made = node.control.create_stream(tenant.id, name, config).await;
-        made.with_context(|| format!("creating the stream {name}"))?;
+        is_known |= made.with_context(|| format!("creating the stream {name}"))?.existed;
     }
-    Ok(())
+    Ok(is_known)
 }
 
 /// What the show looks at.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use via_traffic::{Attack, Strike};
 
 /// From going live to the first attack.
-const CALM: Duration = Duration::from_secs(8);
+const CALM: Duration = Duration::from_secs(5);
 /// From one attack's start to the next one's.
-const APART: Duration = Duration::from_secs(14);
+const APART: Duration = Duration::from_secs(10);
 /// From one round's last start to the next round's first.
 const REST: Duration = Duration::from_secs(240);
 

@@ -1,7 +1,7 @@
 //! What the demo shows: a line for each detection, and the reckoning at the
 //! end. Decides columns and colours; says nothing that others did not say.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -40,31 +40,39 @@ pub(crate) fn welcome(screen: &mut impl Write, node: SocketAddr, data: &Path) ->
     Ok(screen.flush()?)
 }
 
-/// Shows how far the learning has come.
+/// Shows how far the learning has come: on one line of a terminal, elsewhere
+/// on few lines.
 pub(crate) fn learning(
     screen: &mut impl Write,
     share: f64,
     sent: u64,
     history: Duration,
 ) -> Result<()> {
-    let hours = history.as_secs_f64() / 3_600.0;
-    writeln!(
-        screen,
-        "{DIM}learning the shop's past, in fast motion: {:3.0} % of {hours:.1} h, {} events{DIM:#}",
-        share * 100.0,
+    let minutes = history.as_secs() / 60;
+    let percent = (share * 100.0) as u32;
+    let line = format!(
+        "learning the shop's past in fast motion: {percent:3} % of {minutes} minutes, {} events",
         count(sent)
-    )?;
+    );
+    if std::io::stdout().is_terminal() {
+        write!(screen, "\r{DIM}{line}{DIM:#}")?;
+    } else if percent.is_multiple_of(25) {
+        writeln!(screen, "{line}")?;
+    }
     Ok(screen.flush()?)
 }
 
 /// Shows that the past is learned, and the heads of the columns.
 pub(crate) fn live(screen: &mut impl Write, live: &Live, attacks: usize) -> Result<()> {
     let secs = live.learning_took.as_secs_f64().max(1e-3);
+    if std::io::stdout().is_terminal() {
+        writeln!(screen)?;
+    }
     writeln!(
         screen,
-        "learned {} events in {secs:.1} s ({} a second); live from now on: {attacks} attacks will \
-         come, the first in a few seconds. This machine's own figures have to be learned first: \
-         watch for them after a minute. Ctrl-C ends.\n",
+        "learned {} events in {secs:.1} s ({} a second)\n\
+         live from now on: {attacks} attacks will come, the first in a few seconds; this machine's \
+         own\nfigures have to be learned first, watch for them after a minute; Ctrl-C ends\n",
         count(live.learned),
         count((live.learned as f64 / secs) as u64),
     )?;
