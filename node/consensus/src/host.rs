@@ -11,7 +11,7 @@ use openraft::async_runtime::WatchReceiver as _;
 use openraft::errors::{InitializeError, RaftError};
 use openraft::impls::EmptyNode;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use via_storage::Log;
 use via_transport::{Links, Service};
 use via_types::{GroupId, NodeId, Term};
@@ -26,12 +26,18 @@ use crate::replica::{Failure, Replica};
 use crate::server::Door;
 use crate::{Error, Options, error, metrics};
 
+/// Groups that are built at a time: building one takes 400 KiB, which must not
+/// add up when a node opens all of its groups at once.
+const BUILDERS: usize = 2;
+
 /// What all clones of a host share.
 pub(crate) struct Shared {
     options: Arc<Options>,
     config: Arc<openraft::Config>,
     log: Arc<dyn Log>,
     links: Option<Arc<dyn Links>>,
+    /// Bounds how many groups are built at a time.
+    builders: Semaphore,
     /// None while a group opens.
     groups: Mutex<HashMap<GroupId, Option<Group>>>,
 }
@@ -73,7 +79,8 @@ impl Host {
         let config = Arc::new(crate::raft::config(&options)?);
         let groups = Mutex::default();
         let options = Arc::new(options);
-        let shared = Arc::new(Shared { options, config, log, links, groups });
+        let builders = Semaphore::new(BUILDERS);
+        let shared = Arc::new(Shared { options, config, log, links, builders, groups });
         if let Some(links) = &shared.links {
             let door = Arc::new(Door(Arc::downgrade(&shared)));
             for service in [Service::Raft, Service::Append, Service::Snapshot] {
@@ -132,7 +139,10 @@ impl Host {
         let node = self.0.options.node;
         log.begin_scan();
         let config = Arc::clone(&self.0.config);
-        let built = Raft::build(node.get(), config, peers, log.clone(), replica).await;
+        let seat = self.0.builders.acquire().await.expect("it is never closed");
+        let build = Box::pin(Raft::build(node.get(), config, peers, log.clone(), replica));
+        let built = build.await;
+        drop(seat);
         log.end_scan();
         let fatal =
             |error: &dyn std::error::Error| Error::Fatal { group, reason: error::words(error) };
