@@ -199,7 +199,7 @@ fn split_part(
 ) -> (Vec<Piece>, Refusals) {
     let mut refusals = Refusals::default();
     let mut raw = event::RawEvent::default();
-    splitter.begin(origin, part.first_line);
+    splitter.begin(origin, part.first_line, part.len());
     for (nth, line) in part.lines().enumerate() {
         let pushed = match line {
             Line::TooLong => Err(RowCode::LineTooLong.into()),
@@ -222,8 +222,8 @@ fn push<'a>(
 ) -> Result<(), Fault> {
     raw.read(text)?;
     let row = composer.compose(raw)?;
-    let mut slot = splitter.slot(row.key);
-    splitter.push(&mut slot, &row, line).map_err(Fault::from)
+    let entity = splitter.entity(row.key);
+    splitter.push(entity, &row, line).map_err(Fault::from)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use via_types::{Origin, limit};
 use super::event::RawEvent;
 use super::refusal::{Fault, Refusals, RowCode};
 use super::row::{self, Row, check_key};
-use super::split::{Piece, Slot, Splitter};
+use super::split::{Entity, Piece, Splitter};
 use super::stamp::Era;
 use crate::problem::{Code, Problem};
 
@@ -36,22 +36,20 @@ pub(crate) fn split(
 ) -> Result<(Vec<Piece>, Refusals), Problem> {
     let columns = Columns::of(request)?;
     let mut refusals = Refusals::default();
-    let mut slots: Vec<Option<Result<Slot, RowCode>>> = vec![None; request.keys.len()];
+    let mut entities: Vec<Option<Result<Entity, RowCode>>> = vec![None; request.keys.len()];
     let mut reader = Reader { mapping, era, raw: RawEvent::default(), json: Vec::new() };
     let mut lanes = Vec::with_capacity(columns.lanes.len());
-    splitter.begin(origin, 0);
+    splitter.begin(origin, 0, columns.events);
     for event in 0..columns.events {
         let key = u32::from_le_bytes(columns.entity[event]) as usize;
-        let pushed = match slots.get_mut(key) {
+        let pushed = match entities.get_mut(key) {
             None => Err(RowCode::EntityPosition.into()),
-            Some(slot) => {
+            Some(known) => {
                 let text = &request.keys[key];
-                let found = slot
-                    .get_or_insert_with(|| check_key(text).map(|()| splitter.slot(text)))
-                    .as_mut();
-                found.map_err(|code| (*code).into()).and_then(|slot| {
+                let make = || check_key(text).map(|()| splitter.entity(text));
+                known.get_or_insert_with(make).map_err(Fault::from).and_then(|entity| {
                     let row = reader.row(&columns, event, text, &mut lanes)?;
-                    splitter.push(slot, &row, event as u32).map_err(Fault::from)
+                    splitter.push(entity, &row, event as u32).map_err(Fault::from)
                 })
             }
         };

@@ -73,7 +73,7 @@ impl<'a> Events<'_, '_, 'a> {
             self.end_part();
             let part = (self.count / PART_LINES) as u32;
             let origin = self.origin.map(|origin| Origin { part, ..origin });
-            self.splitter.begin(origin, self.count as u64 + 1);
+            self.splitter.begin(origin, self.count as u64 + 1, 0);
         }
         self.count += 1;
         let text = event.get().as_bytes();

@@ -19,7 +19,7 @@ const PIECE_BYTES: usize = limit::ENTRY_BYTES / 2 - (64 << 10);
 pub(crate) const PIECES: u32 = 16;
 
 /// What one shard gets of one part of a request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Piece {
     /// Whose it is.
     pub(crate) shard: ShardId,
@@ -32,15 +32,22 @@ pub(crate) struct Piece {
     bytes: usize,
 }
 
+/// An entity of the part being cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entity(u32);
+
 /// Where an entity stands: its shard, its position in that shard's open piece,
 /// and which piece that was.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Slot {
+struct Place {
     hash: EntityHash,
     shard: u16,
     piece: u8,
     position: u32,
 }
+
+/// No piece has the entity yet: pieces are numbered below [`PIECES`].
+const NOWHERE: u8 = u8::MAX;
 
 /// Takes the low half of an [`EntityHash`] as its own hash.
 #[derive(Default)]
@@ -68,7 +75,8 @@ fn scoped(unique: u64, entity: EntityHash) -> u64 {
     if unique == 0 { 0 } else { (unique ^ entity.low()).max(1) }
 }
 
-type Slots = HashMap<u64, Slot, BuildHasherDefault<Identity>>;
+/// From the low half of an entity's hash to its place.
+type Index = HashMap<u64, u32, BuildHasherDefault<Identity>>;
 
 /// One part of a request being cut.
 #[derive(Debug)]
@@ -77,7 +85,10 @@ pub(crate) struct Splitter {
     shards: u16,
     origin: Option<Origin>,
     first_line: u64,
-    slots: Slots,
+    /// Rows that a shard's piece will probably have.
+    expected: usize,
+    index: Index,
+    places: Vec<Place>,
     open: Vec<Option<Piece>>,
     pieces: Vec<u8>,
     full: Vec<Piece>,
@@ -92,56 +103,59 @@ impl Splitter {
             shards,
             origin: None,
             first_line: 0,
-            slots: Slots::default(),
+            expected: 0,
+            index: Index::default(),
+            places: Vec::new(),
             open,
             pieces: vec![0; usize::from(shards)],
             full: Vec::new(),
         }
     }
 
-    /// Begins a part: `origin.part` is the part's number in the request.
-    pub(crate) fn begin(&mut self, origin: Option<Origin>, first_line: u64) {
+    /// Begins a part of at most `rows` events: `origin.part` is the part's
+    /// number in the request.
+    pub(crate) fn begin(&mut self, origin: Option<Origin>, first_line: u64, rows: usize) {
         self.origin = origin;
         self.first_line = first_line;
-        self.slots.clear();
+        self.expected = rows / usize::from(self.shards) * 5 / 4;
+        self.index.clear();
+        self.places.clear();
         self.pieces.fill(0);
     }
 
-    /// Finds or gives an entity its place.
-    pub(crate) fn slot(&mut self, key: &str) -> Slot {
+    /// Finds an entity of this part, or makes it known.
+    pub(crate) fn entity(&mut self, key: &str) -> Entity {
         let hash = EntityHash::of(self.stream, key);
-        if let Some(slot) = self.slots.get(&hash.low())
-            && slot.hash == hash
-        {
-            return *slot;
+        let next = self.places.len() as u32;
+        let known = *self.index.entry(hash.low()).or_insert(next);
+        if known != next {
+            if self.places[known as usize].hash == hash {
+                return Entity(known);
+            }
+            // Two entities share half a hash: the later one is looked up anew.
+            self.index.insert(hash.low(), next);
         }
         let shard = hash.shard(self.shards).get();
-        let slot = Slot { hash, shard, piece: u8::MAX, position: 0 };
-        self.slots.insert(hash.low(), slot);
-        slot
+        self.places.push(Place { hash, shard, piece: NOWHERE, position: 0 });
+        Entity(next)
     }
 
-    /// Adds an event of the entity at `slot`, which is brought up to date.
-    pub(crate) fn push(
-        &mut self,
-        slot: &mut Slot,
-        row: &Row<'_>,
-        line: u32,
-    ) -> Result<(), RowCode> {
-        let shard = usize::from(slot.shard);
-        if !self.open[shard].as_ref().is_some_and(|piece| piece.has_room(row)) {
-            self.make_room(slot.shard)?;
+    /// Adds an event of the entity.
+    pub(crate) fn push(&mut self, entity: Entity, row: &Row<'_>, line: u32) -> Result<(), RowCode> {
+        let Place { hash, shard, .. } = self.places[entity.0 as usize];
+        let at = usize::from(shard);
+        if !self.open[at].as_ref().is_some_and(|piece| piece.has_room(row)) {
+            self.make_room(shard)?;
         }
-        let piece = self.open[shard].as_mut().expect("room was made just now");
-        if slot.piece != self.pieces[shard] {
-            slot.position = piece.batch.keys.push(row.key);
-            piece.batch.hashes.push(slot.hash);
+        let place = &mut self.places[entity.0 as usize];
+        let piece = self.open[at].as_mut().expect("room was made just now");
+        if place.piece != self.pieces[at] {
+            place.piece = self.pieces[at];
+            place.position = piece.batch.keys.push(row.key);
+            piece.batch.hashes.push(hash);
             piece.bytes += row.key.len() + 4;
-            slot.piece = self.pieces[shard];
-            self.slots.insert(slot.hash.low(), *slot);
         }
-        let unique = scoped(row.unique, slot.hash);
-        piece.push(slot.position, &Row { unique, ..*row }, line);
+        piece.push(place.position, row, scoped(row.unique, hash), line);
         Ok(())
     }
 
@@ -173,13 +187,17 @@ impl Splitter {
         let nth = u32::from(self.pieces[usize::from(shard)]);
         let origin =
             self.origin.map(|origin| Origin { part: origin.part * PIECES + nth, ..origin });
-        Piece {
-            shard: ShardId::new(shard),
-            batch: Batch { stream: self.stream, origin, ..Batch::default() },
-            first_line: self.first_line,
-            bytes: 64,
-            ..Piece::default()
-        }
+        let room = self.expected;
+        let batch = Batch {
+            stream: self.stream,
+            origin,
+            entity: Vec::with_capacity(room).into(),
+            at: Vec::with_capacity(room).into(),
+            value: Vec::with_capacity(room).into(),
+            ..Batch::default()
+        };
+        let lines = Vec::with_capacity(room);
+        Piece { shard: ShardId::new(shard), batch, lines, first_line: self.first_line, bytes: 64 }
     }
 }
 
@@ -206,7 +224,7 @@ impl Piece {
         self.batch.lanes.iter().position(|lane| lane.name == name)
     }
 
-    fn push(&mut self, position: u32, row: &Row<'_>, line: u32) {
+    fn push(&mut self, position: u32, row: &Row<'_>, unique: u64, line: u32) {
         let rows = self.batch.len();
         self.bytes += self.cost(row);
         self.batch.entity.push(position);
@@ -216,9 +234,9 @@ impl Piece {
             self.batch.mark.resize(rows, 0);
             self.batch.mark.push(row.mark);
         }
-        if row.unique != 0 || !self.batch.unique.is_empty() {
+        if unique != 0 || !self.batch.unique.is_empty() {
             self.batch.unique.resize(rows, 0);
-            self.batch.unique.push(row.unique);
+            self.batch.unique.push(unique);
         }
         if !row.attributes.is_empty() || !self.batch.attributes.is_empty() {
             while self.batch.attributes.len() < rows {
@@ -269,8 +287,8 @@ mod tests {
     }
 
     fn push(splitter: &mut Splitter, row: &Row<'_>, line: u32) -> Result<(), RowCode> {
-        let mut slot = splitter.slot(row.key);
-        splitter.push(&mut slot, row, line)
+        let entity = splitter.entity(row.key);
+        splitter.push(entity, row, line)
     }
 
     fn origin() -> Origin {
@@ -286,7 +304,7 @@ mod tests {
     fn every_event_lands_in_its_shard_with_its_line() {
         let stream = StreamId::new(9);
         let mut splitter = Splitter::new(stream, 8);
-        splitter.begin(Some(origin()), 100);
+        splitter.begin(Some(origin()), 100, 100);
         for line in 0..1_000_u32 {
             push(&mut splitter, &row(&format!("e{}", line % 37), f64::from(line)), line).unwrap();
         }
@@ -311,13 +329,13 @@ mod tests {
     #[test]
     fn keys_are_stored_once_per_piece() {
         let mut splitter = Splitter::new(StreamId::new(1), 1);
-        splitter.begin(None, 0);
+        splitter.begin(None, 0, 100);
         for line in 0..100 {
             push(&mut splitter, &row("same", 1.0), line).unwrap();
         }
         let pieces = splitter.finish();
         assert_eq!((pieces.len(), pieces[0].batch.keys.len()), (1, 1));
-        splitter.begin(None, 100);
+        splitter.begin(None, 100, 100);
         push(&mut splitter, &row("same", 1.0), 0).unwrap();
         assert_eq!(splitter.finish()[0].batch.keys.len(), 1, "a new part starts afresh");
     }
@@ -325,7 +343,7 @@ mod tests {
     #[test]
     fn optional_columns_appear_when_first_used_and_stay_aligned() {
         let mut splitter = Splitter::new(StreamId::new(1), 1);
-        splitter.begin(None, 0);
+        splitter.begin(None, 0, 100);
         push(&mut splitter, &row("a", 1.0), 0).unwrap();
         let lanes = [("x".into(), 5.0)];
         let full = Row { mark: 7, unique: 8, attributes: "{}", lanes: &lanes, ..row("a", 2.0) };
@@ -344,7 +362,7 @@ mod tests {
     #[test]
     fn a_piece_never_exceeds_the_limits_of_a_batch() {
         let mut splitter = Splitter::new(StreamId::new(1), 1);
-        splitter.begin(Some(origin()), 0);
+        splitter.begin(Some(origin()), 0, 100);
         let attributes = format!("{{\"k\":\"{}\"}}", "z".repeat(4_000));
         for line in 0..3_000 {
             let row = Row { attributes: &attributes, ..row("a", 1.0) };
@@ -361,7 +379,7 @@ mod tests {
     #[test]
     fn endlessly_new_names_of_values_are_refused_not_stored() {
         let mut splitter = Splitter::new(StreamId::new(1), 1);
-        splitter.begin(None, 0);
+        splitter.begin(None, 0, 100);
         let outcomes: Vec<_> = (0..2_000_u32)
             .map(|line| {
                 let lanes = [(format!("n{line}").into(), 1.0)];
