@@ -140,7 +140,7 @@ impl Machine {
     fn processes(&mut self, out: &mut Vec<Reading>) {
         let mut busy: BTreeMap<String, f64> = BTreeMap::new();
         let mut lasting: BTreeMap<String, f64> = BTreeMap::new();
-        for process in self.system.processes().values() {
+        for process in self.system.processes().values().filter(|one| !is_kernel(one)) {
             let name = process.name().to_string_lossy().into_owned();
             let percent = f64::from(process.cpu_usage());
             *busy.entry(name.clone()).or_default() += percent;
@@ -162,6 +162,13 @@ impl Machine {
             out.push(Reading { stream: "machine-process", entity, value });
         }
     }
+}
+
+/// Says whether it is one of Linux's own threads: children of process 2, known
+/// by names that change with what they do.
+fn is_kernel(process: &sysinfo::Process) -> bool {
+    let parent = sysinfo::Pid::from_u32(2);
+    cfg!(target_os = "linux") && (process.pid() == parent || process.parent() == Some(parent))
 }
 
 #[cfg(test)]

@@ -145,17 +145,12 @@ impl Verdict {
         ratio(found as u32, self.attacks.len() as u32)
     }
 
-    /// Returns the harmonic mean of precision and recall; none when there were
-    /// neither findings nor attacks.
+    /// Returns the harmonic mean of precision and recall; none without attacks.
     pub fn f1(&self) -> Option<f64> {
-        match (self.precision(), self.recall()) {
-            (None, None) => None,
-            (precision, recall) => {
-                let (precision, recall) = (precision.unwrap_or(0.0), recall.unwrap_or(0.0));
-                let sum = precision + recall;
-                Some(if sum > 0.0 { 2.0 * precision * recall / sum } else { 0.0 })
-            }
-        }
+        let recall = self.recall()?;
+        let precision = self.precision().unwrap_or(0.0);
+        let sum = precision + recall;
+        Some(if sum > 0.0 { 2.0 * precision * recall / sum } else { 0.0 })
     }
 
     /// Returns the attacks of which at least one was missed.

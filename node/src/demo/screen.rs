@@ -68,13 +68,18 @@ pub(crate) fn live(screen: &mut impl Write, live: &Live, attacks: usize) -> Resu
     if std::io::stdout().is_terminal() {
         writeln!(screen)?;
     }
+    if live.learned > 0 {
+        writeln!(
+            screen,
+            "learned {} events in {secs:.1} s ({} a second)",
+            count(live.learned),
+            count((live.learned as f64 / secs) as u64),
+        )?;
+    }
     writeln!(
         screen,
-        "learned {} events in {secs:.1} s ({} a second)\n\
-         live from now on: {attacks} attacks will come, the first in a few seconds; this machine's \
+        "live from now on: {attacks} attacks will come, the first in a few seconds; this machine's \
          own\nfigures have to be learned first, watch for them after a minute; Ctrl-C ends\n",
-        count(live.learned),
-        count((live.learned as f64 / secs) as u64),
     )?;
     writeln!(
         screen,

@@ -11,7 +11,7 @@ use super::watch::Sighting;
 /// end of an attack is a change too.
 const GRACE_NANOS: i64 = 30 * 1_000_000_000;
 /// An attack this young when all ends is not held against the detector.
-const YOUNG_NANOS: i64 = 20 * 1_000_000_000;
+const YOUNG_NANOS: i64 = 10 * 1_000_000_000;
 /// Detections remembered; those of later ones that grow are not corrected.
 const REMEMBERED: usize = 100_000;
 
@@ -167,6 +167,6 @@ mod tests {
         assert_eq!(verdict.recall(), Some(1.0));
         assert_eq!(verdict.attacks[0].delay_nanos, Some(10 * SECOND));
         assert_eq!((tally.in_history(), tally.about_machine()), (1, 1));
-        assert_eq!(tally.verdict(1_119 * SECOND).recall(), None, "too young to be judged");
+        assert_eq!(tally.verdict(1_109 * SECOND).recall(), None, "too young to be judged");
     }
 }
