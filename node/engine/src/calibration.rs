@@ -33,6 +33,8 @@ const COMMON: usize = 6;
 const FULL: u16 = 16_384;
 /// Exceedances that make a level's rate believable.
 const ENOUGH: u16 = 3;
+/// Exceedances that make a level of a mixture believable.
+const MANY: u16 = 32;
 /// log10 2.
 const LOG10_2: f32 = std::f32::consts::LOG10_2;
 /// The most evidence anything may have: rarities beyond are not told apart.
@@ -119,6 +121,27 @@ impl Tail {
             return low + (high - low).max(0.0) * share;
         }
         self.beyond(nominal, k - 1)
+    }
+
+    /// Returns the evidence of a mixture of evidence that is calibrated already:
+    /// corrected where many have been seen, and beyond that only shifted, since
+    /// its parts know their own tails.
+    #[inline]
+    pub(crate) fn correct(&self, mixed: f32) -> f32 {
+        let mut k = 0;
+        while k < COUNT && mixed >= LEVELS[k] && self.above[k] >= MANY {
+            k += 1;
+        }
+        if k == 0 {
+            let is_known = self.above[0] >= MANY;
+            return if is_known { mixed * self.at(0) / LEVELS[0] } else { mixed };
+        }
+        let low = self.at(k - 1);
+        if k < COUNT && mixed < LEVELS[k] && self.above[k] >= MANY {
+            let share = (mixed - LEVELS[k - 1]) / (LEVELS[k] - LEVELS[k - 1]);
+            return low + (self.at(k) - low).max(0.0) * share;
+        }
+        (low + mixed - LEVELS[k - 1]).clamp(0.0, MOST)
     }
 
     /// Extends the tail from the last believable level at or below `k`.

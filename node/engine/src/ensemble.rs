@@ -8,8 +8,8 @@
 
 use crate::math::{exp2, larger, log2, rough_exp2, rough_log2};
 
-/// Evidence at which the score is one half: one false alarm in 30,000 events.
-pub(crate) const HALF: f64 = 4.5;
+/// Evidence at which the score is one half: about one false alarm in 5,000 to 15,000 events.
+pub(crate) const HALF: f64 = 4.2;
 /// log10 2.
 const LOG10_2: f32 = std::f32::consts::LOG10_2;
 

@@ -13,7 +13,7 @@ use via_types::{Detection, DetectionId, Detector, Severity, StreamId, Timestamp}
 
 use crate::VERSION;
 use crate::ensemble::{score, shares};
-use crate::judge::{Judgement, Sample};
+use crate::judge::{FROM_ZERO, Judgement, Sample};
 use crate::math::exp2;
 use crate::plan::Plan;
 use crate::profile::{Cold, FEATURES, Feature, Hot};
@@ -144,9 +144,7 @@ fn measured(case: &Case<'_>, feature: Feature) -> (f64, f64) {
     let reading = &verdict.reading;
     let width = hot.width_secs();
     match feature {
-        Feature::Value => {
-            (case.sample.value, hot.values.quantile(0.5).unwrap_or(hot.level.mean + hot.offset))
-        }
+        Feature::Value => (case.sample.value, hot.usual()),
         Feature::Step => (case.sample.value, reading.step.expected + hot.offset),
         Feature::Level => {
             let expected = reading.level.expected + hot.offset;
@@ -331,7 +329,8 @@ pub(crate) fn ceiling(case: &Case<'_>) -> Severity {
     if feature.detector() != Detector::Distribution || !case.hot.level.is_flat() {
         return Severity::Critical;
     }
-    let (observed, expected) = measured(case, feature);
-    let is_large = expected != 0.0 && (observed - expected).abs() > expected.abs();
+    let usual = case.hot.usual().abs();
+    let relative = (case.sample.value - case.hot.usual()).abs() / usual.max(1e-300);
+    let is_large = relative > 1.0 && relative < FROM_ZERO;
     if is_large { Severity::High } else { Severity::Medium }
 }

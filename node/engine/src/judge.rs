@@ -27,7 +27,7 @@ const SLOW: u64 = 8;
 const COMPRESSED: f32 = 16.0;
 
 /// A step so many times its level begins at zero, for all that is known.
-const FROM_ZERO: f64 = 1e3;
+pub(crate) const FROM_ZERO: f64 = 1e3;
 
 /// One event as the engine sees it.
 #[derive(Clone, Copy, Debug)]
@@ -191,7 +191,7 @@ fn judge_value(verdict: &mut Judgement, hot: &Hot, sample: &Sample<'_>) {
 /// large for the level, or, from zero, in whole units.
 fn believable(hot: &Hot, deviation: f64) -> f32 {
     let size = deviation.abs();
-    let relative = size / hot.level.mean.abs().max(1e-300);
+    let relative = size / hot.usual().abs().max(1e-300);
     let large = if relative > FROM_ZERO {
         log10(size.max(1.0))
     } else {
@@ -264,7 +264,7 @@ fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
     }
     verdict.mixed = mix(&verdict.odds, &verdict.weights);
     let sensitivity = plan.threshold.sensitivity as f32;
-    verdict.evidence = (hot.joint.read(verdict.mixed) * sensitivity).min(MOST);
+    verdict.evidence = (hot.joint.correct(verdict.mixed) * sensitivity).min(MOST);
 }
 
 /// Takes the nominal evidence of an event in; `is_odd` events (those of an open

@@ -180,6 +180,11 @@ impl Hot {
         self.flags & flags != 0
     }
 
+    /// Returns the value it usually has, which one step cannot move.
+    pub(crate) fn usual(&self) -> f64 {
+        self.values.quantile(0.5).unwrap_or(self.level.mean + self.offset)
+    }
+
     /// Returns the width of its buckets, seconds.
     pub(crate) fn width_secs(&self) -> f64 {
         (1u64 << self.bucket.shift.min(62)) as f64 / 1e9

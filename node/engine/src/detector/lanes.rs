@@ -5,7 +5,8 @@
 //!
 //! The joint statistic is the sum over lanes of log(1 + squared deviation over
 //! its own usual size), judged against its own fading mean and variance: with
-//! many lanes some are always restless, so a plain maximum would cry wolf.
+//! many lanes some are always restless, so a plain maximum would cry wolf. The
+//! most restless lane is judged likewise, against what its like usually is.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -51,6 +52,9 @@ impl Default for Lanes {
 pub(crate) struct Joint {
     mean: f64,
     variance: f64,
+    /// Likewise of the most restless lane alone.
+    most_mean: f64,
+    most_variance: f64,
     rows: f32,
     pub(crate) tail: crate::calibration::Tail,
     pad: u32,
@@ -60,8 +64,10 @@ pub(crate) struct Joint {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Joined {
     pub(crate) nominal: f32,
-    /// The joint statistic itself.
+    /// The joint statistic itself: the mean over lanes.
     pub(crate) heat: f64,
+    /// The heat of the most restless lane.
+    most: f64,
 }
 
 /// How a lane deviates.
@@ -119,25 +125,32 @@ impl Lane {
 impl Lanes {
     /// Judges a row: pairs of lane number and value, absent ones left out.
     pub(crate) fn assess(&self, row: impl Iterator<Item = (usize, f64)>) -> Joined {
-        let mut heat = 0.0;
-        let mut present = 0u32;
+        let (mut sum, mut most, mut present) = (0.0, 0.0f64, 0u32);
         for (number, value) in row {
             if let Some(lane) = self.lanes.get(number) {
-                heat += lane.assess(value).heat;
+                let heat = lane.assess(value).heat;
+                sum += heat;
+                most = most.max(heat);
                 present += 1;
             }
         }
         if present == 0 {
             return Joined::default();
         }
-        let heat = heat / f64::from(present);
-        if self.joint.rows < YOUNG {
-            return Joined { nominal: 0.0, heat };
+        let heat = sum / f64::from(present);
+        let mut nominal = 0.0f32;
+        if self.joint.rows >= YOUNG {
+            let joint = &self.joint;
+            for (off, variance) in
+                [(heat - joint.mean, joint.variance), (most - joint.most_mean, joint.most_variance)]
+            {
+                let z = (off / variance.max(1e-4).sqrt()) as f32;
+                if z > 0.0 {
+                    nominal = nominal.max(student_evidence(z, joint.rows).min(1e6));
+                }
+            }
         }
-        let z = (heat - self.joint.mean) / self.joint.variance.max(1e-4).sqrt();
-        let nominal =
-            if z > 0.0 { student_evidence(z as f32, self.joint.rows).min(1e6) } else { 0.0 };
-        Joined { nominal, heat }
+        Joined { nominal, heat, most }
     }
 
     /// Takes a row in, judged as `joined`.
@@ -158,10 +171,16 @@ impl Lanes {
         let joint = &mut self.joint;
         joint.rows = (joint.rows + 1.0).min(1e7);
         let rate = memory.rate(f64::from(joint.rows));
-        let sd = joint.variance.max(1e-4).sqrt();
-        let off = joined.heat - joint.mean;
-        let off = if joint.rows < 16.0 { off } else { off.clamp(-CLIP * sd, CLIP * sd) };
-        joint.variance += rate * (off * off * (1.0 - rate) - joint.variance);
-        joint.mean += rate * off;
+        let is_young = joint.rows < 16.0;
+        for (seen, mean, variance) in [
+            (joined.heat, &mut joint.mean, &mut joint.variance),
+            (joined.most, &mut joint.most_mean, &mut joint.most_variance),
+        ] {
+            let sd = variance.max(1e-4).sqrt();
+            let off = seen - *mean;
+            let off = if is_young { off } else { off.clamp(-CLIP * sd, CLIP * sd) };
+            *variance += rate * (off * off * (1.0 - rate) - *variance);
+            *mean += rate * off;
+        }
     }
 }

@@ -208,7 +208,7 @@ fn heavy_tails_counts_and_counters_stay_quiet() {
         let mut feed = Feed::default();
         run(&mut feed, 0, 20_000, &mut value);
         let reasons: Vec<_> = feed.opened().iter().map(|found| found.reason.clone()).collect();
-        assert!(reasons.len() <= 4, "{name}: {reasons:#?}");
+        assert!(reasons.len() <= 6, "{name}: {reasons:#?}");
     }
 }
 
