@@ -88,7 +88,9 @@ fn arrivals_are_poisson_at_the_rate_of_the_hour() {
 
 #[test]
 fn nights_are_quieter_than_days() {
-    let all = events(4, &[], 24 * HOUR);
+    let mut traffic = Traffic::new(Options { rate: 0.1, ..options(4) });
+    let mut all = Vec::new();
+    traffic.until(START + 24 * HOUR, &mut all);
     let count = |from: i64, to: i64| {
         let range = START + from * HOUR..START + to * HOUR;
         all.iter()
@@ -114,10 +116,11 @@ fn latencies_are_log_normal() {
 
 #[test]
 fn an_attack_changes_what_it_touches_while_it_is_on_and_nothing_else() {
-    let calm = events(9, &[], HOUR);
+    let span = 2 * HOUR / 3;
+    let calm = events(9, &[], span);
     for attack in Attack::ALL {
         let strike = strike(attack);
-        let struck = events(9, &[strike], HOUR);
+        let struck = events(9, &[strike], span);
         let aside = |event: &&TrafficEvent| {
             !(attack.touches(event.stream, event.entity) && strike.is_on(event.at_nanos))
         };
@@ -154,8 +157,8 @@ fn each_attack_has_the_shape_it_is_known_for() {
         let strike = strike(Attack::CpuSpike);
         mean(of(all, stream, entity).filter(|e| strike.is_on(e.at_nanos)).map(|e| e.value))
     };
-    let calm = events(11, &[], HOUR);
-    let under = |attack: Attack| events(11, &[strike(attack)], HOUR);
+    let calm = events(11, &[], HOUR / 2);
+    let under = |attack: Attack| events(11, &[strike(attack)], HOUR / 2);
 
     for (attack, stream, entity) in [
         (Attack::CredentialStuffing, Stream::AuthLogins, "auth"),
