@@ -135,7 +135,8 @@ pub(crate) async fn start(
     let for_disk = settings.clone();
     let disk = tokio::task::spawn_blocking(move || open_disk(&for_disk, &directory)).await??;
     let log: Arc<dyn Log> = Arc::clone(&disk.log) as Arc<dyn Log>;
-    let options = via_consensus::Options::new(FIRST);
+    let spool = settings.node.data_directory.clone();
+    let options = via_consensus::Options { spool, ..via_consensus::Options::new(FIRST) };
     let consensus = via_consensus::Host::new(options, Arc::clone(&log), None)?;
 
     let mut options = via_control::Options::new(FIRST, "node-1");
