@@ -63,7 +63,7 @@ impl Ingest {
 
     /// Writes lines as they come, in bounded memory whatever their number.
     pub(crate) async fn lines(mut self, mut source: Source) -> Result<Tally, Problem> {
-        let mut lines = Lines::default();
+        let mut lines = Lines::new(self.gate.options().line_bytes);
         let mut grant = Grant::default();
         loop {
             let bytes = tokio::select! {
@@ -106,7 +106,7 @@ impl Ingest {
 
     /// Writes lines that fit one part, for answers with an entry per event.
     pub(crate) async fn few_lines(mut self, mut source: Source) -> Result<Tally, Problem> {
-        let mut lines = Lines::default();
+        let mut lines = Lines::new(self.gate.options().line_bytes);
         let mut grant = Grant::default();
         while let Some(mut rest) = source.next().await? {
             while !rest.is_empty() {
@@ -153,6 +153,11 @@ impl Ingest {
 
     /// Hands a columnar batch to the shards; [`Self::finish`] waits for them.
     pub(crate) async fn columns(&mut self, request: &WriteRequest) -> Result<(), Problem> {
+        let (events, most) = (request.entity.len() / 4, self.gate.options().batch_events);
+        if events > most {
+            let words = format!("{events} events in one batch; at most {most} are taken");
+            return Err(Problem::new(Code::TooLarge, words));
+        }
         let bytes = request.entity.len() * 5 + request.keys.iter().map(String::len).sum::<usize>();
         let mut grant = Grant::default();
         self.gate.admission().cover(&mut grant, bytes * WEIGHT).await?;
@@ -236,7 +241,7 @@ mod tests {
     #[test]
     fn good_lines_of_a_part_are_kept_when_others_are_bad() {
         let body = b"{\"entity\":\"a\",\"value\":1}\nnonsense\n\n{\"entity\":\"b\",\"value\":2}\n{\"value\":3}\n";
-        let mut lines = Lines::default();
+        let mut lines = Lines::new(1_000);
         assert_eq!(lines.take(body).0, body.len());
         let part = lines.finish().expect("lines");
         let mapping = Mapping::default();

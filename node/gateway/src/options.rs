@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use via_types::{StreamConfig, TenantId};
+use via_types::{StreamConfig, TenantId, limit};
 
 /// Judges a configuration: the words say which key is wrong and what is allowed.
 pub type CheckConfig = Arc<dyn Fn(&StreamConfig) -> Result<(), String> + Send + Sync>;
@@ -31,6 +31,12 @@ pub struct Options {
     pub memory_bytes: usize,
     /// Largest JSON body after decompression, bytes. NDJSON has no such limit.
     pub json_bytes: usize,
+    /// Longest line of an NDJSON body, bytes; longer ones are skipped and refused.
+    pub line_bytes: usize,
+    /// Most bytes that may come out of each compressed byte of a body.
+    pub expansion: u64,
+    /// Most events in one columnar batch.
+    pub batch_events: usize,
     /// Largest gRPC message, bytes.
     pub message_bytes: usize,
     /// How long a connection may take to send a request's head.
@@ -56,9 +62,12 @@ impl Default for Options {
             create_streams: true,
             check_config: Arc::new(|_| Ok(())),
             connections: 4_096,
-            requests: 512,
+            requests: 1_024,
             memory_bytes: 256 << 20,
-            json_bytes: 8 << 20,
+            json_bytes: 32 << 20,
+            line_bytes: 1 << 20,
+            expansion: 100,
+            batch_events: limit::BATCH_EVENTS,
             message_bytes: 4 << 20,
             header_timeout: Duration::from_secs(10),
             body_idle: Duration::from_secs(30),

@@ -83,7 +83,7 @@ codes! {
     SequenceTooOld = "sequence_too_old", CONFLICT, OutOfRange, REJECTED, "The sequence is no longer remembered", "Whether it was applied cannot be told any more; repeat within the last 1,024 sequences.";
     StaleRevision = "stale_revision", PRECONDITION_FAILED, Aborted, REJECTED, "The configuration has changed since", "Read it again and apply the change to the current revision.";
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, InvalidArgument, REJECTED, "The request is too large", "Send it in pieces, or as NDJSON, which may be of any length.";
-    DecompressionBomb = "decompression_bomb", PAYLOAD_TOO_LARGE, InvalidArgument, REJECTED, "The body expands beyond what is allowed", "At most 256 bytes may come out of each compressed byte.";
+    DecompressionBomb = "decompression_bomb", PAYLOAD_TOO_LARGE, InvalidArgument, REJECTED, "The body expands beyond what is allowed", "The detail says by how much; send it less compressed, or plain.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, InvalidArgument, REJECTED, "The content type is not supported", "Send application/json or application/x-ndjson.";
     UnsupportedEncoding = "unsupported_encoding", UNSUPPORTED_MEDIA_TYPE, InvalidArgument, REJECTED, "The content encoding is not supported", "Send it plain, gzip or zstd.";
     BadConfig = "bad_config", UNPROCESSABLE_ENTITY, InvalidArgument, REJECTED, "The stream configuration is not valid", "The detail names the key and what is allowed.";

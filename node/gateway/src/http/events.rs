@@ -12,7 +12,7 @@ use via_types::{Origin, Scored};
 use crate::gate::Gate;
 use crate::http::view::{ContributionView, ExpectedView};
 use crate::ingest::Ingest;
-use crate::ingest::body::{Encoding, Source};
+use crate::ingest::body::{Encoding, Patience, Source};
 use crate::ingest::lines::PART_LINES;
 use crate::ingest::writer::Tally;
 use crate::metrics::{Protocol, written};
@@ -193,7 +193,9 @@ async fn open(
     let origin = origin(&parts.headers)?;
     let stream = gate.open_stream(stream).await?;
     let ingest = Ingest::new(gate, stream, origin, answer);
-    Ok((protocol, ingest, Source::new(body, encoding, gate.options().body_idle)))
+    let options = gate.options();
+    let patience = Patience { idle: options.body_idle, expansion: options.expansion.max(1) };
+    Ok((protocol, ingest, Source::new(body, encoding, patience)))
 }
 
 fn protocol(headers: &HeaderMap) -> Result<Protocol, Problem> {

@@ -20,8 +20,6 @@ use tokio_util::io::StreamReader;
 
 use crate::problem::{Code, Problem};
 
-/// Most bytes that may come out of each compressed byte, once past [`FREE_BYTES`].
-const EXPANSION: u64 = 256;
 /// Output up to which expansion is not looked at: small bodies compress freely.
 const FREE_BYTES: u64 = 1 << 20;
 /// Window a zstd body may ask for, as a power of two: 8 MiB of memory.
@@ -70,13 +68,22 @@ pub(crate) struct Source {
     inner: Inner,
     received: Arc<AtomicU64>,
     given: u64,
-    idle: Duration,
+    patience: Patience,
     started: Instant,
 }
 
+/// What a body may cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Longest wait for each piece.
+    pub(crate) idle: Duration,
+    /// Most bytes out of each compressed byte, once past [`FREE_BYTES`].
+    pub(crate) expansion: u64,
+}
+
 impl Source {
-    /// Makes a source that waits at most `idle` for each piece.
-    pub(crate) fn new(body: Body, encoding: Encoding, idle: Duration) -> Self {
+    /// Makes a source of a body.
+    pub(crate) fn new(body: Body, encoding: Encoding, patience: Patience) -> Self {
         let received = Arc::new(AtomicU64::new(0));
         let frames = body.into_data_stream();
         let inner = if encoding == Encoding::Identity {
@@ -99,17 +106,18 @@ impl Source {
             };
             Inner::Packed(decoder, BytesMut::new())
         };
-        Self { inner, received, given: 0, idle, started: Instant::now() }
+        Self { inner, received, given: 0, patience, started: Instant::now() }
     }
 
     /// Returns the next bytes; none at the end. May be dropped while waiting
     /// and called again.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
-        let slowest = self.idle + Duration::from_secs(self.progress() / LEAST_RATE);
-        let due = (Instant::now() + self.idle).min(self.started + slowest);
+        let idle = self.patience.idle;
+        let slowest = idle + Duration::from_secs(self.progress() / LEAST_RATE);
+        let due = (Instant::now() + idle).min(self.started + slowest);
         let next = tokio::time::timeout_at(due, self.inner.next());
         let bytes = next.await.map_err(|_| {
-            let words = format!("no more came within {} s, or too little", self.idle.as_secs());
+            let words = format!("no more came within {} s, or too little", idle.as_secs());
             Problem::new(Code::BodyTimeout, words)
         })??;
         self.given += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
@@ -124,7 +132,7 @@ impl Source {
     fn check_expansion(&self) -> Result<(), Problem> {
         let received = self.received.load(Ordering::Relaxed);
         let packed = matches!(self.inner, Inner::Packed(..));
-        if packed && self.given > FREE_BYTES && self.given / EXPANSION > received {
+        if packed && self.given > FREE_BYTES && self.given / self.patience.expansion > received {
             let words = format!("{received} bytes expanded to more than {} bytes", self.given);
             return Err(Problem::new(Code::DecompressionBomb, words));
         }
@@ -164,7 +172,7 @@ mod tests {
 
     use super::*;
 
-    const IDLE: Duration = Duration::from_secs(30);
+    const PATIENCE: Patience = Patience { idle: Duration::from_secs(30), expansion: 100 };
 
     async fn gzip(text: &[u8]) -> Vec<u8> {
         let mut encoder = GzipEncoder::new(Vec::new());
@@ -181,7 +189,7 @@ mod tests {
     }
 
     async fn read(bytes: Vec<u8>, encoding: Encoding) -> Result<Vec<u8>, Problem> {
-        let mut source = Source::new(Body::from(bytes), encoding, IDLE);
+        let mut source = Source::new(Body::from(bytes), encoding, PATIENCE);
         let mut all = Vec::new();
         while let Some(bytes) = source.next().await? {
             assert!(encoding == Encoding::Identity || bytes.len() <= 2 * STEP_BYTES);
@@ -231,7 +239,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_stalls_or_trickles_is_given_up() {
         let stalled = futures_util::stream::pending::<Result<Bytes, io::Error>>();
-        let mut source = Source::new(Body::from_stream(stalled), Encoding::Identity, IDLE);
+        let mut source = Source::new(Body::from_stream(stalled), Encoding::Identity, PATIENCE);
         let problem = source.next().await.expect_err("stalled");
         assert_eq!(problem.code, Code::BodyTimeout);
 
@@ -239,7 +247,7 @@ mod tests {
             Duration::from_secs(10),
         ));
         let trickle = ticks.map(|_| Ok::<_, io::Error>(Bytes::from_static(b"x")));
-        let mut source = Source::new(Body::from_stream(trickle), Encoding::Identity, IDLE);
+        let mut source = Source::new(Body::from_stream(trickle), Encoding::Identity, PATIENCE);
         let begun = Instant::now();
         let problem = loop {
             if let Err(problem) = source.next().await {

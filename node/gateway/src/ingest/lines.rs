@@ -7,8 +7,6 @@
 pub(crate) const PART_LINES: usize = 16_384;
 /// A part ends with the line that reaches this many bytes.
 pub(crate) const PART_BYTES: usize = 2 << 20;
-/// Longest line, bytes: attributes and named values at their limits fit.
-pub(crate) const LINE_BYTES: usize = 64 << 10;
 
 /// Some consecutive lines of a body.
 #[derive(Debug, Default)]
@@ -28,7 +26,7 @@ pub(crate) struct Part {
 pub(crate) enum Line<'a> {
     /// Its text without the line end; may be blank.
     Text(&'a [u8]),
-    /// It exceeded [`LINE_BYTES`].
+    /// It exceeded the longest allowed.
     TooLong,
 }
 
@@ -70,15 +68,16 @@ pub(crate) struct Lines {
     /// Where the unfinished line begins.
     start: usize,
     skipping: bool,
-}
-
-impl Default for Lines {
-    fn default() -> Self {
-        Self { part: Part { first_line: 1, ..Part::default() }, start: 0, skipping: false }
-    }
+    longest: usize,
 }
 
 impl Lines {
+    /// Makes a gatherer that skips lines of more than `longest` bytes.
+    pub(crate) fn new(longest: usize) -> Self {
+        let part = Part { first_line: 1, ..Part::default() };
+        Self { part, start: 0, skipping: false, longest }
+    }
+
     /// Takes bytes up to the end of a part; returns how many were taken and the
     /// part that is now complete. Call again with the rest until all is taken.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> (usize, Option<Part>) {
@@ -115,7 +114,7 @@ impl Lines {
         if self.skipping {
             return;
         }
-        if self.part.text.len() - self.start + text.len() > LINE_BYTES {
+        if self.part.text.len() - self.start + text.len() > self.longest {
             self.skipping = true;
             self.part.text.truncate(self.start);
             return;
@@ -146,8 +145,10 @@ impl Lines {
 mod tests {
     use super::*;
 
+    const LINE_BYTES: usize = 64 << 10;
+
     fn parts(body: &[u8], step: usize) -> Vec<Part> {
-        let mut lines = Lines::default();
+        let mut lines = Lines::new(LINE_BYTES);
         let mut parts = Vec::new();
         for mut piece in body.chunks(step) {
             while !piece.is_empty() {

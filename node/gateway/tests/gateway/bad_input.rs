@@ -29,7 +29,7 @@ fn packed(encoding: &'static str) -> [(&'static str, &'static str); 2] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn good_lines_are_kept_and_bad_ones_named() {
-    let rig = Rig::start().await;
+    let rig = Rig::start_with(Options { line_bytes: 100_000, ..Options::default() }).await;
     let mut body = Vec::new();
     for line in [
         br#"{"entity":"a","value":1}"#.as_slice(),

@@ -7,6 +7,8 @@ use via_proto::v1::{
     Fate, OpenProducerRequest, Origin, SubscribeRequest, WriteRequest, subscribe_response,
 };
 
+use via_gateway::Options;
+
 use crate::rig::{NOW, Rig};
 
 async fn client(rig: &Rig) -> IngestClient<Channel> {
@@ -97,6 +99,15 @@ async fn events_of_one_entity_keep_their_order_through_a_pipelined_stream() {
     let profile = rig.get("/api/v1/streams/s/entities/e0").await.json();
     assert_eq!(profile["events"], 200 * 50);
     assert_eq!(profile["late"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_beyond_the_set_limit_is_refused_whole() {
+    let rig = Rig::start_with(Options { batch_events: 100, ..Options::default() }).await;
+    let mut client = client(&rig).await;
+    let status = client.write(batch("s", 101, 0)).await.expect_err("too many");
+    assert!(status.message().contains("at most 100"), "{status}");
+    assert_eq!(client.write(batch("s", 100, 0)).await.expect("fits").into_inner().accepted, 100);
 }
 
 #[tokio::test(flavor = "multi_thread")]
