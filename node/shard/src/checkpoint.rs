@@ -10,9 +10,10 @@ use via_consensus::Position;
 use via_types::ShardId;
 use via_types::entry::{CheckpointDone, Chunk, ShardEntry};
 
-use crate::driver::{Done, Driver, complain};
+use crate::driver::{Done, Driver};
 use crate::live::Round;
 use crate::record::Unrecorded;
+use crate::request::complain;
 use crate::{Error, Options, metrics};
 
 /// Profiles written by one entry: about 0.1 ms of encoding, 100 KiB.

@@ -12,19 +12,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use via_catalog::View;
-use via_consensus::{Committed, Group};
+use via_consensus::Group;
 use via_engine::Answer;
 use via_types::entry::{Command, Events, ShardEntry, StreamConfigured};
-use via_types::{Batch, Clock, Receipt, Revision, StreamId, Timestamp, limit};
+use via_types::{Clock, Revision, StreamId, Timestamp, limit};
 
 use crate::checkpoint::Checkpoints;
 use crate::committer::Committer;
-use crate::live::{Answered, Refused};
 use crate::record::Unrecorded;
 use crate::replica::Replica;
+use crate::request::{Fate, Reply, Request, Waiting, answer, answer_all, complain};
 use crate::{Error, metrics};
 
 /// `Events` entries under way at once: one being committed, one being executed.
@@ -40,58 +40,19 @@ const PULSE: Duration = Duration::from_secs(1);
 /// Bytes of detections recorded by one entry.
 const RECORD_BYTES: usize = 1 << 20;
 
-/// What the handle asks of a shard.
-#[derive(Debug)]
-pub(crate) enum Request {
-    Write {
-        batch: Box<Batch>,
-        answer: Answer,
-        bytes: usize,
-        permit: OwnedSemaphorePermit,
-        reply: oneshot::Sender<Result<Receipt, Error>>,
-    },
-    Reset {
-        stream: StreamId,
-        entity: String,
-        reply: oneshot::Sender<Result<bool, Error>>,
-    },
-}
-
-/// A write that waits for its entry.
-struct Waiting {
-    batch: Box<Batch>,
-    answer: Answer,
-    bytes: usize,
-    since: Instant,
-    reply: Reply,
-}
-
-/// Answers a write and gives its room back.
-pub(crate) struct Reply {
-    to: oneshot::Sender<Result<Receipt, Error>>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Reply {
-    fn send(self, result: Result<Receipt, Error>) {
-        // A client that has left needs no answer.
-        let _gone = self.to.send(result);
-    }
-}
-
 /// A proposal under way, when it is done.
 pub(crate) enum Done {
-    Events(Vec<(Reply, Instant)>, Result<Committed, Arc<via_consensus::Error>>),
-    Recorded(Result<Committed, Arc<via_consensus::Error>>),
-    Chunk(Result<Committed, Arc<via_consensus::Error>>),
-    Boundary(Result<Committed, Arc<via_consensus::Error>>),
+    Events(Vec<(Reply, Instant)>, Fate),
+    Recorded(Fate),
+    Chunk(Fate),
+    Boundary(Fate),
     /// The store was made durable, or not.
     Durable(Result<(), Error>),
     /// The log was purged, or the reason why not was told.
     Purged,
-    Reset(oneshot::Sender<Result<bool, Error>>, Result<Committed, Arc<via_consensus::Error>>),
+    Reset(oneshot::Sender<Result<bool, Error>>, Fate),
     /// A tick or a configuration.
-    Minor(Result<Committed, Arc<via_consensus::Error>>),
+    Minor(Fate),
 }
 
 pub(crate) type Task = Pin<Box<dyn Future<Output = Done> + Send>>;
@@ -215,7 +176,7 @@ impl Driver {
         while let Some(request) = next {
             match request {
                 Request::Write { batch, answer, bytes, permit, reply } => {
-                    let reply = Reply { to: reply, _permit: permit };
+                    let reply = Reply::new(reply, permit);
                     self.queued_bytes += bytes;
                     let since = Instant::now();
                     self.queue.push_back(Waiting { batch, answer, bytes, since, reply });
@@ -322,10 +283,7 @@ impl Driver {
         &mut self,
         entry: &ShardEntry,
         kind: &'static str,
-    ) -> Result<
-        impl Future<Output = Result<Committed, Arc<via_consensus::Error>>> + Send + use<>,
-        Arc<via_consensus::Error>,
-    > {
+    ) -> Result<impl Future<Output = Fate> + Send + use<>, Arc<via_consensus::Error>> {
         let bytes = Bytes::from(via_codec::encode(via_codec::Kind::ShardEntry, entry));
         ::metrics::counter!(metrics::ENTRIES, "kind" => kind).increment(1);
         let pending = self.group.submit(bytes).await.map_err(Arc::new)?;
@@ -479,58 +437,5 @@ impl Driver {
                 self.advance_checkpoint(done);
             }
         }
-    }
-}
-
-pub(crate) fn complain(
-    shard: via_types::ShardId,
-    what: &str,
-    result: &Result<Committed, Arc<via_consensus::Error>>,
-) {
-    if let Err(error) = result {
-        tracing::warn!(%shard, %error, "{what} not committed");
-    }
-}
-
-/// Gives each write its receipt.
-fn answer(
-    shard: via_types::ShardId,
-    replies: Vec<(Reply, Instant)>,
-    result: Result<Committed, Arc<via_consensus::Error>>,
-) {
-    let committed = match result {
-        Ok(committed) => committed,
-        Err(error) => return answer_all(shard, replies, &error),
-    };
-    let Some(answers) = committed.outcome.take::<Vec<Answered>>() else {
-        for (reply, _) in replies {
-            let what = "it was committed, but this node no longer executes the shard".to_owned();
-            reply.send(Err(Error::Unknown { shard, what }));
-        }
-        return;
-    };
-    let mut events = 0;
-    let histogram = ::metrics::histogram!(metrics::WRITE_SECONDS);
-    for ((reply, since), answered) in replies.into_iter().zip(answers) {
-        histogram.record(since.elapsed().as_secs_f64());
-        let result = answered.map_err(|refused| match refused {
-            Refused::Fenced { given, current } => Error::Fenced { given, current },
-            Refused::TooOld { given, newest } => {
-                Error::SequenceTooOld { given, newest, window: limit::SEQUENCE_WINDOW }
-            }
-        });
-        events += result.as_ref().map_or(0, |receipt| u64::from(receipt.accepted));
-        reply.send(result);
-    }
-    ::metrics::counter!(metrics::EVENTS).increment(events);
-}
-
-fn answer_all(
-    shard: via_types::ShardId,
-    replies: Vec<(Reply, Instant)>,
-    error: &Arc<via_consensus::Error>,
-) {
-    for (reply, _) in replies {
-        reply.send(Err(Error::Consensus { shard, source: Arc::clone(error) }));
     }
 }

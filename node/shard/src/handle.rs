@@ -9,10 +9,10 @@ use via_types::{
     Batch, Detection, DetectionId, EntityHash, Receipt, ShardId, StreamId, TenantId, limit,
 };
 
-use crate::driver::Request;
 use crate::feed::{Feed, Published, Start};
 use crate::query::{Filter, Page, Query, Stats};
 use crate::replica::Replica;
+use crate::request::Request;
 use crate::{Error, Options};
 
 /// Bytes per permit of the queue's bound: semaphores count in u32.

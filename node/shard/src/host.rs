@@ -14,10 +14,11 @@ use via_storage::{Log, Store};
 use via_types::{Clock, GroupId, LogIndex, ShardId};
 
 use crate::committer::Committer;
-use crate::driver::{Driver, Request};
+use crate::driver::Driver;
 use crate::handle::{Handle, Inner, PERMIT_BYTES};
 use crate::machine::Shard;
 use crate::replica::Replica;
+use crate::request::Request;
 use crate::{Error, Options, metrics, replay};
 
 /// Requests that may wait at one shard's door; their bytes are bounded apart.

@@ -273,6 +273,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         /// Whatever order and repetition the batches come in, each changes state at most
         /// once, and one within the window is never refused for good.
         #[test]

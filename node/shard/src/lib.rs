@@ -22,6 +22,7 @@ pub mod query;
 mod record;
 mod replay;
 mod replica;
+mod request;
 mod snapshot;
 
 pub use cursor::Cursor;

@@ -9,7 +9,7 @@ use crate::Cursor;
 /// Which detections are meant; every part that is given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Filter {
-    /// Whose (invariant T-1: always given by the gateway).
+    /// Whose: always given, so that no tenant sees another's.
     pub tenant: TenantId,
     /// Of one stream.
     pub stream: Option<StreamId>,
