@@ -16,7 +16,7 @@ use crate::load::{Load, Shape};
 use crate::node::{Node, Start};
 
 /// Longest time until a node notices what its disk does.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 const EVENT: &str = "{\"entity\":\"probe\",\"value\":1}\n";
 
 /// Fills the disk under load, on a file system of its own where that can be
@@ -35,7 +35,7 @@ pub async fn full_disk(arena: &Arena) -> anyhow::Result<String> {
     fs::create_dir_all(site.data())?;
     let ballast = small.as_ref().ok().map(|small| small.folder.join("ballast"));
     if let Some(ballast) = &ballast {
-        fs::write(ballast, vec![1; 24 << 20])?;
+        fs::write(ballast, vec![1; 118 << 20])?;
     }
     let start = Start { binary: arena.binary(), site: &site, disk: disk.as_ref(), settings: &[] };
     let shape = Shape::default();
@@ -173,7 +173,7 @@ struct SmallDisk {
 impl SmallDisk {
     fn mount(folder: &Path) -> anyhow::Result<Self> {
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=64m", "via-jepsen"])
+            .args(["-t", "tmpfs", "-o", "size=160m", "via-jepsen"])
             .arg(folder)
             .output()
             .context("run mount")?;

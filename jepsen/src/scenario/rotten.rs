@@ -19,13 +19,24 @@ const NO_CHECKPOINTS: &[(&str, &str)] =
     &[("checkpoint_interval", "\"1h\""), ("checkpoint_tail_events", "1000000000")];
 const KINDS: [Rot; 3] = [Rot::Flipped, Rot::Cut, Rot::Gone];
 
-/// Damages the log after a clean stop.
+/// Damages the log after a clean stop: once with checkpoints, so that the state
+/// knows how far the log must reach, once without.
 ///
 /// # Errors
 /// Something acknowledged is missing and the node does not say so.
 pub async fn log(arena: &Arena) -> anyhow::Result<String> {
-    let site = arena.site("log-rot")?;
-    let start = Start { binary: arena.binary(), site: &site, disk: None, settings: &[] };
+    let with = damaged_logs(arena, "log-rot", &[]).await?;
+    let without = damaged_logs(arena, "log-rot-unsaved", NO_CHECKPOINTS).await?;
+    Ok(format!("log damaged: {with}; without checkpoints: {without}"))
+}
+
+async fn damaged_logs(
+    arena: &Arena,
+    name: &str,
+    settings: &[(&str, &str)],
+) -> anyhow::Result<String> {
+    let site = arena.site(name)?;
+    let start = Start { binary: arena.binary(), site: &site, disk: None, settings };
     let shape = Shape::default();
     let acknowledged = fill(&start, &shape, arena.seed()).await?;
     let sound = site.beside("sound")?;
@@ -36,7 +47,7 @@ pub async fn log(arena: &Arena) -> anyhow::Result<String> {
         restore(&sound, &site)?;
         let kind = KINDS[round as usize % KINDS.len()];
         let (file, at) = rot::damage(&site.data().join("log"), kind, &mut rng)?;
-        let case = || format!("{kind:?} at {at} of {file:?}");
+        let case = || format!("{name}: {kind:?} at {at} of {file:?}");
         match start.ready().await {
             Ok(node) => {
                 verify(&node, &shape, &acknowledged).await.with_context(case)?;
@@ -44,15 +55,14 @@ pub async fn log(arena: &Arena) -> anyhow::Result<String> {
             }
             Err(error) => {
                 let said = format!("{error:#}");
-                names_and_advises(&said, &file).with_context(case)?;
+                // Of a file that is gone only the folder may be known.
+                let named = if kind == Rot::Gone { site.data().join("log") } else { file.clone() };
+                names_and_advises(&said, &named).with_context(case)?;
                 refused += 1;
             }
         }
     }
-    Ok(format!(
-        "log damaged {} times: refused with reason {refused}, unharmed {unharmed}",
-        arena.rounds()
-    ))
+    Ok(format!("{refused} refused with reason, {unharmed} unharmed"))
 }
 
 /// Damages the state after a clean stop, with the log purged below checkpoints.
