@@ -293,7 +293,14 @@ pub async fn count(
     let mut door = Door::new(address);
     let mut counts = Counts::new();
     for entity in entities {
-        let answer = door.get(&format!("/api/v1/streams/{stream}/entities/{entity}")).await?;
+        let path = format!("/api/v1/streams/{stream}/entities/{entity}");
+        let mut answer = door.get(&path).await?;
+        let asked = Instant::now();
+        // A node that is catching up may ask for patience, in the promised form.
+        while answer.status.is_server_error() && answer.is_problem() && asked.elapsed() < PATIENCE {
+            tokio::time::sleep(PAUSE).await;
+            answer = door.get(&path).await?;
+        }
         let events = match answer.status.as_u16() {
             404 => 0,
             200 => {
