@@ -18,9 +18,12 @@ const MEASURED: Duration = Duration::from_secs(10);
 /// The node does not come up.
 pub(crate) async fn run(choice: &Choice) -> Result<Table> {
     let site = Site::new(choice)?;
-    let (mut first, mut again) = (Vec::new(), Vec::new());
+    let (mut first, mut again, mut busy) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..STARTS {
-        first.push(site.start(&[])?.ready().await?.as_secs_f64());
+        let node = site.start(&[])?;
+        first.push(node.ready().await?.as_secs_f64());
+        busy.push(node.usage()?.cpu.as_secs_f64());
+        drop(node);
         again.push(site.start(&[])?.ready().await?.as_secs_f64());
         site.clear()?;
     }
@@ -36,6 +39,7 @@ pub(crate) async fn run(choice: &Choice) -> Result<Table> {
         Row::new("resident memory", Unit::Bytes, vec![after.resident as f64]).target(at_most(40e6)),
         Row::new("CPU", Unit::Cores, vec![cores]).target(at_most(0.02)),
         Row::new("first start to ready", Unit::Seconds, first).target(at_most(0.3)),
+        Row::new("CPU time of a first start", Unit::Seconds, busy),
         Row::new("start after a kill to ready", Unit::Seconds, again).target(at_most(0.3)),
     ];
     let title = format!("idle node: {STARTS} starts of each kind, CPU over {MEASURED:?}");

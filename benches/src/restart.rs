@@ -52,15 +52,18 @@ pub(crate) async fn run(args: &Args) -> Result<Table> {
     let site = Site::new(&args.choice)?;
     let mut acknowledged = fill(args, &site).await?;
     acknowledged += tail(args, &site).await?;
-    let (mut seconds, mut resident) = (Vec::new(), Vec::new());
+    let (mut seconds, mut busy, mut resident) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..args.runs {
         let node = site.start(&KEEPING)?;
         seconds.push(node.ready().await?.as_secs_f64());
-        resident.push(node.usage()?.resident as f64);
+        let usage = node.usage()?;
+        busy.push(usage.cpu.as_secs_f64());
+        resident.push(usage.resident as f64);
         check(acknowledged, http::stats(node.address()).await?.events)?;
     }
     let rows = vec![
         Row::new("killed to ready", Unit::Seconds, seconds).target(Some(Target::AtMost(3.0))),
+        Row::new("CPU time until ready", Unit::Seconds, busy),
         Row::new("resident memory when ready", Unit::Bytes, resident),
     ];
     let title = format!(
