@@ -166,7 +166,27 @@ impl Node {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        anyhow::bail!("not ready after {PATIENCE:?}: {reason}; it said: {}", self.said())
+        anyhow::bail!(
+            "not ready after {PATIENCE:?}: {reason}; its threads: {}; it said: {}",
+            self.threads(),
+            self.said()
+        )
+    }
+
+    /// Returns what each thread waits in, and the processor time it has had.
+    fn threads(&self) -> String {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten();
+        let describe = |task: &Path| {
+            let read = |name: &str| fs::read_to_string(task.join(name)).unwrap_or_default();
+            let stat = read("stat");
+            let after_name: Vec<&str> =
+                stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
+            let field = |at: usize| after_name.get(at).copied().unwrap_or("?").to_owned();
+            let (state, user, system) = (field(0), field(11), field(12));
+            format!("{} {state} in {:?}, {user}+{system} ticks", read("comm").trim(), read("wchan"))
+        };
+        let told: Vec<String> = tasks.flatten().map(|task| describe(&task.path())).collect();
+        told.join("; ")
     }
 
     /// Returns where it listens; it must have been ready.
