@@ -140,7 +140,7 @@ impl Default for PersistenceSection {
     fn default() -> Self {
         Self {
             checkpoint_interval: Span::from_secs(60),
-            checkpoint_tail_events: 500_000,
+            checkpoint_tail_events: 20_000_000,
             detection_retention: Span::from_secs(30 * 86_400),
             detection_retention_count: 200_000,
             log_first_segment: Size::from_mib(4),

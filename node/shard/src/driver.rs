@@ -269,7 +269,7 @@ impl Driver {
             return;
         }
         self.last_proposed = Some(Instant::now());
-        match self.submit(&ShardEntry::Events(events), "events").await {
+        match self.submit_events(events).await {
             Ok(pending) => {
                 self.events_in_flight += 1;
                 self.tasks.push(Box::pin(async move { Done::Events(replies, pending.await) }));
@@ -285,6 +285,27 @@ impl Driver {
         kind: &'static str,
     ) -> Result<impl Future<Output = Fate> + Send + use<>, Arc<via_consensus::Error>> {
         let bytes = Bytes::from(via_codec::encode(via_codec::Kind::ShardEntry, entry));
+        self.submit_bytes(bytes, kind).await
+    }
+
+    /// Submits events and keeps them at hand for when they are committed.
+    async fn submit_events(
+        &mut self,
+        events: Events,
+    ) -> Result<impl Future<Output = Fate> + Send + use<>, Arc<via_consensus::Error>> {
+        let entry = ShardEntry::Events(events);
+        let bytes = Bytes::from(via_codec::encode(via_codec::Kind::ShardEntry, &entry));
+        if let ShardEntry::Events(events) = entry {
+            self.replica.expect(bytes.clone(), events);
+        }
+        self.submit_bytes(bytes, "events").await
+    }
+
+    async fn submit_bytes(
+        &mut self,
+        bytes: Bytes,
+        kind: &'static str,
+    ) -> Result<impl Future<Output = Fate> + Send + use<>, Arc<via_consensus::Error>> {
         ::metrics::counter!(metrics::ENTRIES, "kind" => kind).increment(1);
         let pending = self.group.submit(bytes).await.map_err(Arc::new)?;
         Ok(async move { pending.await.map_err(Arc::new) })

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use via_codec::Kind;
 use via_consensus::{Applied, Chunks, Machine, Outcome, Position, Tail};
 use via_storage::{Space, Write};
-use via_types::entry::{CheckpointDone, Chunk, Command, Detections, ShardEntry, StreamConfigured};
+use via_types::entry::{
+    CheckpointDone, Chunk, Command, Detections, Events, ShardEntry, StreamConfigured,
+};
 use via_types::{EntityHash, LogIndex, NodeId, TenantId};
 
 use crate::archive::{delete, put};
@@ -77,6 +79,7 @@ impl Shard {
     /// Promotes this node if the term is its own and new; demotes it otherwise.
     fn begin_term(&mut self, at: Position) -> Result<(), Error> {
         self.replica.with(|state| state.live = None);
+        self.replica.expect_nothing();
         if at.leader != self.node || at.index <= self.opened_at {
             return Ok(());
         }
@@ -98,23 +101,31 @@ impl Shard {
         if !executes && via_codec::holds_events(bytes)? {
             return Ok(Outcome::none());
         }
+        if let Some(events) = self.replica.expected(bytes) {
+            return self.execute(at, &events);
+        }
         match via_codec::decode_entry(bytes)? {
-            ShardEntry::Events(events) => self.replica.with(|state| {
-                let Some(live) = &mut state.live else {
-                    return Ok(Outcome::none());
-                };
-                let answers = live.execute(at.index, &events)?;
-                if live.has_pending() {
-                    self.replica.wake.notify_one();
-                }
-                Ok(Outcome::of(answers))
-            }),
+            ShardEntry::Events(events) => self.execute(at, &events),
             ShardEntry::Detections(detections) => self.record(at, detections),
             ShardEntry::Checkpoint(chunk) => self.store_profiles(chunk),
             ShardEntry::CheckpointDone(done) => self.finish_round(done),
             ShardEntry::StreamConfig(configured) => self.configure(at, configured),
             ShardEntry::Command(command) => self.command(at, &command),
         }
+    }
+
+    /// Executes events if this node is the one that executes them.
+    fn execute(&self, at: Position, events: &Events) -> Result<Outcome, Error> {
+        self.replica.with(|state| {
+            let Some(live) = &mut state.live else {
+                return Ok(Outcome::none());
+            };
+            let answers = live.execute(at.index, events)?;
+            if live.has_pending() {
+                self.replica.wake.notify_one();
+            }
+            Ok(Outcome::of(answers))
+        })
     }
 
     /// Stores detections, then shows them: they are durable (invariant D-4).

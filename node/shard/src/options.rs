@@ -42,7 +42,7 @@ impl Default for Options {
             memory_bytes: 4 << 30,
             pressure: 0.8,
             checkpoint_interval: Duration::from_secs(60),
-            checkpoint_events: 500_000,
+            checkpoint_events: 20_000_000,
             queue_bytes: 128 << 20,
             linger: Duration::from_millis(2),
             tick_interval: Duration::from_secs(10),

@@ -2,16 +2,17 @@
 //! the driver that proposes to it and the readers. One lock, held only for
 //! bounded work and never across an await.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 use via_consensus::{Group, Position};
 use via_engine::Engine;
 use via_storage::Store;
-use via_types::entry::StreamConfigured;
+use via_types::entry::{Events, StreamConfigured};
 use via_types::{EntityHash, LogIndex, ShardId, StreamId};
 
 use crate::archive::Archive;
@@ -29,6 +30,9 @@ pub(crate) struct Replica {
     pub(crate) feed: broadcast::Sender<Published>,
     /// Wakes the driver: detections wait, or the shard was promoted.
     pub(crate) wake: Notify,
+    /// What this node has proposed and not yet seen committed, decoded: the
+    /// leader need not read its own writing.
+    proposed: Mutex<VecDeque<(Bytes, Events)>>,
     group: OnceLock<Group>,
     state: Mutex<State>,
 }
@@ -77,6 +81,7 @@ impl Replica {
             store,
             feed,
             wake: Notify::new(),
+            proposed: Mutex::default(),
             group: OnceLock::new(),
             state: Mutex::new(state),
         }
@@ -85,6 +90,26 @@ impl Replica {
     /// Runs `work` on the state; it must not block on anything but the store.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         work(&mut self.state.lock())
+    }
+
+    /// Keeps the events of an entry that is about to be submitted.
+    pub(crate) fn expect(&self, entry: Bytes, events: Events) {
+        self.proposed.lock().push_back((entry, events));
+    }
+
+    /// Takes the events kept for the entry in exactly this buffer, and forgets
+    /// those before it: entries are applied in the order of submission. As long
+    /// as the buffer is kept its address names no other.
+    pub(crate) fn expected(&self, entry: &Bytes) -> Option<Events> {
+        let mut proposed = self.proposed.lock();
+        let same = |kept: &Bytes| kept.as_ptr() == entry.as_ptr() && kept.len() == entry.len();
+        let place = proposed.iter().position(|(kept, _)| same(kept))?;
+        proposed.drain(..=place).next_back().map(|(_, events)| events)
+    }
+
+    /// Forgets all events kept: the term in which they were submitted is over.
+    pub(crate) fn expect_nothing(&self) {
+        self.proposed.lock().clear();
     }
 
     /// Makes the group known once it is open.
