@@ -16,12 +16,6 @@ mod start;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mimalloc::MiMalloc;
-
-/// Batches are made and freed on different threads, which the system's
-/// allocator pays for with a sixth of the node's time (ADR 0011).
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// VIA watches every entity in a stream of events, learns what is normal for
 /// each, and says within milliseconds when something is not, and why.
