@@ -21,6 +21,9 @@ use crate::live::Live;
 use crate::query::Stats;
 use crate::{Error, Options};
 
+/// Entries kept decoded at most: more than are ever in flight.
+const EXPECTED: usize = 8;
+
 /// One shard on this node.
 pub(crate) struct Replica {
     pub(crate) shard: ShardId,
@@ -94,16 +97,18 @@ impl Replica {
 
     /// Keeps the events of an entry that is about to be submitted.
     pub(crate) fn expect(&self, entry: Bytes, events: Events) {
-        self.proposed.lock().push_back((entry, events));
+        let mut proposed = self.proposed.lock();
+        proposed.push_back((entry, events));
+        if proposed.len() > EXPECTED {
+            proposed.pop_front();
+        }
     }
 
-    /// Takes the events kept for the entry in exactly this buffer, and forgets
-    /// those before it: entries are applied in the order of submission. As long
-    /// as the buffer is kept its address names no other.
+    /// Takes the events kept for an entry of exactly these bytes, and forgets
+    /// those before it: entries are applied in the order of submission.
     pub(crate) fn expected(&self, entry: &Bytes) -> Option<Events> {
         let mut proposed = self.proposed.lock();
-        let same = |kept: &Bytes| kept.as_ptr() == entry.as_ptr() && kept.len() == entry.len();
-        let place = proposed.iter().position(|(kept, _)| same(kept))?;
+        let place = proposed.iter().position(|(kept, _)| kept == entry)?;
         proposed.drain(..=place).next_back().map(|(_, events)| events)
     }
 
