@@ -1,7 +1,7 @@
 //! The process ends at once, at any moment: under load, inside a checkpoint,
 //! while it starts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{some_time, summary, verify};
 use crate::Arena;
@@ -18,8 +18,11 @@ pub async fn under_load(arena: &Arena) -> anyhow::Result<String> {
     let mut rng = arena.rng(1);
     let shape = Shape::default();
     let mut load = Load::start(shape.clone(), arena.seed());
+    let mut slowest = Duration::ZERO;
     for _ in 0..arena.rounds() {
+        let begun = Instant::now();
         let node = start.ready().await?;
+        slowest = slowest.max(begun.elapsed());
         load.node_is_at(Some(node.address()));
         load.progress(8).await?;
         // Checkpoints begin every second: some of the moments lie inside one.
@@ -30,7 +33,9 @@ pub async fn under_load(arena: &Arena) -> anyhow::Result<String> {
     let node = start.ready().await?;
     load.node_is_at(Some(node.address()));
     load.progress(1).await?;
-    let told = summary(&load, &format!("killed {} times under load", arena.rounds()));
+    let what =
+        format!("killed {} times under load, ready again within {slowest:.1?}", arena.rounds());
+    let told = summary(&load, &what);
     verify(&node, &shape, &load.finish().await?).await?;
     Ok(told)
 }

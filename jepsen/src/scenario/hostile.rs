@@ -23,7 +23,7 @@ const MEMORY: u64 = 300 << 20;
 /// The same for a million entities: their profiles at most 1 KiB each.
 const MEMORY_MILLION: u64 = (1 << 30) + MEMORY;
 /// Longest time others wait while an attack goes on.
-const OTHERS: Duration = Duration::from_secs(3);
+const OTHERS: Duration = Duration::from_secs(5);
 
 const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
 const EVENTS: &str = "/api/v1/streams/hostile/events";
