@@ -96,7 +96,7 @@ pub struct Catalog {
     pub(crate) nodes: Arc<BTreeMap<NodeId, Arc<Node>>>,
     pub(crate) tenants: Arc<BTreeMap<TenantId, Arc<Tenant>>>,
     pub(crate) streams: Arc<Streams>,
-    pub(crate) producers: Producers,
+    pub(crate) producers: Arc<Producers>,
     /// Follows from the cluster and its nodes.
     pub(crate) placement: Arc<Placement>,
     changed: BTreeSet<Key>,
@@ -265,7 +265,7 @@ impl Catalog {
                 Arc::make_mut(&mut self.tenants).insert(tenant.id, tenant);
             }
             Object::Stream(stream) => Arc::make_mut(&mut self.streams).insert(stream),
-            Object::Producer(producer) => self.producers.insert(producer),
+            Object::Producer(producer) => Arc::make_mut(&mut self.producers).insert(producer),
         }
     }
 

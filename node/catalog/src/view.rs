@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use via_placement::Placement;
-use via_types::{NodeId, Revision, StreamId, TenantId};
+use via_types::{NodeId, ProducerId, Revision, StreamId, TenantId};
 
-use crate::catalog::{Catalog, Streams};
-use crate::object::{Cluster, Node, Stream, Tenant};
+use crate::catalog::{Catalog, Producers, Streams};
+use crate::object::{Cluster, Node, Producer, Stream, Tenant};
 
 /// The catalog as of one revision. Producers are not in it: shards fence them
 /// by what batches carry, and there may be many.
@@ -18,6 +18,7 @@ pub struct View {
     nodes: Arc<BTreeMap<NodeId, Arc<Node>>>,
     tenants: Arc<BTreeMap<TenantId, Arc<Tenant>>>,
     streams: Arc<Streams>,
+    producers: Arc<Producers>,
     placement: Arc<Placement>,
 }
 
@@ -29,6 +30,7 @@ impl View {
             nodes: Arc::clone(&catalog.nodes),
             tenants: Arc::clone(&catalog.tenants),
             streams: Arc::clone(&catalog.streams),
+            producers: Arc::clone(&catalog.producers),
             placement: Arc::clone(&catalog.placement),
         }
     }
@@ -81,6 +83,11 @@ impl View {
     /// Returns a tenant's stream by name.
     pub fn stream(&self, tenant: TenantId, name: &str) -> Option<&Arc<Stream>> {
         self.streams.named(tenant, name)
+    }
+
+    /// Returns a producer and its newest incarnation.
+    pub fn producer(&self, id: ProducerId) -> Option<&Producer> {
+        self.producers.by_id.get(&id)
     }
 
     /// Returns a stream, whoever owns it.

@@ -110,7 +110,7 @@ impl State {
             let kind = name(&command);
             let applied = live.catalog.apply(Revision::new(at.index.get()), command);
             metrics::command(kind, if applied.outcome.is_ok() { "applied" } else { "refused" });
-            if applied.changed.iter().any(|key| !matches!(key, Key::Producer(_) | Key::Counters)) {
+            if applied.changed.iter().any(|key| !matches!(key, Key::Counters)) {
                 self.publish(&live.catalog);
             }
             live.dirty.extend(applied.changed);

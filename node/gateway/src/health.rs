@@ -58,14 +58,14 @@ fn report(gate: &Gate) -> Report {
 }
 
 /// Answers 200 while the process runs.
-#[utoipa::path(get, path = "/livez", tag = "operate",
+#[utoipa::path(get, path = "/livez", operation_id = "get_livez", tag = "operate",
     responses((status = 200, description = "The process runs", body = str, content_type = "text/plain")))]
 pub(crate) async fn livez() -> &'static str {
     "live\n"
 }
 
 /// Answers 200 when the node serves in full, else 503 with what is missing.
-#[utoipa::path(get, path = "/readyz", tag = "operate", responses(
+#[utoipa::path(get, path = "/readyz", operation_id = "get_readyz", tag = "operate", responses(
     (status = 200, description = "Ready", body = Report),
     (status = 503, description = "Not ready: what is missing, in words", body = Report)))]
 pub(crate) async fn readyz(State(gate): State<Gate>) -> Response {
@@ -75,7 +75,7 @@ pub(crate) async fn readyz(State(gate): State<Gate>) -> Response {
 }
 
 /// Answers with every metric in Prometheus' text format.
-#[utoipa::path(get, path = "/metrics", tag = "operate", responses(
+#[utoipa::path(get, path = "/metrics", operation_id = "get_metrics", tag = "operate", responses(
     (status = 200, description = "Metrics", body = str, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(gate): State<Gate>) -> Response {
     let text = gate.rooms().metrics.as_ref().map(|metrics| metrics.render());

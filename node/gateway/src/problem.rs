@@ -79,6 +79,7 @@ codes! {
     BodyTimeout = "body_timeout", REQUEST_TIMEOUT, DeadlineExceeded, SECOND, "The body came too slowly", "Send it again without long pauses, at 1 KiB/s or more. The fate says whether parts may have been applied.";
     StreamExists = "stream_exists", CONFLICT, AlreadyExists, REJECTED, "A stream of that name exists", "Change its configuration with PUT instead.";
     LimitReached = "limit_reached", CONFLICT, ResourceExhausted, REJECTED, "A table of the cluster is full", "Use an existing one, or ask the operator.";
+    NeverOpened = "never_opened", CONFLICT, FailedPrecondition, REJECTED, "The producer's epoch was never opened", "Open the producer with POST /api/v1/producers, and send the id and epoch it answers.";
     Fenced = "fenced", CONFLICT, FailedPrecondition, REJECTED, "A newer epoch of the producer is open", "Another incarnation of this producer took over; open the producer again if this one is right.";
     SequenceTooOld = "sequence_too_old", CONFLICT, OutOfRange, REJECTED, "The sequence is no longer remembered", "Whether it was applied cannot be told any more; repeat within the last 1,024 sequences.";
     StaleRevision = "stale_revision", PRECONDITION_FAILED, Aborted, REJECTED, "The configuration has changed since", "Read it again and apply the change to the current revision.";
@@ -200,6 +201,7 @@ impl From<via_shard::Error> for Problem {
             E::TooLarge { .. } => Code::TooLarge,
             E::Malformed(_) => Code::BadBatch,
             E::Fenced { .. } => Code::Fenced,
+            E::NeverOpened { .. } => Code::NeverOpened,
             E::SequenceTooOld { .. } => Code::SequenceTooOld,
             E::BadCursor(_) => Code::BadCursor,
             E::Overloaded { .. } => Code::Overloaded,

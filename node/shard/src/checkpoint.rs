@@ -85,6 +85,7 @@ impl Checkpoints {
 impl Driver {
     /// Takes the next step of a round, if one is due.
     pub(crate) async fn checkpoint(&mut self) {
+        self.relieve();
         if matches!(self.checkpoints.stage, Stage::Idle) {
             self.begin_round_if_due();
         }
@@ -93,18 +94,37 @@ impl Driver {
         }
     }
 
-    fn begin_round_if_due(&mut self) {
-        let Checkpoints { began, interval, max_tail, .. } = self.checkpoints;
+    /// Returns how much memory the shard's profiles may take before cold ones leave.
+    fn pressure(&self) -> usize {
         let options = &self.replica.options;
         let share = options.memory_bytes as f64 / f64::from(options.shards);
-        let pressure = (share * options.pressure) as usize;
+        (share * options.pressure) as usize
+    }
+
+    /// Lets cold profiles go when memory is short: those that are saved, so not
+    /// while profiles that count as saved are still on their way to the store.
+    fn relieve(&self) {
+        if matches!(self.checkpoints.stage, Stage::Writing { under_way: true, .. } | Stage::Broken)
+        {
+            return;
+        }
+        let pressure = self.pressure();
+        self.replica.with(|state| {
+            if let Some(live) = &mut state.live
+                && live.engine.memory_bytes() > pressure
+            {
+                live.engine.evict((pressure as f64 * RELIEF) as usize, &mut |_, _| {});
+            }
+        });
+    }
+
+    fn begin_round_if_due(&mut self) {
+        let Checkpoints { began, interval, max_tail, .. } = self.checkpoints;
+        let pressure = self.pressure();
         let round = self.replica.with(|state| {
             let applied = state.applied?;
             let boundary = state.boundary.map_or(0, |at| at.index.get());
             let live = state.live.as_mut()?;
-            if live.engine.memory_bytes() > pressure {
-                live.engine.evict((pressure as f64 * RELIEF) as usize, &mut |_, _| {});
-            }
             let stale = began.elapsed() >= interval && live.engine.dirty() > 0;
             let squeezed = live.engine.memory_bytes() > pressure && live.engine.dirty() > 0;
             let long = applied.index.get() - boundary > MAX_TAIL_ENTRIES;

@@ -18,7 +18,7 @@ use via_catalog::View;
 use via_consensus::Group;
 use via_engine::Answer;
 use via_types::entry::{Command, Events, ShardEntry, StreamConfigured};
-use via_types::{Clock, Revision, StreamId, Timestamp, limit};
+use via_types::{Batch, Clock, Revision, StreamId, Timestamp, limit};
 
 use crate::checkpoint::Checkpoints;
 use crate::committer::Committer;
@@ -230,10 +230,10 @@ impl Driver {
     }
 
     /// Returns when the queue has lingered long enough; none when it is empty
-    /// or need not linger.
+    /// or need not linger because nothing is under way.
     fn linger_until(&self) -> Option<Instant> {
         let last = self.last_proposed?;
-        let waits = !self.queue.is_empty() && self.events_in_flight < IN_FLIGHT;
+        let waits = !self.queue.is_empty() && (1..IN_FLIGHT).contains(&self.events_in_flight);
         waits.then(|| last + self.replica.options.linger)
     }
 
@@ -253,7 +253,12 @@ impl Driver {
             }
             let Some(next) = self.queue.pop_front() else { break };
             self.queued_bytes -= next.bytes;
-            if let Err(error) = self.configure(next.batch.stream).await {
+            let opened = self.opened(&next.batch);
+            let ready = match opened {
+                Ok(()) => self.configure(next.batch.stream).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = ready {
                 next.reply.send(Err(error));
                 continue;
             }
@@ -328,6 +333,21 @@ impl Driver {
             waiting.reply.send(Err(Error::Overloaded { shard, what }));
         }
         self.queued_bytes = 0;
+    }
+
+    /// Refuses a batch whose producer's incarnation the catalog never opened: it
+    /// would fence off, or pass for, one that will be (invariant D-2).
+    fn opened(&self, batch: &Batch) -> Result<(), Error> {
+        let Some(origin) = batch.origin else {
+            return Ok(());
+        };
+        let view = self.view.borrow();
+        let tenant = view.stream_by_id(batch.stream).map(|stream| stream.tenant);
+        let known = view.producer(origin.producer).filter(|known| Some(known.tenant) == tenant);
+        if known.is_some_and(|known| origin.epoch <= known.epoch && origin.epoch.get() > 0) {
+            return Ok(());
+        }
+        Err(Error::NeverOpened { producer: origin.producer, given: origin.epoch })
     }
 
     /// Proposes the stream's configuration if the log has not the catalog's (C-1).

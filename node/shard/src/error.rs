@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use via_types::{Epoch, Fate, ShardId, StreamId};
+use via_types::{Epoch, Fate, ProducerId, ShardId, StreamId};
 
 /// How long a client should wait when nothing better is known.
 const RETRY: Duration = Duration::from_millis(100);
@@ -31,6 +31,14 @@ pub enum Error {
     /// The batch's columns do not fit together.
     #[error("the batch is malformed: {0}")]
     Malformed(String),
+    /// The catalog never opened this incarnation of the producer (D-2).
+    #[error("epoch {given} of the producer {producer} was never opened")]
+    NeverOpened {
+        /// The producer sent.
+        producer: ProducerId,
+        /// The epoch sent.
+        given: Epoch,
+    },
     /// A newer incarnation of the producer is known (invariant D-2).
     #[error("the producer's epoch is {given}, but {current} has been opened since")]
     Fenced {
@@ -100,6 +108,7 @@ impl Error {
             Self::UnknownStream(_)
             | Self::TooLarge { .. }
             | Self::Malformed(_)
+            | Self::NeverOpened { .. }
             | Self::Fenced { .. }
             | Self::SequenceTooOld { .. }
             | Self::BadCursor(_) => Fate::Rejected,

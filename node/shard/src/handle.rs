@@ -71,7 +71,12 @@ impl Handle {
         let request = Request::Write { batch, answer, bytes, permit, reply };
         self.door(shard)?.send(request).await.map_err(|_| closed(()))?;
         let lost = || Error::Unknown { shard, what: "the node is shutting down".to_owned() };
-        answered.await.map_err(|_| lost())?
+        let late = |_| Error::Unknown {
+            shard,
+            what: "it was not committed in time; the disk may be full or behind".to_owned(),
+        };
+        let patience = self.inner.options.write_deadline;
+        tokio::time::timeout(patience, answered).await.map_err(late)?.map_err(|_| lost())?
     }
 
     /// Returns what is known of an entity; none when it was never seen.
@@ -173,10 +178,11 @@ impl Handle {
         let shard = entity.shard(self.shards());
         let replica = Arc::clone(&self.inner.replicas[usize::from(shard.get())]);
         let group = replica.group()?;
+        // A read changes nothing: whatever the reason, it may be tried again.
         group
             .read_barrier()
             .await
-            .map_err(|source| Error::Consensus { shard, source: Arc::new(source) })?;
+            .map_err(|error| Error::NotReady { shard, what: error.to_string() })?;
         Ok(replica)
     }
 

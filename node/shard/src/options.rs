@@ -24,6 +24,8 @@ pub struct Options {
     /// Least time between two proposals of one busy shard: small requests that
     /// arrive meanwhile share the next entry.
     pub linger: Duration,
+    /// Longest wait for a batch's commit; beyond it its fate is unknown.
+    pub write_deadline: Duration,
     /// Time between ticks of a shard with live profiles: how late silence is seen.
     pub tick_interval: Duration,
     /// Detections kept, all shards together.
@@ -45,6 +47,7 @@ impl Default for Options {
             checkpoint_events: 20_000_000,
             queue_bytes: 128 << 20,
             linger: Duration::from_millis(2),
+            write_deadline: Duration::from_secs(10),
             tick_interval: Duration::from_secs(10),
             keep_detections: 200_000,
             keep_for: Duration::from_secs(30 * 86_400),

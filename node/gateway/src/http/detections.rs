@@ -165,7 +165,7 @@ fn read_cursor(text: &str, fingerprint: u64) -> Result<Cursor, Problem> {
 }
 
 /// Lists recorded detections.
-#[utoipa::path(get, path = "/api/v1/detections", tag = "query", params(Wanted),
+#[utoipa::path(get, path = "/api/v1/detections", operation_id = "list_detections", tag = "query", params(Wanted),
     responses((status = 200, description = "A page of detections", body = DetectionList)))]
 pub(crate) async fn list(
     State(gate): State<Gate>,
@@ -183,7 +183,7 @@ pub(crate) async fn list(
 }
 
 /// Shows one detection.
-#[utoipa::path(get, path = "/api/v1/detections/{id}", tag = "query",
+#[utoipa::path(get, path = "/api/v1/detections/{id}", operation_id = "get_detection", tag = "query",
     params(("id" = String, Path, description = "Like d17-1042-3")),
     responses((status = 200, description = "The detection", body = DetectionView)))]
 pub(crate) async fn show(

@@ -45,21 +45,21 @@ static DOCUMENT: LazyLock<String> =
     LazyLock::new(|| routes::document().to_json().expect("the document is plain data"));
 
 /// Answers with the OpenAPI 3.1 document.
-#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "operate",
+#[utoipa::path(get, path = "/api/v1/openapi.json", operation_id = "get_openapi", tag = "operate",
     responses((status = 200, description = "This document", content_type = "application/json", body = Object)))]
 pub(crate) async fn openapi() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response()
 }
 
 /// Shows the interface in a browser.
-#[utoipa::path(get, path = "/api/v1/docs", tag = "operate",
+#[utoipa::path(get, path = "/api/v1/docs", operation_id = "get_docs", tag = "operate",
     responses((status = 200, description = "A page", content_type = "text/html", body = str)))]
 pub(crate) async fn page() -> Html<&'static str> {
     Html(PAGE)
 }
 
 /// Lists every problem and every reason for refusing an event.
-#[utoipa::path(get, path = "/problems", tag = "operate",
+#[utoipa::path(get, path = "/problems", operation_id = "list_problems", tag = "operate",
     responses((status = 200, description = "A page", content_type = "text/html", body = str)))]
 pub(crate) async fn problems() -> Html<String> {
     let mut body = String::from("<h1>Problems</h1><p>Requests that fail as a whole.</p><dl>");
@@ -77,7 +77,7 @@ pub(crate) async fn problems() -> Html<String> {
 }
 
 /// Describes one problem.
-#[utoipa::path(get, path = "/problems/{code}", tag = "operate",
+#[utoipa::path(get, path = "/problems/{code}", operation_id = "get_problem", tag = "operate",
     params(("code" = String, Path, description = "A problem's code")),
     responses((status = 200, description = "A page", content_type = "text/html", body = str)))]
 pub(crate) async fn problem(Path(name): Path<String>) -> Result<Html<String>, Problem> {

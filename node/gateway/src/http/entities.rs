@@ -53,7 +53,7 @@ fn check(entity: &str) -> Result<(), Problem> {
 
 /// Shows what was learned of an entity: what is normal, each detector's state,
 /// counts and warm-up.
-#[utoipa::path(get, path = "/api/v1/streams/{stream}/entities/{entity}", tag = "query",
+#[utoipa::path(get, path = "/api/v1/streams/{stream}/entities/{entity}", operation_id = "get_entity", tag = "query",
     params(("stream" = String, Path, description = "The stream's name"),
         ("entity" = String, Path, description = "The entity's key, percent-encoded")),
     responses((status = 200, description = "The profile", body = EntityView)))]
@@ -69,7 +69,7 @@ pub(crate) async fn show(
 }
 
 /// Shows an entity's recent values, expected band and scores.
-#[utoipa::path(get, path = "/api/v1/streams/{stream}/entities/{entity}/series", tag = "query",
+#[utoipa::path(get, path = "/api/v1/streams/{stream}/entities/{entity}/series", operation_id = "get_series", tag = "query",
     params(("stream" = String, Path, description = "The stream's name"),
         ("entity" = String, Path, description = "The entity's key, percent-encoded"), SeriesQuery),
     responses((status = 200, description = "The series", body = SeriesView)))]
@@ -91,7 +91,7 @@ pub(crate) async fn series(
 }
 
 /// Forgets what was learned of an entity; its detections stay.
-#[utoipa::path(delete, path = "/api/v1/streams/{stream}/entities/{entity}", tag = "query",
+#[utoipa::path(delete, path = "/api/v1/streams/{stream}/entities/{entity}", operation_id = "reset_entity", tag = "query",
     params(("stream" = String, Path, description = "The stream's name"),
         ("entity" = String, Path, description = "The entity's key, percent-encoded")),
     responses((status = 204, description = "Forgotten")))]

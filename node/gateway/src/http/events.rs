@@ -131,7 +131,7 @@ pub(crate) struct ScoredEvents {
 }
 
 /// Writes events: answers once they are durable.
-#[utoipa::path(post, path = "/api/v1/streams/{stream}/events", tag = "ingest",
+#[utoipa::path(post, path = "/api/v1/streams/{stream}/events", operation_id = "write_events", tag = "ingest",
     params(
         ("stream" = String, Path, description = "The stream's name"),
         ("X-Via-Producer" = Option<u64>, Header, description = "Producer id, with epoch and sequence: exactly once"),
@@ -154,7 +154,7 @@ pub(crate) async fn write(
 }
 
 /// Writes events and answers with each one's score and explanation.
-#[utoipa::path(post, path = "/api/v1/streams/{stream}/score", tag = "ingest",
+#[utoipa::path(post, path = "/api/v1/streams/{stream}/score", operation_id = "score_events", tag = "ingest",
     params(
         ("stream" = String, Path, description = "The stream's name"),
         ("X-Via-Producer" = Option<u64>, Header, description = "Producer id, with epoch and sequence: exactly once"),

@@ -95,7 +95,7 @@ impl LiveMessage {
 }
 
 /// Follows detections live: WebSocket on upgrade, else server-sent events.
-#[utoipa::path(get, path = "/api/v1/live", tag = "query", params(Followed,
+#[utoipa::path(get, path = "/api/v1/live", operation_id = "follow_detections", tag = "query", params(Followed,
         ("Last-Event-ID" = Option<String>, Header, description = "Resume after this cursor")),
     responses((status = 200, description = "Server-sent events, each with the cursor as its id",
             body = LiveMessage, content_type = "text/event-stream"),

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::gate::Gate;
 use crate::http::streams::parse;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// Asks for a producer's next epoch.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -28,13 +28,13 @@ pub(crate) struct ProducerView {
 }
 
 /// Opens a producer: a new epoch that fences off its earlier incarnations.
-#[utoipa::path(post, path = "/api/v1/producers", tag = "ingest", request_body = NewProducer,
+#[utoipa::path(post, path = "/api/v1/producers", operation_id = "open_producer", tag = "ingest", request_body = NewProducer,
     responses((status = 200, description = "The producer's next epoch", body = ProducerView)))]
 pub(crate) async fn open(
     State(gate): State<Gate>,
     body: Bytes,
 ) -> Result<Json<ProducerView>, Problem> {
-    let NewProducer { name } = parse(&body)?;
+    let NewProducer { name } = parse(&body, Code::BadRequest)?;
     let (producer, epoch) = gate.control().open_producer(gate.tenant(), &name).await?;
     Ok(Json(ProducerView { producer: producer.get(), epoch: epoch.get() }))
 }

@@ -40,7 +40,7 @@ pub(crate) struct StatsView {
 }
 
 /// Shows the node's counts.
-#[utoipa::path(get, path = "/api/v1/stats", tag = "operate",
+#[utoipa::path(get, path = "/api/v1/stats", operation_id = "get_stats", tag = "operate",
     responses((status = 200, description = "Counts", body = StatsView)))]
 pub(crate) async fn show(State(gate): State<Gate>) -> Json<StatsView> {
     let view = gate.view();

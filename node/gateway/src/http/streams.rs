@@ -73,7 +73,7 @@ fn tagged(status: StatusCode, stream: &Stream) -> Result<Response, Problem> {
 }
 
 /// Lists the streams.
-#[utoipa::path(get, path = "/api/v1/streams", tag = "streams",
+#[utoipa::path(get, path = "/api/v1/streams", operation_id = "list_streams", tag = "streams",
     responses((status = 200, description = "Every stream", body = StreamList)))]
 pub(crate) async fn list(State(gate): State<Gate>) -> Result<Json<StreamList>, Problem> {
     let view = gate.view();
@@ -83,11 +83,11 @@ pub(crate) async fn list(State(gate): State<Gate>) -> Result<Json<StreamList>, P
 }
 
 /// Creates a stream.
-#[utoipa::path(post, path = "/api/v1/streams", tag = "streams", request_body = NewStream,
+#[utoipa::path(post, path = "/api/v1/streams", operation_id = "create_stream", tag = "streams", request_body = NewStream,
     responses((status = 201, description = "Created", body = StreamView,
         headers(("ETag" = String, description = "The revision")))))]
 pub(crate) async fn create(State(gate): State<Gate>, body: Bytes) -> Result<Response, Problem> {
-    let NewStream { name, config } = parse(&body)?;
+    let NewStream { name, config } = parse(&body, Code::BadConfig)?;
     let config = config.unwrap_or_else(|| gate.options().stream_defaults.clone());
     check(&gate, &config)?;
     let created = gate.control().create_stream(gate.tenant(), &name, config).await?;
@@ -99,7 +99,7 @@ pub(crate) async fn create(State(gate): State<Gate>, body: Bytes) -> Result<Resp
 }
 
 /// Shows a stream.
-#[utoipa::path(get, path = "/api/v1/streams/{stream}", tag = "streams",
+#[utoipa::path(get, path = "/api/v1/streams/{stream}", operation_id = "get_stream", tag = "streams",
     params(("stream" = String, Path, description = "The stream's name")),
     responses((status = 200, description = "The stream", body = StreamView,
         headers(("ETag" = String, description = "The revision")))))]
@@ -111,7 +111,7 @@ pub(crate) async fn show(
 }
 
 /// Replaces a stream's configuration.
-#[utoipa::path(put, path = "/api/v1/streams/{stream}/config", tag = "streams",
+#[utoipa::path(put, path = "/api/v1/streams/{stream}/config", operation_id = "put_stream_config", tag = "streams",
     params(("stream" = String, Path, description = "The stream's name"),
         ("If-Match" = String, Header, description = "The ETag of the configuration that was read")),
     request_body(content = Object, description = "The whole new configuration; keys left out get their defaults"),
@@ -131,7 +131,7 @@ pub(crate) async fn configure(
         let problem = Problem::new(Code::StaleRevision, words);
         return Err(problem.with("current_revision", stream.revision.get()));
     }
-    let config: StreamConfig = parse(&body)?;
+    let config: StreamConfig = parse(&body, Code::BadConfig)?;
     check(&gate, &config)?;
     let changed = gate.control().put_stream_config(gate.tenant(), &name, based_on, config).await?;
     tagged(StatusCode::OK, &changed)
@@ -153,15 +153,15 @@ fn check(gate: &Gate, config: &StreamConfig) -> Result<(), Problem> {
     (gate.options().check_config)(config).map_err(|words| Problem::new(Code::BadConfig, words))
 }
 
-/// Reads a small JSON document; what is not JSON and what is not the right JSON
-/// are told apart.
-pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+/// Reads a small JSON document; what is not JSON and what is not the right JSON,
+/// told as `misfit`, are told apart.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8], misfit: Code) -> Result<T, Problem> {
     if body.len() > limit::CONFIG_BYTES {
         let words = format!("at most {} bytes are read here", limit::CONFIG_BYTES);
         return Err(Problem::new(Code::TooLarge, words));
     }
     serde_json::from_slice(body).map_err(|error| {
-        let code = if error.is_data() { Code::BadConfig } else { Code::BadJson };
+        let code = if error.is_data() { misfit } else { Code::BadJson };
         Problem::new(code, error.to_string())
     })
 }
@@ -189,9 +189,10 @@ mod tests {
     #[test]
     fn a_misspelt_key_is_named() {
         let problem =
-            parse::<NewStream>(br#"{"name":"a","config":{"treshold":{}}}"#).expect_err("misspelt");
+            parse::<NewStream>(br#"{"name":"a","config":{"treshold":{}}}"#, Code::BadConfig)
+                .expect_err("misspelt");
         assert_eq!(problem.code, Code::BadConfig);
         assert!(problem.detail.contains("treshold"));
-        assert_eq!(parse::<NewStream>(b"{").expect_err("cut").code, Code::BadJson);
+        assert_eq!(parse::<NewStream>(b"{", Code::BadConfig).expect_err("cut").code, Code::BadJson);
     }
 }

@@ -9,8 +9,11 @@ async fn every_documented_operation_is_served() {
     let rig = Rig::start().await;
     let document = rig.get("/api/v1/openapi.json").await.json();
     let mut operations = 0;
+    let mut names = std::collections::BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
-        for method in item.as_object().unwrap().keys() {
+        for (method, operation) in item.as_object().unwrap() {
+            let name = operation["operationId"].as_str().unwrap();
+            assert!(names.insert(name.to_owned()), "{name} names two operations");
             if path == "/api/v1/live" {
                 continue; // It never ends; the live tests follow it.
             }

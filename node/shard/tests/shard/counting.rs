@@ -80,6 +80,21 @@ async fn an_older_epoch_is_fenced_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_epoch_or_a_producer_that_was_never_opened_is_refused() {
+    let rig = Rig::start(options()).await;
+    let shard = shard_of(&rig, "a");
+    for stranger in [origin(1, 3, 1), origin(1, 0, 1), origin(9, 1, 1)] {
+        let mut batch = batch(rig.stream, "a", 1, rig.tick());
+        batch.origin = Some(stranger);
+        let error = rig.handle().write(shard, batch, Answer::Counts).await.expect_err("stranger");
+        assert!(matches!(error, Error::NeverOpened { .. }), "{error}");
+        assert_eq!(error.fate(), Fate::Rejected);
+    }
+    assert_eq!(send(&rig, "a", 4, Some(1)).await, 4);
+    assert_eq!(counted(&rig, "a").await, 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_with_a_known_unique_id_is_refused_as_duplicate() {
     let rig = Rig::start(options()).await;
     let shard = shard_of(&rig, "a");

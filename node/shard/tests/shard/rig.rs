@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use via_catalog::command::{CreateStream, CreateTenant, FormCluster};
+use via_catalog::command::{CreateStream, CreateTenant, FormCluster, OpenProducer};
 use via_catalog::{Catalog, ClusterId, Command, Outcome, View};
 use via_shard::{Ground, Handle, Host, Options};
 use via_storage::{Error, Log, MemoryLog, MemoryStore, Order, Space, Store, Write};
@@ -127,6 +127,10 @@ fn view(shards: u16, config: &StreamConfig) -> (Arc<View>, StreamId) {
     let Outcome::Stream { stream, .. } = apply(3, Command::CreateStream(create)) else {
         panic!("a stream was asked for");
     };
+    for (revision, name) in [(4, "p"), (5, "p")] {
+        let open = OpenProducer { tenant: TenantId::new(1), name: name.to_owned() };
+        apply(revision, Command::OpenProducer(open));
+    }
     (Arc::new(catalog.view()), stream.id)
 }
 
