@@ -161,7 +161,7 @@ impl Archive {
         Ok((oldest.len(), trimmed.map(|at| (at.index.get(), at.offset))))
     }
 
-    /// Lists detections as `query` asks, reading at most [`SCAN`] index entries.
+    /// Lists detections as `query` asks, reading a bounded number of index entries.
     pub(crate) fn list(&self, query: &Query) -> Result<Page, Error> {
         match query.sort {
             Sort::Newest => self.list_by_time(query, Order::Descending),

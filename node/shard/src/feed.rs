@@ -55,7 +55,7 @@ pub(crate) struct Published {
     pub(crate) change: Arc<Change>,
 }
 
-/// One subscription. Holds at most [`CATCH_UP`] changes besides the shared buffer.
+/// One subscription. Holds at most a few hundred changes besides the shared buffer.
 #[derive(Debug)]
 pub struct Feed {
     filter: Filter,
