@@ -348,6 +348,11 @@ impl Group {
         self.0.written(changed.await)
     }
 
+    /// Says whether the log takes no more for now: its disk is full or behind.
+    pub fn is_stalled(&self) -> bool {
+        self.0.log.is_full()
+    }
+
     /// Returns how the group is doing.
     pub fn status(&self) -> Status {
         let metrics = self.0.raft.metrics();

@@ -157,8 +157,11 @@ impl Replica {
     }
 
     pub(crate) fn not_ready(&self) -> Option<String> {
-        if self.group.get().is_none() {
+        let Some(group) = self.group.get() else {
             return Some("its log is being opened".to_owned());
+        };
+        if group.is_stalled() {
+            return Some("its log takes no more now: the disk is full or behind".to_owned());
         }
         let live = self.with(|state| state.live.is_some());
         (!live).then(|| "it is being rebuilt from its checkpoint and log".to_owned())
