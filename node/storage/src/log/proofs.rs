@@ -257,6 +257,58 @@ fn a_missing_short_or_foreign_segment_is_refused() {
 }
 
 #[test]
+fn the_last_segment_is_missed_though_only_it_is_gone() {
+    let disk = SimulatedDisk::new();
+    let mut run = Run::new(disk.clone());
+    run.open().unwrap();
+    let mut lost = 0;
+    for _ in 0..30 {
+        let step = Step::Append { group: 0, entries: 1, bytes: 700 };
+        run.step(&step).and_then(|()| run.commit()).unwrap();
+        let newest = disk.list().unwrap().into_iter().max().unwrap();
+        if newest == name(1) {
+            continue;
+        }
+        let damaged = disk.image();
+        damaged.remove(&newest).unwrap();
+        let refusal = Run::new(damaged).open();
+        let Err(Error::Corrupt { file, .. }) = refusal else {
+            panic!("invariant D-7: {newest} is gone and not missed: {refusal:?}");
+        };
+        assert!(file.ends_with(&newest), "{newest} is gone, {file:?} is blamed");
+        lost += 1;
+    }
+    assert!(lost > 20, "only {lost} had a segment to lose");
+}
+
+#[test]
+fn a_sealed_segment_is_not_written_again() {
+    let steps: Vec<_> = (0..6)
+        .flat_map(|_| [Step::Append { group: 0, entries: 1, bytes: 1_000 }, Step::Commit])
+        .collect();
+    let mut sealed = 0;
+    for at in 0..length_of(&steps) {
+        let disk = SimulatedDisk::new();
+        disk.fail_at(at, Fault::PowerLoss);
+        let mut run = Run::new(disk.clone());
+        let _ = run.perform(&steps);
+        let left = disk.image();
+        let newest = left.list().unwrap().into_iter().filter(|file| file.ends_with(".log")).max();
+        let Some(newest) = newest.filter(|newest| *newest != name(1)) else { continue };
+        if left.bytes(&newest)[START as usize..].iter().any(|byte| *byte != 0) {
+            continue;
+        }
+        // It is there and empty: before the seal it may be lost, after it not.
+        let damaged = left.image();
+        damaged.remove(&newest).unwrap();
+        sealed += usize::from(Run::new(damaged).open().is_err());
+        run.recover_on(left).unwrap();
+        run.perform(&more()).unwrap();
+    }
+    assert!(sealed > 0, "no crash fell between a seal and what follows it");
+}
+
+#[test]
 fn reading_damaged_bytes_is_refused_while_the_log_is_open() {
     let disk = SimulatedDisk::new();
     let mut run = Run::new(disk.clone());

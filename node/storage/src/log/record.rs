@@ -34,6 +34,9 @@ pub(crate) enum Kind {
     Opened = 7,
     /// Every sync before `epoch` succeeded. Written without a sync.
     Synced = 8,
+    /// The segment ends here and the log goes on in segment `index`, which was
+    /// durable before; every sync before `epoch` succeeded.
+    Sealed = 9,
 }
 
 impl Kind {
@@ -47,6 +50,7 @@ impl Kind {
             Self::Front,
             Self::Opened,
             Self::Synced,
+            Self::Sealed,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == number)
@@ -140,7 +144,8 @@ impl Head {
 
     /// Returns the epoch that whatever follows this record must have.
     pub(crate) fn next_epoch(&self) -> u64 {
-        if self.kind == Kind::Synced || self.left > 0 { self.epoch } else { self.epoch + 1 }
+        let is_mark = matches!(self.kind, Kind::Synced | Kind::Sealed);
+        if is_mark || self.left > 0 { self.epoch } else { self.epoch + 1 }
     }
 }
 

@@ -51,6 +51,9 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Option<Recovered>, Error> {
         scan.segment(&segment, &mut buffer)?;
         segments.push(segment);
     }
+    if let Some(next) = scan.replay.next.filter(|next| next > last) {
+        return Err(is_missing(disk, next));
+    }
     let front = scan.replay.front.max(1);
     if *first > front {
         return Err(is_missing(disk, first - 1));
@@ -139,10 +142,11 @@ impl Scan {
             && before.left > 0
             && head.epoch == before.epoch
             && head.left as usize + head.record_bytes() == before.left as usize;
+        let is_sealed = before.kind == Kind::Sealed && last.segment == segment.place.segment;
         let reopens =
             before.left > 0 && head.kind == Kind::Opened && head.epoch == before.epoch + 1;
         let follows = before.left == 0 && head.epoch == before.next_epoch();
-        if self.torn || !(continues || reopens || follows) {
+        if self.torn || is_sealed || !(continues || reopens || follows) {
             return Err(self.hole(segment));
         }
         self.garbage.clear();
@@ -206,6 +210,11 @@ impl Scan {
         let first = segments.first().map_or(1, |segment| segment.place.segment);
         let (active, tail, epoch) = match self.last {
             Some(Last { head, segment, end }) if head.left > 0 => (segment, end, head.epoch + 1),
+            // The crash came between the seal and the next segment's first record.
+            Some(Last { head, .. }) if head.kind == Kind::Sealed => {
+                let next = self.replay.next.expect("a seal names the next segment");
+                (next, START, head.next_epoch())
+            }
             Some(Last { head, segment, end }) => (segment, end, head.next_epoch()),
             None => (first, START, 1),
         };
@@ -250,6 +259,8 @@ fn record_at(buffer: &[u8], place: Place, at: u32) -> Option<(Head, &[u8])> {
 struct Replay {
     groups: BTreeMap<GroupId, Replayed>,
     front: u32,
+    /// The segment in which the log goes on, by the last seal.
+    next: Option<u32>,
 }
 
 #[derive(Default)]
@@ -261,8 +272,13 @@ struct Replayed {
 
 impl Replay {
     fn apply(&mut self, head: &Head, body: &[u8], at: Location) -> Result<(), String> {
-        if head.kind == Kind::Front {
-            self.front = u32::try_from(head.index).map_err(|_| "no such segment".to_owned())?;
+        if matches!(head.kind, Kind::Front | Kind::Sealed) {
+            let number = u32::try_from(head.index).map_err(|_| "no such segment".to_owned())?;
+            if head.kind == Kind::Front {
+                self.front = number;
+            } else {
+                self.next = Some(number);
+            }
             return Ok(());
         }
         if matches!(head.kind, Kind::Opened | Kind::Synced) {
@@ -291,7 +307,8 @@ impl Replay {
                     .ok_or_else(|| format!("slot {} is from a newer version", head.slot))?;
                 state.slots.insert(slot, (Bytes::copy_from_slice(body), at));
             }
-            Kind::Append | Kind::Relocate | Kind::Front | Kind::Opened | Kind::Synced => {}
+            Kind::Append | Kind::Relocate => {}
+            Kind::Front | Kind::Opened | Kind::Synced | Kind::Sealed => {}
         }
         Ok(())
     }

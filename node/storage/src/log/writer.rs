@@ -102,7 +102,8 @@ impl Writer {
             return Ok(Vec::new());
         }
         self.clean()?;
-        if bytes > self.active.bytes - self.tail {
+        // Room for the seal is kept in every segment.
+        if bytes + HEAD as u32 > self.active.bytes - self.tail {
             self.rotate(bytes)?;
         }
         let locations = self.write(&mut records, bytes)?;
@@ -164,12 +165,13 @@ impl Writer {
 
     /// Goes on to a segment that has room for an extent of `bytes`.
     fn rotate(&mut self, bytes: u32) -> Result<(), Failure> {
-        let needed = (START + bytes).next_multiple_of(PAGE);
+        let needed = (START + bytes + HEAD as u32).next_multiple_of(PAGE);
         loop {
             let number = self.active.place.segment + 1;
             let made = self.keeper.take(number, needed);
             let made =
                 made.map_err(|source| Failure::Clean(self.failed("make a segment after", source)))?;
+            self.seal(number)?;
             let segment = Arc::new(made);
             let usage = Usage { segment: segment.clone(), live_bytes: 0 };
             let mut state = self.shared.state.lock();
@@ -182,6 +184,22 @@ impl Writer {
                 return Ok(());
             }
         }
+    }
+
+    /// Says on disk, before anything is written there, that the log goes on in
+    /// segment `next`: should that file be lost, it is missed (invariant D-7).
+    fn seal(&mut self, next: u32) -> Result<(), Failure> {
+        if self.active.bytes - self.tail < HEAD as u32 {
+            // Written by a version that kept no room.
+            return Ok(());
+        }
+        let mut head = Head::new(Kind::Sealed, GroupId::META, next.into(), &[]);
+        head.epoch = self.epoch;
+        self.write(&mut [Record { head, body: Bytes::new() }], HEAD as u32)?;
+        self.active.file.sync().map_err(|source| Failure::Fatal(self.failed("sync", source)))?;
+        self.tail += HEAD as u32;
+        self.is_marked = false;
+        Ok(())
     }
 
     /// Makes visible what became durable, then tells.
@@ -226,7 +244,7 @@ impl Writer {
     /// Says on disk that the last sync succeeded, when there is time: damage to
     /// that extent is then known from a torn tail. Costs no sync.
     fn mark_when_idle(&mut self) {
-        if self.is_marked || self.active.bytes - self.tail < HEAD as u32 {
+        if self.is_marked || self.active.bytes - self.tail < 2 * HEAD as u32 {
             return;
         }
         if !self.shared.state.lock().is_idle() {
