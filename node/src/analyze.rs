@@ -146,6 +146,14 @@ fn run_on(screen: &mut impl Write, args: &Args, settings: &Settings) -> Result<(
         }
         return run_folder(screen, args, &wishes, settings);
     }
+    if let Some(plot) = &args.plot {
+        if is_same_file(plot, &args.input) {
+            bail!("{} would be overwritten by its own picture", args.input.display());
+        }
+        if args.out.as_ref().is_some_and(|out| out == plot || is_same_file(out, plot)) {
+            bail!("--out and --plot are both {}; name two files", plot.display());
+        }
+    }
     let job = Job { input: args.input.clone(), out: args.out.clone(), plot: args.plot.is_some() };
     let outcome = analyze(&job, &wishes, settings)?;
     if let Some(path) = &args.plot {
@@ -225,14 +233,16 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
+/// Says whether two names lead to one file that exists.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+}
+
 /// Analyzes one file; an error names it.
 fn analyze(job: &Job, wishes: &Wishes, settings: &Settings) -> Result<Outcome> {
     let naming = || job.input.display().to_string();
-    if let Some(out) = &job.out {
-        let same = |a: &Path, b: &Path| a.canonicalize().ok() == b.canonicalize().ok();
-        if out.exists() && same(out, &job.input) {
-            bail!("{} would be overwritten by its own scores", job.input.display());
-        }
+    if job.out.as_ref().is_some_and(|out| is_same_file(out, &job.input)) {
+        bail!("{} would be overwritten by its own scores", job.input.display());
     }
     let input: Box<dyn Read> = if job.input.as_os_str() == "-" {
         Box::new(std::io::stdin())

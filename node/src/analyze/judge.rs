@@ -96,11 +96,11 @@ impl Judge {
 pub(crate) fn refusal(reason: RowReason, config: &StreamConfig) -> String {
     match reason {
         RowReason::Late => format!(
-            "more than {} s older than the newest row of its entity (timing.lateness_secs); \
+            "more than {} s older than the newest row of its entity (engine.lateness); \
              sort the file by time",
             config.timing.lateness_secs
         ),
         RowReason::Duplicate => "its unique id was seen before".to_owned(),
-        RowReason::TableFull => "no memory left for another entity (engine.memory)".to_owned(),
+        RowReason::TableFull => "no memory left for another entity (node.memory_limit)".to_owned(),
     }
 }

@@ -118,6 +118,14 @@ fn an_error_names_the_file_and_what_is_wrong_in_it() {
     let own = Args { out: Some(input.clone()), ..args(&input) };
     let error = format!("{:#}", run(&own, &Settings::default()).unwrap_err());
     assert!(error.contains("overwritten"), "{error}");
+    let painted = Args { plot: Some(input.clone()), ..args(&input) };
+    let error = format!("{:#}", run(&painted, &Settings::default()).unwrap_err());
+    assert!(error.contains("overwritten"), "{error}");
+    assert_eq!(std::fs::read_to_string(&input).unwrap(), wave(10), "the input is untouched");
+    let both = Some(folder.path().join("b"));
+    let twice = Args { out: both.clone(), plot: both, ..args(&input) };
+    let error = format!("{:#}", run(&twice, &Settings::default()).unwrap_err());
+    assert!(error.contains("two files"), "{error}");
     let gone = format!(
         "{:#}",
         run(&args(&folder.path().join("gone.csv")), &Settings::default()).unwrap_err()
