@@ -78,7 +78,12 @@ pub enum Error {
         applied: Position,
     },
     /// The log starts after what the machine needs next.
-    #[error("the log of {group} starts after {purged} but its state has applied only {}", applied.map_or("nothing".to_owned(), |at| at.to_string()))]
+    #[error(
+        "the log of {group} starts after {purged} but its state has applied {}: what was between \
+         them is lost with the state; restore this node's whole data directory from a backup, or \
+         move it away to begin anew",
+        applied.map_or("nothing".to_owned(), |at| format!("only {at}"))
+    )]
     LogAhead {
         /// Which group.
         group: GroupId,

@@ -157,6 +157,11 @@ impl Host {
         Ok(handle)
     }
 
+    /// Says whether this node's log holds anything of a group, open or not.
+    pub fn has_log(&self, group: GroupId) -> bool {
+        self.0.log.groups().contains(&group)
+    }
+
     /// Returns a group that is open.
     pub fn group(&self, group: GroupId) -> Option<Group> {
         self.0.groups.lock().get(&group).cloned().flatten()

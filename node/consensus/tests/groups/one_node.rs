@@ -211,6 +211,7 @@ async fn refuses_to_open_when_the_machine_lost_what_was_purged() {
     host.shutdown().await;
     let error = open(&self::host(&log), &Disk::default()).await.unwrap_err();
     assert!(matches!(error, Error::LogAhead { applied: None, .. }), "invariant D-7: {error}");
+    assert!(error.to_string().contains("restore this node's whole data directory"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
