@@ -29,8 +29,11 @@ pub struct Options {
     /// Who votes in a meta group that does not exist yet; empty waits to be
     /// added to one that does.
     pub voters: BTreeSet<NodeId>,
-    /// Entries after which the catalog is made durable and its log purged.
+    /// Entries after which the catalog is made durable.
     pub commit_entries: u64,
+    /// Entries kept in the log though they are durable, so that a damaged store
+    /// is rebuilt from it; when there are more, all that are durable are purged.
+    pub keep_entries: u64,
     /// How long opening waits for the cluster to be there.
     pub patience: Duration,
 }
@@ -47,6 +50,7 @@ impl Options {
             cluster: None,
             voters: BTreeSet::from([node]),
             commit_entries: 1_024,
+            keep_entries: 10_000,
             patience: Duration::from_secs(30),
         }
     }

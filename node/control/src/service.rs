@@ -25,6 +25,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub struct Service {
     state: Arc<State>,
     group: Group,
+    keep_entries: u64,
 }
 
 impl Service {
@@ -33,7 +34,8 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::OtherNode`], [`Error::OtherCluster`] and [`Error::OtherShards`]
-    /// when what is there is not what the options say; [`Error::NotThere`] when
+    /// when what is there is not what the options say; [`Error::LogGone`] when
+    /// there was a cluster and no log is left of it; [`Error::NotThere`] when
     /// nobody leads the group in time; [`Error::Group`] when its log cannot be
     /// trusted; [`Error::Kept`].
     pub async fn open(
@@ -48,6 +50,10 @@ impl Service {
                 return Err(Error::OtherNode { found: node, asked: options.node });
             }
             same_cluster(&options, cluster)?;
+            if state.applied().is_none() && !host.has_log(GroupId::META) {
+                // Never begun anew beside what is left of the old (D-7).
+                return Err(Error::LogGone { node, cluster });
+            }
         }
         let state = Arc::new(state);
         fits(&options, &state.view())?;
@@ -69,7 +75,7 @@ impl Service {
             let identity = Identity { node: options.node, cluster: cluster.id };
             blocking(move || rows::put_identity(&*store, identity)).await?;
         }
-        Ok((Self { state, group }, handle))
+        Ok((Self { state, group, keep_entries: options.keep_entries }, handle))
     }
 
     /// Runs until `shutdown`, then makes the catalog durable once more.
@@ -97,9 +103,9 @@ impl Service {
         Ok(())
     }
 
-    /// Makes what is applied durable and its log purgeable; says whether that
-    /// went well. What failed is tried again: nothing is lost meanwhile, the
-    /// log still has it.
+    /// Makes what is applied durable, and purges the log when it is long; says
+    /// whether the former went well. What failed is tried again: nothing is
+    /// lost meanwhile, the log still has it.
     async fn commit(&self) -> bool {
         let state = Arc::clone(&self.state);
         match blocking(move || state.commit()).await {
@@ -111,11 +117,21 @@ impl Service {
                 return false;
             }
         }
+        if !self.is_log_long() {
+            return true;
+        }
         if let Err(error) = self.group.purge().await {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "the catalog's log could not be purged");
         }
         true
+    }
+
+    fn is_log_long(&self) -> bool {
+        let status = self.group.status();
+        let last = status.last.map_or(0, |last| last.get());
+        let purged = status.purged.map_or(0, |purged| purged.index.get());
+        last.saturating_sub(purged) > self.keep_entries
     }
 }
 

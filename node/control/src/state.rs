@@ -52,7 +52,7 @@ impl State {
             Err(why) => {
                 tracing::error!(
                     error = &why as &dyn std::error::Error,
-                    "the kept catalog is damaged; it is rebuilt from the log"
+                    "the kept catalog is damaged and was discarded; the node tries to rebuild it from the log"
                 );
                 rows::discard(&*store)?;
                 None

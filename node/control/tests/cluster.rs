@@ -29,6 +29,7 @@ impl Node {
         let options = Options {
             voters: BTreeSet::from([1, 2, 3].map(NodeId::new)),
             commit_entries: 5,
+            keep_entries: 0,
             ..Options::new(id, format!("node-{node}"))
         };
         let settings = via_consensus::Options::new(id);

@@ -255,9 +255,10 @@ async fn a_restart_at_any_moment_finds_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_durable_leaves_the_log() {
+async fn what_is_durable_leaves_a_long_log() {
     let disk = Disk::new();
-    let node = Node::start(&disk, options()).await.unwrap();
+    let brief = Options { keep_entries: 20, ..options() };
+    let node = Node::start(&disk, brief).await.unwrap();
     for number in 0..50 {
         node.create(&format!("s{number}")).await;
     }
@@ -295,14 +296,23 @@ async fn a_store_that_fails_keeps_the_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_lost_is_rebuilt_while_the_log_has_it_all() {
     let mut disk = Disk::new();
-    let node = Node::start(&disk, options()).await.unwrap();
+    let brief = Options { keep_entries: 10, ..options() };
+    let node = Node::start(&disk, brief.clone()).await.unwrap();
     node.create("kept").await;
     let id = node.handle.view().cluster().unwrap().id;
     node.kill().await;
-    disk.store = Arc::default();
-    let node = Node::start(&disk, options()).await.unwrap();
-    assert_eq!(node.handle.view().cluster().unwrap().id, id);
-    assert!(node.handle.view().stream(node.tenant, "kept").is_some());
+    for round in 0..2 {
+        disk.store = Arc::default();
+        let node = Node::start(&disk, brief.clone()).await.unwrap();
+        assert_eq!(node.handle.view().cluster().unwrap().id, id, "round {round}");
+        assert!(node.handle.view().stream(node.tenant, "kept").is_some());
+        // The catalog is durable now, and still the log has it all.
+        node.stop().await;
+    }
+    let node = Node::start(&disk, brief).await.unwrap();
+    for number in 0..10 {
+        node.create(&format!("s{number}")).await;
+    }
     node.stop().await;
     disk.store = Arc::default();
     let refused = Node::start(&disk, options()).await.err().expect("the log was purged");
@@ -310,9 +320,23 @@ async fn a_store_that_is_lost_is_rebuilt_while_the_log_has_it_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_gone_is_not_begun_anew() {
+    let mut disk = Disk::new();
+    let node = Node::start(&disk, options()).await.unwrap();
+    node.create("lost").await;
+    node.kill().await;
+    disk.log = MemoryLog::new();
+    let refused = Node::start(&disk, options()).await.err().expect("its log is gone");
+    assert!(matches!(refused, Error::LogGone { node: NODE, .. }), "invariant D-7: {refused:?}");
+    assert!(refused.to_string().contains("restore the whole data directory"), "{refused}");
+    assert!(disk.log.groups().is_empty(), "nothing was begun");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn damaged_rows_are_never_trusted() {
     let disk = Disk::new();
-    let node = Node::start(&disk, Options { commit_entries: 4, ..options() }).await.unwrap();
+    let brief = Options { commit_entries: 4, keep_entries: 0, ..options() };
+    let node = Node::start(&disk, brief).await.unwrap();
     for number in 0..9 {
         node.create(&format!("s{number}")).await;
     }
