@@ -77,10 +77,15 @@ fn open_disk(settings: &Settings, directory: &Path) -> Result<Disk> {
     if let Some(set_aside) = &opened.set_aside {
         tracing::error!(
             damaged = %set_aside.display(),
-            "the state store was damaged and set aside; it is rebuilt from the log"
+            "the state store was damaged and set aside; the node tries to rebuild it from the log"
         );
     }
     Ok(Disk { log, store: Arc::new(opened.store) })
+}
+
+/// Says what was being opened, and where.
+fn opening(part: &str, settings: &Settings) -> String {
+    format!("opening {part} of {}", settings.node.data_directory.display())
 }
 
 fn shard_options(settings: &Settings) -> via_shard::Options {
@@ -150,7 +155,7 @@ pub(crate) async fn start(
         Arc::clone(&disk.store),
         Arc::clone(&clock),
     );
-    let (catalog, control) = opened.await.context("opening the catalog")?;
+    let (catalog, control) = opened.await.with_context(|| opening("the catalog", settings))?;
 
     let ground = via_shard::Ground {
         consensus: consensus.clone(),
@@ -160,7 +165,7 @@ pub(crate) async fn start(
         clock: Arc::clone(&clock),
     };
     let opened = via_shard::Host::open(shard_options(settings), ground).await;
-    let (shards, shard) = opened.context("opening the shards")?;
+    let (shards, shard) = opened.with_context(|| opening("the shards", settings))?;
 
     let view = control.view();
     let tenant = view.tenant_named(via_control::DEFAULT_TENANT).context("the default tenant")?.id;
