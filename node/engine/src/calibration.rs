@@ -35,6 +35,15 @@ const FULL: u16 = 16_384;
 const ENOUGH: u16 = 3;
 /// Exceedances that make a level of a mixture believable.
 const MANY: u16 = 32;
+/// Statistics no rarer than one in so many are common. A mixture of common ones
+/// is corrected to less than [`COMMON_MOST`].
+const COMMON_ODDS: f32 = 50.0;
+/// The most evidence of a mixture of common statistics: log10 of [`COMMON_ODDS`]
+/// beyond the rarest level that [`MANY`] of [`FULL`] can make.
+pub(crate) const COMMON_MOST: f32 = 4.19;
+/// How much of the slope a tail had it keeps beyond what was seen: tails of real
+/// data bend.
+const CAUTION: f32 = 0.8;
 /// log10 2.
 const LOG10_2: f32 = std::f32::consts::LOG10_2;
 /// The most evidence anything may have: rarities beyond are not told apart.
@@ -61,13 +70,14 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    /// Notes one observation of nominal evidence `nominal`.
+    /// Notes an observation of nominal evidence `nominal` that stands for
+    /// `times` of its kind.
     #[inline]
-    pub(crate) fn note(&mut self, nominal: f32) {
+    pub(crate) fn note(&mut self, nominal: f32, times: u16) {
         for (count, level) in self.above.iter_mut().zip(LEVELS) {
-            *count += u16::from(nominal >= level);
+            *count += if nominal >= level { times } else { 0 };
         }
-        self.total += 1;
+        self.total += times;
         if self.total >= FULL {
             for count in &mut self.above {
                 *count /= 2;
@@ -86,6 +96,18 @@ impl Tail {
     #[inline]
     fn at(&self, k: usize) -> f32 {
         rough_log2((f32::from(self.total) + PRIOR) / self.weight(k)) * LOG10_2
+    }
+
+    /// Says whether nominal evidence of at most `nominal` is surely no rarer
+    /// than one in [`COMMON_ODDS`].
+    #[inline]
+    pub(crate) fn is_common(&self, nominal: f32) -> bool {
+        let mut k = 0;
+        for level in &LEVELS[..COMMON] {
+            k += usize::from(nominal >= *level);
+        }
+        let held = f32::from(self.total) + PRIOR;
+        nominal < LEVELS[COMMON] && held <= COMMON_ODDS * self.weight(k)
     }
 
     /// Returns how rare nominal evidence `nominal` is, as one in so many: ten to
@@ -154,9 +176,9 @@ impl Tail {
         let slope = if k == before || self.above[k] < ENOUGH {
             1.0
         } else {
-            (base - self.at(before)) / (LEVELS[k] - LEVELS[before])
+            CAUTION * (base - self.at(before)) / (LEVELS[k] - LEVELS[before])
         };
-        (base + (nominal - LEVELS[k]) * slope.clamp(0.05, 1.1)).clamp(0.0, MOST)
+        (base + (nominal - LEVELS[k]) * slope.clamp(0.05, 1.0)).clamp(0.0, MOST)
     }
 }
 
@@ -177,7 +199,7 @@ mod tests {
     fn a_right_nominal_tail_is_left_alone() {
         let mut tail = Tail::zeroed();
         for u in uniforms(20_000) {
-            tail.note(-libm::log10f(u));
+            tail.note(-libm::log10f(u), 1);
         }
         for nominal in [0.1f32, 0.4, 1.0, 2.0, 3.0, 5.0, 8.0] {
             let read = tail.read(nominal);
@@ -189,7 +211,7 @@ mod tests {
     fn a_statistic_that_overstates_is_deflated() {
         let mut tail = Tail::zeroed();
         for u in uniforms(20_000) {
-            tail.note(-3.0 * libm::log10f(u));
+            tail.note(-3.0 * libm::log10f(u), 1);
         }
         for nominal in [3.0f32, 6.0, 9.0, 12.0, 15.0] {
             let read = tail.read(nominal);
@@ -201,7 +223,7 @@ mod tests {
     fn more_is_never_less() {
         let mut tail = Tail::zeroed();
         for u in uniforms(5_000) {
-            tail.note(-libm::log10f(u) * if u < 0.01 { 4.0 } else { 0.5 });
+            tail.note(-libm::log10f(u) * if u < 0.01 { 4.0 } else { 0.5 }, 1);
             let reads: Vec<f32> = (0..400).map(|step| tail.read(step as f32 * 0.1)).collect();
             assert!(reads.is_sorted_by(|a, b| *a <= *b + 0.02), "monotone up to rounding");
         }

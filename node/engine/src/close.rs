@@ -56,7 +56,7 @@ pub(crate) fn close(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Clo
 }
 
 fn close_ended(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Closing {
-    let mut closing = Closing::default();
+    let mut closing = Closing { has_ended: true, ..Closing::default() };
     // A bucket that time alone has opened and that stayed empty is silence.
     let stayed_empty = hot.bucket.count == 0;
     if !stayed_empty {
@@ -88,7 +88,7 @@ fn close_filled(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closi
         if hot.rate.is_ready() {
             closing.rate = Some(counted);
             closing.observed = count;
-            hot.rate_tail.note(counted.nominal.min(30.0));
+            hot.rate_tail.note(counted.nominal.min(30.0), 1);
         }
         fold_rate(hot, cold, plan, count);
         hot.rate.learn(count, season, plan.smoothing, 1.0);
@@ -117,7 +117,7 @@ fn close_marks(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closin
         let counted = hot.distinct.assess(fresh);
         closing.distinct = Some(counted);
         closing.marks = fresh;
-        hot.distinct_tail.note(counted.nominal.min(30.0));
+        hot.distinct_tail.note(counted.nominal.min(30.0), 1);
     }
     hot.distinct.learn(&mut cold.sketch, plan.smoothing);
 }
@@ -148,7 +148,7 @@ fn close_empty(
         }
     }
     if hot.rate.is_ready() {
-        hot.rate_tail.note(worst.nominal.min(30.0));
+        hot.rate_tail.note(worst.nominal.min(30.0), 1);
         if closing.rate.is_none_or(|counted| counted.nominal < worst.nominal) {
             closing.rate = Some(worst);
             closing.observed = 0.0;

@@ -104,21 +104,22 @@ impl Engine {
 
     /// Brings back a profile as it was after log index `as_of`: entries up to
     /// it are skipped for this profile (invariant D-2). A profile already in
-    /// memory, or a record of another layout, stays as it is.
+    /// memory stays as it is. Returns false when the record cannot be read:
+    /// it is of another layout, or its parts do not fit (invariant D-7).
     pub fn restore(
         &mut self,
         stream: StreamId,
         entity: EntityHash,
         as_of: LogIndex,
         record: Record,
-    ) {
+    ) -> bool {
         if self.find(stream, entity).is_some() {
-            return;
+            return true;
         }
         let Some((mut hot, cold)) =
             record.open(&mut |name| self.lane_number(stream, name).map(|number| number as usize))
         else {
-            return;
+            return false;
         };
         hot.low = entity.low();
         hot.high = entity.high();
@@ -126,6 +127,7 @@ impl Engine {
         hot.skip = as_of.get();
         hot.flags |= LIVE | USED;
         self.place(hot, cold);
+        true
     }
 
     /// Forgets what was learned of an entity; says whether there was anything.

@@ -8,7 +8,7 @@ use via_types::{Batch, Timestamp};
 use crate::close;
 use crate::engine::Engine;
 use crate::ensemble::quick_score;
-use crate::judge::{Judgement, Row, Sample, bounded, judge};
+use crate::judge::{Judgement, Row, Sample, bounded, conclude, is_calm, is_turn, measure};
 use crate::learn::learn;
 use crate::plan::Plan;
 use crate::prefetch::{prefetch, prefetch_lines};
@@ -16,10 +16,12 @@ use crate::profile::{CURRENT, Hot, OPEN, USED};
 use crate::verdict::{Speaking, is_over};
 use crate::{Answer, Outcome, Position};
 
-/// How many events ahead profiles are fetched.
-const AHEAD: usize = 8;
-/// How many events ahead their cold parts are, whose sketch is fetched next.
-const FAR_AHEAD: usize = 16;
+/// Events between one stage of fetching and the next.
+const STAGE: usize = 6;
+/// How many events ahead of its execution an event enters the pipeline.
+const LEAD: usize = 4 * STAGE;
+/// The place of a key that was not looked for yet.
+const UNKNOWN: u32 = u32::MAX;
 
 /// Cache lines of a profile that every event touches.
 const LINES: usize = 11;
@@ -50,10 +52,12 @@ impl Engine {
         let mut numbers = std::mem::take(&mut self.numbers);
         numbers.clear();
         numbers.extend(batch.lanes.iter().map(|lane| self.lane_number(batch.stream, &lane.name)));
-        self.find_places(batch);
+        self.places.clear();
+        self.places.resize(batch.keys.len(), UNKNOWN);
         let work = Work { at, stamp, batch, answer, plan: &plan, numbers: &numbers };
-        for row in 0..batch.len() {
-            self.fetch_ahead(batch, row);
+        for step in 0..batch.len() + LEAD {
+            self.fetch_ahead(batch, step);
+            let Some(row) = step.checked_sub(LEAD) else { continue };
             let score = self.execute_row(&work, row, out);
             if answer == Answer::Scores {
                 out.scores.push(score);
@@ -62,34 +66,45 @@ impl Engine {
         self.numbers = numbers;
     }
 
-    fn find_places(&mut self, batch: &Batch) {
-        self.places.clear();
-        for (position, hash) in batch.hashes.iter().enumerate() {
-            if let Some(ahead) = batch.hashes.get(position + AHEAD) {
-                self.index.prefetch(*ahead);
-            }
-            let place = self.find(batch.stream, *hash).map_or(0, |slot| slot + 1);
-            self.places.push(place);
-        }
-    }
-
+    /// Moves the pipeline on: event `step` enters it, and those before it go on
+    /// from index line to first line, place, and all lines of a profile.
     #[inline]
-    fn fetch_ahead(&self, batch: &Batch, row: usize) {
-        let place = |row: usize| batch.entity.get(row).map(|key| self.places[*key as usize]);
-        if let Some(slot) = place(row + FAR_AHEAD).and_then(|place| place.checked_sub(1)) {
-            prefetch(self.cold.get(slot));
+    fn fetch_ahead(&mut self, batch: &Batch, step: usize) {
+        let key = |stage: usize| {
+            let row = step.checked_sub(stage * STAGE)?;
+            batch.entity.get(row).map(|key| (row, *key as usize))
+        };
+        if let Some((_, key)) = key(0) {
+            self.index.prefetch(batch.hashes[key]);
         }
-        if let Some(slot) = place(row + AHEAD).and_then(|place| place.checked_sub(1)) {
-            prefetch_lines::<LINES, _>(self.hot.get(slot));
-            if let Some(mark) = batch.mark.get(row + AHEAD)
-                && let Some(line) = self.cold.get(slot).sketch.line(*mark)
-            {
-                prefetch(line);
+        if let Some((_, key)) = key(1)
+            && self.places[key] == UNKNOWN
+            && let Some(slot) = self.index.likely(batch.hashes[key])
+        {
+            prefetch(self.hot.get(slot));
+            self.cold.get(slot).sketch.prefetch();
+        }
+        if let Some((_, key)) = key(2) {
+            if self.places[key] == UNKNOWN {
+                let found = self.find(batch.stream, batch.hashes[key]);
+                self.places[key] = found.map_or(0, |slot| slot + 1);
             }
+            if let Some(slot) = self.places[key].checked_sub(1) {
+                prefetch_lines::<LINES, _>(self.hot.get(slot));
+                self.cold.get(slot).sketch.prefetch();
+            }
+        }
+        if let Some((row, key)) = key(3)
+            && let Some(slot) = self.places[key].checked_sub(1)
+            && let Some(mark) = batch.mark.get(row)
+            && let Some(line) = self.cold.get(slot).sketch.line(*mark)
+        {
+            prefetch(line);
         }
     }
 
-    /// Executes one event; returns its score, NaN when it was not applied.
+    /// Executes one event; returns its score, NaN when it was not applied or
+    /// nobody asked.
     fn execute_row(&mut self, work: &Work<'_>, row: usize, out: &mut Outcome) -> f32 {
         let position = work.batch.entity[row] as usize;
         let Some(slot) = self.place_of(work.batch, position) else {
@@ -129,7 +144,7 @@ impl Engine {
         }
     }
 
-    /// Judges one event and takes it in; returns its score.
+    /// Judges one event and takes it in; returns its score, NaN when nobody asked.
     #[inline]
     fn apply(&mut self, work: &Work<'_>, row: usize, slot: u32, out: &mut Outcome) -> f32 {
         let batch = work.batch;
@@ -147,17 +162,29 @@ impl Engine {
         if sample.at >= hot.bucket.end {
             allocates = true;
         }
-        let mut verdict = Judgement::after(close::close(hot, cold, work.plan, sample.at));
-        judge(hot, cold, work.plan, &sample, &mut verdict);
+        let mut verdict = Judgement::default();
+        if sample.at >= hot.bucket.end {
+            verdict.closing = close::close(hot, cold, work.plan, sample.at);
+        }
+        measure(hot, work.plan, &sample, &mut verdict);
+        verdict.is_calm = is_calm(hot, cold, work.plan, &sample, &verdict);
+        if verdict.is_calm && work.answer == Answer::Counts && !is_turn(hot) {
+            learn(hot, cold, work.plan, &sample, &verdict);
+            return f32::NAN;
+        }
+        conclude(hot, cold, work.plan, &sample, &mut verdict);
         let warming = hot.events < work.plan.warmup;
         let limit =
             work.plan.limit.unwrap_or_else(|| hot.rule.limit(&work.plan.threshold, hot.gaps.mean));
         let fired = !warming && is_over(hot, cold, work.plan, &verdict, limit);
         let score = if warming { 0.0 } else { quick_score(verdict.evidence) };
-        hot.score = score;
-        hot.bucket.worst = hot.bucket.worst.max(hot.score);
+        if !verdict.is_calm || is_turn(hot) {
+            hot.score = score;
+            hot.bucket.worst = hot.bucket.worst.max(score);
+        }
         if fired || hot.is(OPEN) || work.answer == Answer::Scores {
-            let speaking = Speaking { sample: &sample, verdict: &verdict, limit, fired, warming };
+            let speaking =
+                Speaking { sample: &sample, verdict: &verdict, limit, fired, warming, score };
             self.speak(work, row, slot, &speaking, out);
             allocates = true;
         }

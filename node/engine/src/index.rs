@@ -63,6 +63,13 @@ impl Index {
         }
     }
 
+    /// Returns the place at which `hash` is looked for first, which it may share.
+    pub(crate) fn likely(&self, hash: EntityHash) -> Option<u32> {
+        let entries = &self.tables[table_of(hash)].entries;
+        let mask = entries.len().checked_sub(1)?;
+        entries[hash.low() as usize & mask].slot.checked_sub(1)
+    }
+
     /// Returns the place of the profile that has this hash and is a match.
     pub(crate) fn find(
         &self,

@@ -22,7 +22,12 @@ const SMALLEST: f64 = 1e-30;
 /// Statistics that average over many events are noted at one event in so many:
 /// their neighbours say the same again, and a slow rise must not teach its own
 /// rarity away.
-const SLOW: u64 = 8;
+pub(crate) const SLOW: u64 = 8;
+/// Share of its detector's weight that each statistic has: averages over many
+/// events have few independent pasts to be calibrated by.
+const RELIANCE: [f32; FEATURES] = [1.0, 1.0, 0.3, 0.3, 1.0, 1.0, 1.0, 1.0];
+/// Events from which on calm ones are told from others.
+const SEASONED: u64 = 32;
 /// Nominal evidence above this grows only with its logarithm.
 const COMPRESSED: f32 = 16.0;
 
@@ -71,6 +76,8 @@ pub(crate) struct Closing {
     pub(crate) observed: f64,
     pub(crate) distinct: Option<Counted>,
     pub(crate) marks: f64,
+    /// A bucket ended, rather than grew beyond what it should hold.
+    pub(crate) has_ended: bool,
 }
 
 /// Everything one event says.
@@ -79,6 +86,8 @@ pub(crate) struct Judgement {
     /// The value without its seasonal part.
     pub(crate) plain: f64,
     pub(crate) reading: Reading,
+    /// Nominal evidence of the value among past values.
+    pub(crate) value: f32,
     /// Seconds since the newest event before; none for the first and for
     /// events out of order.
     pub(crate) gap: Option<f32>,
@@ -97,6 +106,8 @@ pub(crate) struct Judgement {
     pub(crate) evidence: f32,
     /// A detection was open before the event.
     pub(crate) was_open: bool,
+    /// It is like most events: its evidence cannot reach anything.
+    pub(crate) is_calm: bool,
 }
 
 /// Returns the value that is judged for `x`.
@@ -121,9 +132,70 @@ pub(crate) fn judge(
     sample: &Sample<'_>,
     verdict: &mut Judgement,
 ) {
+    measure(hot, plan, sample, verdict);
+    conclude(hot, cold, plan, sample, verdict);
+}
+
+/// Takes the raw statistics of `sample`, with bounds where evidence is costly.
+#[inline]
+pub(crate) fn measure(hot: &Hot, plan: &Plan, sample: &Sample<'_>, verdict: &mut Judgement) {
     verdict.was_open = hot.is(OPEN);
-    judge_value(verdict, hot, sample);
-    judge_gap(verdict, hot, plan, sample);
+    measure_value(verdict, hot, sample);
+    if hot.events > 0 && sample.at >= hot.last {
+        let gap = ((sample.at - hot.last) as f64 * 1e-9) as f32;
+        verdict.gap = Some(gap);
+        verdict.gapped = hot.gaps.assess(gap, plan.pace);
+    }
+}
+
+/// Says whether what was measured is so common that its evidence cannot reach
+/// anything: such an event is neither weighed nor noted, but for one in
+/// [`SLOW`]. Whoever asks for scores changes nothing of it.
+#[inline]
+pub(crate) fn is_calm(
+    hot: &Hot,
+    cold: &Cold,
+    plan: &Plan,
+    sample: &Sample<'_>,
+    verdict: &Judgement,
+) -> bool {
+    let (bucket, reading) = (&hot.bucket, &verdict.reading);
+    let is_full = bucket.alarm > 0.0 && bucket.count as f32 + 1.0 >= bucket.alarm;
+    let is_varied = sample.mark != 0
+        && bucket.distinct_alarm > 0.0
+        && hot.distinct.fresh(&cold.sketch) as f32 >= bucket.distinct_alarm;
+    let has_closed = verdict.closing.has_ended;
+    let is_plain = plan.has_calm && sample.lanes.lanes.is_empty() && !verdict.was_open;
+    is_plain
+        && hot.events >= SEASONED
+        && !(is_full | is_varied | has_closed | reading.flat)
+        && reading.is_level_calm
+        && reading.is_spread_calm
+        && hot.values.is_ready()
+        && hot.tails[0].is_common(verdict.value)
+        && hot.tails[1].is_common(reading.step.nominal)
+        && hot.tails[4].is_common(verdict.gapped.nominal)
+}
+
+/// Says whether this event stands for [`SLOW`] of its kind. The golden ratio
+/// keeps the turns out of step with whatever is periodic.
+#[inline]
+pub(crate) fn is_turn(hot: &Hot) -> bool {
+    hot.events.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOW.ilog2()) == 0
+}
+
+/// Makes evidence of what was measured, and weighs it.
+pub(crate) fn conclude(
+    hot: &Hot,
+    cold: &Cold,
+    plan: &Plan,
+    sample: &Sample<'_>,
+    verdict: &mut Judgement,
+) {
+    judge_value(verdict, hot);
+    if verdict.gap.is_some() {
+        verdict.speak(Feature::Gap, verdict.gapped.nominal, &hot.tails[4]);
+    }
     if let Some(lanes) = &cold.lanes
         && !sample.lanes.lanes.is_empty()
     {
@@ -141,12 +213,14 @@ impl Judgement {
     }
 
     /// Returns a feature's calibrated evidence; 0 when it had nothing to say.
+    #[inline]
     pub(crate) fn calibrated(&self, feature: Feature) -> f32 {
         let odds = self.odds[feature as usize];
         if odds <= 1.0 { 0.0 } else { rough_log2(odds) * std::f32::consts::LOG10_2 }
     }
 
     /// Notes that a feature has something to say.
+    #[inline]
     fn speak(&mut self, feature: Feature, nominal: f32, tail: &Tail) {
         let nominal = compressed(nominal);
         self.nominal[feature as usize] = nominal;
@@ -156,25 +230,38 @@ impl Judgement {
 }
 
 #[inline]
-fn judge_value(verdict: &mut Judgement, hot: &Hot, sample: &Sample<'_>) {
+fn measure_value(verdict: &mut Judgement, hot: &Hot, sample: &Sample<'_>) {
     let plain = sample.value - hot.offset;
     verdict.plain = plain;
     if hot.level.count < 2.0 {
         return;
     }
-    let care = if hot.events.is_multiple_of(SLOW) { Care::Full } else { Care::Brief };
-    let reading = hot.level.assess(plain, care);
-    verdict.reading = reading;
+    let care = if is_turn(hot) { Care::Full } else { Care::Brief };
+    verdict.reading = hot.level.measure(plain, care);
     if hot.values.is_ready() {
-        verdict.speak(Feature::Value, hot.values.assess(sample.value), &hot.tails[0]);
+        verdict.value = hot.values.assess(sample.value);
+    }
+}
+
+#[inline]
+fn judge_value(verdict: &mut Judgement, hot: &Hot) {
+    if hot.level.count < 2.0 {
+        return;
+    }
+    hot.level.settle(&mut verdict.reading);
+    let reading = verdict.reading;
+    if hot.values.is_ready() {
+        verdict.speak(Feature::Value, verdict.value, &hot.tails[0]);
     }
     verdict.speak(Feature::Step, reading.step.nominal, &hot.tails[1]);
-    for (feature, finding) in [(Feature::Level, reading.level), (Feature::Spread, reading.spread)] {
-        if finding.nominal > 0.0 {
-            verdict.speak(feature, finding.nominal, &hot.tails[feature as usize]);
-        } else {
+    for (feature, finding, is_calm) in [
+        (Feature::Level, reading.level, reading.is_level_calm),
+        (Feature::Spread, reading.spread, reading.is_spread_calm),
+    ] {
+        verdict.speak(feature, finding.nominal, &hot.tails[feature as usize]);
+        if is_calm {
+            // Most events do not even look: so that all are weighed alike.
             verdict.odds[feature as usize] = 1.0;
-            verdict.weights[feature as usize] = 1.0;
         }
     }
     if reading.flat {
@@ -198,17 +285,6 @@ fn believable(hot: &Hot, deviation: f64) -> f32 {
         2.0 * log10(1.0 + 10.0 * relative)
     };
     (log10(1.0 + f64::from(hot.level.count)) + large) as f32
-}
-
-#[inline]
-fn judge_gap(verdict: &mut Judgement, hot: &Hot, plan: &Plan, sample: &Sample<'_>) {
-    if hot.events == 0 || sample.at < hot.last {
-        return;
-    }
-    let gap = ((sample.at - hot.last) as f64 * 1e-9) as f32;
-    verdict.gap = Some(gap);
-    verdict.gapped = hot.gaps.assess(gap, plan.pace);
-    verdict.speak(Feature::Gap, verdict.gapped.nominal, &hot.tails[4]);
 }
 
 /// Looks at the bucket that closed, and at the one being filled when it holds
@@ -260,7 +336,8 @@ fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
     for feature in Feature::ALL {
         let detector = feature.detector() as usize;
         let trust = 1.0 - hot.doubt[detector];
-        verdict.weights[feature as usize] *= plan.weights[detector] * trust;
+        let reliance = RELIANCE[feature as usize];
+        verdict.weights[feature as usize] *= plan.weights[detector] * trust * reliance;
     }
     verdict.mixed = mix(&verdict.odds, &verdict.weights);
     let sensitivity = plan.threshold.sensitivity as f32;
@@ -271,12 +348,14 @@ fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
 /// detection) teach less, or a long anomaly would make all later ones normal.
 #[inline]
 pub(crate) fn note(hot: &mut Hot, verdict: &Judgement) {
-    let is_turn = hot.events.is_multiple_of(SLOW);
+    let is_turn = is_turn(hot);
+    // A calm event in its turn stands for those that are passed over.
+    let times = if is_turn && verdict.is_calm { SLOW as u16 } else { 1 };
     for feature in 0..EVERY_EVENT {
         let is_slow = feature == Feature::Level as usize || feature == Feature::Spread as usize;
         if verdict.weights[feature] > 0.0 && (is_turn || !is_slow) {
-            hot.tails[feature].note(verdict.nominal[feature]);
+            hot.tails[feature].note(verdict.nominal[feature], if is_slow { 1 } else { times });
         }
     }
-    hot.joint.note(verdict.mixed);
+    hot.joint.note(verdict.mixed, times);
 }

@@ -5,7 +5,7 @@ use via_types::Detector;
 
 use crate::close::turn_slot;
 use crate::detector::forecast::Memory;
-use crate::judge::{Judgement, Sample, note};
+use crate::judge::{Judgement, SLOW, Sample, is_turn, note};
 use crate::plan::Plan;
 use crate::profile::{Cold, Feature, Hot, MARKED};
 
@@ -35,7 +35,8 @@ pub(crate) fn learn(
     verdict: &Judgement,
 ) {
     let is_odd = verdict.was_open;
-    if !is_odd || hot.events.is_multiple_of(ODD) {
+    let is_passed_over = verdict.is_calm && !is_turn(hot);
+    if !is_passed_over && (!is_odd || hot.events.is_multiple_of(ODD)) {
         note(hot, verdict);
         listen(hot, verdict);
     }
@@ -47,14 +48,16 @@ pub(crate) fn learn(
         let lanes = cold.lanes.get_or_insert_default();
         lanes.learn(sample.lanes.values(), verdict.joined, memory(plan, verdict));
         if !is_odd {
-            lanes.joint.tail.note(verdict.nominal[Feature::Lanes as usize]);
+            lanes.joint.tail.note(verdict.nominal[Feature::Lanes as usize], 1);
         }
     }
     if sample.mark != 0 && plan.weights[Detector::Cardinality as usize] > 0.0 {
         hot.flags |= MARKED;
         cold.sketch.insert(sample.mark, plan.precision);
     }
-    show(hot, verdict);
+    if !is_passed_over {
+        show(hot, verdict);
+    }
     fill(hot, sample);
     hot.first = if hot.events == 0 { sample.at } else { hot.first.min(sample.at) };
     hot.last = if hot.events == 0 { sample.at } else { hot.last.max(sample.at) };
@@ -139,15 +142,20 @@ fn show(hot: &mut Hot, verdict: &Judgement) {
     }
 }
 
-/// Remembers how often each detector speaks up.
+/// Remembers how often each detector speaks up: one that judges buckets, once
+/// for each that ended.
 #[inline]
 fn listen(hot: &mut Hot, verdict: &Judgement) {
-    for wolf in &mut hot.wolf {
-        *wolf -= WOLF * *wolf;
+    if is_turn(hot) {
+        for wolf in &mut hot.wolf {
+            *wolf -= SLOW as f32 * WOLF * *wolf;
+        }
     }
     if verdict.mixed >= SPOKEN - 1.0 {
         for feature in Feature::ALL {
-            if verdict.calibrated(feature) >= SPOKEN {
+            let is_of_buckets = matches!(feature, Feature::Rate | Feature::Distinct);
+            let counts = !is_of_buckets || verdict.closing.has_ended;
+            if counts && verdict.calibrated(feature) >= SPOKEN {
                 hot.wolf[feature.detector() as usize] += WOLF;
             }
         }

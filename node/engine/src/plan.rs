@@ -5,6 +5,7 @@
 use via_types::config::{Explain, Threshold};
 use via_types::{Detector, Revision, StreamConfig};
 
+use crate::calibration::COMMON_MOST;
 use crate::detector::burst::Pace;
 use crate::detector::distribution::growth;
 use crate::detector::season::Period;
@@ -20,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) threshold: Threshold,
     /// Evidence from which on there is a detection, where that never changes.
     pub(crate) limit: Option<f32>,
+    /// Whether what is common can never be a detection.
+    pub(crate) has_calm: bool,
     /// Thresholds of single detectors.
     pub(crate) own: [Option<Threshold>; Detector::ALL.len()],
     /// Whether any detector has one.
@@ -49,6 +52,9 @@ impl Plan {
         };
         let own =
             [volume.threshold, distribution.threshold, cardinality.threshold, burst.threshold];
+        let limit = fixed_limit(&config.threshold);
+        let most = COMMON_MOST * config.threshold.sensitivity as f32;
+        let has_own = own.iter().any(Option::is_some);
         Self {
             revision,
             weights: [
@@ -58,9 +64,10 @@ impl Plan {
                 weight(burst.enabled, burst.weight),
             ],
             threshold: config.threshold,
-            limit: fixed_limit(&config.threshold),
+            limit,
+            has_calm: !has_own && limit.is_some_and(|limit| limit > most),
             own,
-            has_own: own.iter().any(Option::is_some),
+            has_own,
             explain: config.explain,
             smoothing: Smoothing { alpha: unit(volume.alpha), beta: unit(volume.beta) },
             gamma: unit(volume.gamma),

@@ -57,9 +57,10 @@ impl Engine {
         let limit = hot.rule.limit(&plan.threshold, hot.gaps.mean);
         let fired = is_over(hot, cold, plan, &verdict, limit);
         if fired || hot.is(OPEN) && verdict.evidence > 0.0 {
-            hot.score = crate::ensemble::quick_score(verdict.evidence);
-            let speaking =
-                Speaking { sample: &sample, verdict: &verdict, limit, fired, warming: false };
+            let score = crate::ensemble::quick_score(verdict.evidence);
+            hot.score = score;
+            let (sample, verdict) = (&sample, &verdict);
+            let speaking = Speaking { sample, verdict, limit, fired, warming: false, score };
             self.follow(plan, slot, &speaking, (id, ""), out);
         }
         self.note_change(slot);

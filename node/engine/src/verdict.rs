@@ -24,6 +24,7 @@ pub(crate) struct Speaking<'a> {
     pub(crate) limit: f32,
     pub(crate) fired: bool,
     pub(crate) warming: bool,
+    pub(crate) score: f32,
 }
 
 /// Says whether an event is at or above the stream's threshold, or a detector's
@@ -147,7 +148,7 @@ impl Engine {
     fn scored(&self, work: &Work<'_>, row: usize, slot: u32, speaking: &Speaking<'_>) -> Scored {
         let case = self.case(work.plan, slot, speaking);
         let explains = work.plan.explain != Explain::None;
-        let score = if speaking.warming { 0.0 } else { f64::from(case.hot.score) };
+        let score = if speaking.warming { 0.0 } else { f64::from(speaking.score) };
         let episode = case.cold.episode.as_ref();
         Scored {
             row: row as u32,

@@ -10,6 +10,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::detector::volume::{Counted, Smoothing, Width, restore, stabilise};
 use crate::math::student_evidence;
+use crate::prefetch::prefetch;
 
 /// Buckets in a window.
 const PHASES: usize = 8;
@@ -144,6 +145,13 @@ impl Sketch {
     /// Returns the memory it holds, bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.exact.capacity() * 4 + self.registers.capacity()
+    }
+
+    /// Asks for its lines.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        prefetch(&self.exact);
+        prefetch(&self.change);
     }
 
     /// Returns the line that `mark` will touch, to fetch it early.

@@ -96,6 +96,12 @@ pub(crate) struct Reading {
     pub(crate) scale: f64,
     /// Logarithm of the momentary spread with the value.
     log_spread: f32,
+    /// The level does not stir.
+    pub(crate) is_level_calm: bool,
+    /// Nor does the spread.
+    pub(crate) is_spread_calm: bool,
+    /// The value against its forecast, standard deviations.
+    z: f64,
     /// The series never moved: evidence is bounded by how long it did not.
     pub(crate) flat: bool,
 }
@@ -136,67 +142,111 @@ impl Level {
 
     /// Judges `x` against the past. In brief, the slow statistics are left
     /// out while they are calm: nothing is said of them then.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn assess(&self, x: f64, care: Care) -> Reading {
+        let mut reading = self.measure(x, care);
+        self.settle(&mut reading);
+        reading
+    }
+
+    /// Replaces the bound that [`Self::measure`] gave by the step's evidence.
+    #[inline]
+    pub(crate) fn settle(&self, reading: &mut Reading) {
+        let freedom = larger(f64::from(self.count) - 1.0, 1.0);
+        reading.step.nominal = evidence(reading.z, freedom);
+    }
+
+    /// Measures `x` against the past, with an upper bound of the step's
+    /// evidence: that of a known scale.
+    #[inline]
+    pub(crate) fn measure(&self, x: f64, care: Care) -> Reading {
         let n = f64::from(self.count);
         let floor = self.floor();
         let forecast = self.forecast();
         let residual = x - forecast;
         let scale = larger(self.residual, floor).sqrt();
         let z = residual / scale;
-        let freedom = larger(n - 1.0, 1.0);
-        let step =
-            Finding { nominal: evidence(z, freedom), deviation: residual, expected: forecast };
+        let nominal = evidence(z, f64::INFINITY);
+        let step = Finding { nominal, deviation: residual, expected: forecast };
         let log_spread = self.next_spread(z);
+        let is_level_calm = self.is_level_calm(x, floor);
+        let is_spread_calm = self.is_spread_calm(log_spread, n);
+        let is_brief = care == Care::Brief;
         Reading {
             step,
-            level: self.assess_level(x, n, floor, care),
-            spread: self.assess_spread(log_spread, n, care),
+            level: if is_brief && is_level_calm {
+                Finding { expected: self.mean, ..Finding::default() }
+            } else {
+                self.assess_level(x, n, floor)
+            },
+            spread: if is_brief && is_spread_calm {
+                Finding::default()
+            } else {
+                self.assess_spread(log_spread, n)
+            },
+            is_level_calm,
+            is_spread_calm,
             log_spread,
+            z,
             scale,
             flat: self.is_flat(),
         }
     }
 
-    fn assess_level(&self, x: f64, n: f64, floor: f64, care: Care) -> Finding {
+    #[inline]
+    fn is_level_calm(&self, x: f64, floor: f64) -> bool {
+        let mut is_calm = true;
+        for (horizon, (fast, drift)) in HORIZONS.iter().zip(self.fast.iter().zip(self.drift)) {
+            let moved = fast + (x - fast) * (1.0 / horizon) - self.mean;
+            let usual = larger(drift, floor * (1.0 / horizon));
+            is_calm &= moved * moved < CALM * CALM * usual;
+        }
+        is_calm
+    }
+
+    fn assess_level(&self, x: f64, n: f64, floor: f64) -> Finding {
         let mut best = 0.0f64;
         let mut deviation = 0.0;
         for (horizon, (fast, drift)) in HORIZONS.iter().zip(self.fast.iter().zip(self.drift)) {
-            let moved = fast + (x - fast) / horizon - self.mean;
+            let moved = fast + (x - fast) * (1.0 / horizon) - self.mean;
             let trust = n / (n + 4.0 * horizon);
-            let square = moved * moved / larger(drift, floor / horizon) * trust * trust;
+            let usual = larger(drift, floor * (1.0 / horizon));
+            let square = moved * moved / usual * trust * trust;
             if square > best {
                 best = square;
                 deviation = moved;
             }
         }
-        if care == Care::Brief && best < CALM * CALM {
-            return Finding { nominal: 0.0, deviation, expected: self.mean };
-        }
         let freedom = larger(n / 8.0 - 1.0, 1.0);
         Finding { nominal: evidence(best.sqrt(), freedom), deviation, expected: self.mean }
     }
 
-    fn assess_spread(&self, log_spread: f32, n: f64, care: Care) -> Finding {
+    #[inline]
+    fn is_spread_calm(&self, log_spread: f32, n: f64) -> bool {
+        let moved = log_spread - self.spread_mean;
+        let variance = larger(self.spread_variance, 1e-2);
+        n < 32.0 || moved * moved < (CALM * CALM) as f32 * variance
+    }
+
+    fn assess_spread(&self, log_spread: f32, n: f64) -> Finding {
         if n < 32.0 {
             return Finding::default();
         }
         let moved = log_spread - self.spread_mean;
         let variance = larger(self.spread_variance, 1e-2);
-        let calm = care == Care::Brief && moved * moved < (CALM * CALM) as f32 * variance;
-        let nominal =
-            if calm { 0.0 } else { evidence(f64::from(moved / variance.sqrt()), n / 16.0) };
+        let nominal = evidence(f64::from(moved / variance.sqrt()), n / 16.0);
         Finding { nominal, deviation: f64::from(moved), expected: 0.0 }
     }
 
     fn next_spread(&self, z: f64) -> f32 {
         let size = smaller(z.abs(), 2.0 * CLIP) as f32;
-        let spread = self.spread + (size - self.spread) / SPREAD;
+        let spread = self.spread + (size - self.spread) * (1.0 / SPREAD);
         rough_log2(larger(spread, 1e-3))
     }
 
     /// Takes `x` in, judged as `reading`; `memory` says how fast the long
     /// level follows.
+    #[inline]
     pub(crate) fn learn(&mut self, x: f64, reading: &Reading, memory: Memory) {
         if self.count == 0.0 {
             self.last = x;
@@ -208,6 +258,7 @@ impl Level {
         }
         self.count = smaller(self.count + 1.0, 1e7);
         let n = f64::from(self.count);
+        let rate_of_one = 1.0 / n;
         let rate = memory.rate(n);
         let floor = self.floor();
         let change = (x - self.last).abs();
@@ -218,34 +269,42 @@ impl Level {
             (reading.scale, reading.step.deviation)
         };
         let is_young = self.count <= YOUNG;
-        let clipped = |deviation: f64, scale: f64| {
-            if is_young { deviation } else { within(deviation, -CLIP * scale, CLIP * scale) }
+        // Squared scales: a root is drawn only where something is clipped.
+        let clipped = |deviation: f64, square: f64| {
+            if is_young || deviation * deviation <= CLIP * CLIP * square {
+                deviation
+            } else {
+                (CLIP * square.sqrt()).copysign(deviation)
+            }
         };
-        self.learn_spread(residual / scale, reading.log_spread, rate as f32);
+        let z = if self.count <= 2.0 { residual / scale } else { reading.z };
+        self.learn_spread(z, reading.log_spread, rate as f32);
         self.absolute += rate * ((x - self.mean).abs() - self.absolute);
-        let sd =
-            larger(larger(larger(self.variance, floor).sqrt(), scale), MAD_TO_SD * self.absolute);
-        let off = clipped(x - self.mean, sd);
-        let off_last = clipped(self.last - self.mean, sd);
-        let taught = clipped(residual, larger(scale, 0.5 * self.absolute));
+        let usual = larger(scale, MAD_TO_SD * self.absolute);
+        let square = larger(larger(self.variance, floor), usual * usual);
+        let off = clipped(x - self.mean, square);
+        let off_last = clipped(self.last - self.mean, square);
+        let usual = larger(scale, 0.5 * self.absolute);
+        let taught = clipped(residual, usual * usual);
         self.residual += rate * (taught * taught - self.residual);
         self.lag += rate * (off * off_last - self.lag);
         self.variance += rate * (off * off * (1.0 - rate) - self.variance);
         self.mean += rate * off;
         for (i, horizon) in HORIZONS.iter().enumerate() {
-            let quick = larger(1.0 / n, 1.0 / horizon);
+            let quick = larger(rate_of_one, 1.0 / horizon);
             self.fast[i] += quick * (x - self.fast[i]);
-            let usual = larger(larger(self.drift[i], self.variance / horizon), floor).sqrt();
-            let moved = clipped(self.fast[i] - self.mean, usual);
-            let prior = self.variance / horizon;
-            let seen = self.drift[i] + rate * (moved * moved - self.drift[i]);
+            let prior = self.variance * (1.0 / horizon);
+            let most = CLIP * CLIP * larger(larger(self.drift[i], prior), floor);
+            let moved = self.fast[i] - self.mean;
+            let square = if is_young { moved * moved } else { smaller(moved * moved, most) };
+            let seen = self.drift[i] + rate * (square - self.drift[i]);
             self.drift[i] = if n < 2.0 * horizon { larger(seen, prior) } else { seen };
         }
         self.last = x;
     }
 
     fn learn_spread(&mut self, z: f64, log: f32, rate: f32) {
-        self.spread += (smaller(z.abs(), 2.0 * CLIP) as f32 - self.spread) / SPREAD;
+        self.spread += (smaller(z.abs(), 2.0 * CLIP) as f32 - self.spread) * (1.0 / SPREAD);
         let off = log - self.spread_mean;
         self.spread_mean += rate * off;
         self.spread_variance += rate * (off * off - self.spread_variance);

@@ -3,7 +3,7 @@
 use via_types::Detector;
 use via_types::detection::{Change, State};
 
-use crate::feed::{Dice, Fed, Feed, MONDAY};
+use crate::feed::{self, Dice, Fed, Feed, MONDAY};
 
 /// Poisson traffic of one entity: `pace` seconds between events.
 fn traffic(
@@ -55,6 +55,48 @@ fn credential_stuffing_from_many_addresses() {
     let (detection, delay) = found(&feed, from, Detector::Cardinality).expect("found");
     assert!(delay < 30.0, "after {delay} s");
     assert!(detection.reason.contains("distinct"), "{}", detection.reason);
+}
+
+#[test]
+fn a_scan_of_ports_is_found_each_time() {
+    for seed in 0..8 {
+        let (mut feed, mut dice) = (Feed::default(), Dice::new(410 + seed));
+        // Connections to few ports, then hundreds of ports, one or two each.
+        let calm = traffic(&mut dice, MONDAY, 1800.0, 0.2, |dice, _| (1.0, dice.bits() % 6 + 1));
+        feed.feed(&calm);
+        let from = MONDAY + 1800.0;
+        let mut port = 0;
+        let scan = traffic(&mut dice, from, 60.0, 0.1, |_, _| {
+            port += 1;
+            (1.0, 1000 + port)
+        });
+        feed.feed(&scan);
+        let (detection, delay) = found(&feed, from, Detector::Cardinality)
+            .or_else(|| found(&feed, from, Detector::Volume))
+            .expect("found");
+        assert!(delay < 30.0, "after {delay} s");
+        assert!(detection.score >= 0.5);
+        let view = feed.engine.profile(feed::STREAM, feed::hash("e")).unwrap();
+        let distinct = view.detectors.iter().find(|state| state.detector == Detector::Cardinality);
+        let weight = distinct.map_or(0.0, |state| state.weight);
+        assert!(weight > 0.9, "a found scan is no false alarm: weight {weight}");
+    }
+}
+
+#[test]
+fn injected_statements_of_a_database() {
+    let (mut feed, mut dice) = (Feed::default(), Dice::new(46));
+    let from = an_hour(&mut feed, &mut dice);
+    // Statements never seen before that take long, among the usual ones.
+    let attack = traffic(&mut dice, from, 60.0, 0.1, |dice, _| match dice.bits() % 3 {
+        0 => (6.0 * latency(dice), dice.bits() | 1),
+        _ => (latency(dice), 1 + dice.bits() % 30),
+    });
+    feed.feed(&attack);
+    let (first, delay) = found(&feed, from, Detector::Cardinality)
+        .or_else(|| found(&feed, from, Detector::Distribution))
+        .expect("found");
+    assert!(delay < 20.0 && first.score >= 0.5, "after {delay} s");
 }
 
 #[test]

@@ -64,7 +64,7 @@ proptest! {
         let mut restored = Feed::default();
         stayed.engine.begin_round();
         stayed.engine.export(usize::MAX, &mut |stream, entity, record| {
-            restored.engine.restore(stream, entity, LogIndex::new(1), record);
+            assert!(restored.engine.restore(stream, entity, LogIndex::new(1), record));
         });
         stayed.index = 1;
         restored.index = 1;
