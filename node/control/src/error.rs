@@ -47,17 +47,6 @@ pub enum Error {
         /// What was asked for.
         asked: ClusterId,
     },
-    /// The state store knows of a cluster, but nothing of its log is left: what
-    /// was acknowledged since the last commit point is gone.
-    #[error(
-        "this data directory belongs to node {node} of cluster {cluster}, but its log is gone: restore the whole data directory from a backup, or move it away to begin anew"
-    )]
-    LogGone {
-        /// Whose it is.
-        node: NodeId,
-        /// Its cluster.
-        cluster: ClusterId,
-    },
     /// The cluster has another number of shards, which never changes.
     #[error(
         "the cluster was formed with {found} shards, but the configuration says {asked}; set it to {found}: the number is fixed for the life of a cluster"
@@ -81,6 +70,23 @@ pub enum Error {
     Kept(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// The state store knows of a cluster, but nothing of its log is left: what was
+/// acknowledged since the last commit point is gone.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "this data directory belongs to node {node} of cluster {cluster}, but its log is gone: restore the whole data directory from a backup, or move it away to begin anew"
+)]
+pub(crate) struct LogGone {
+    pub(crate) node: NodeId,
+    pub(crate) cluster: ClusterId,
+}
+
+impl From<LogGone> for Error {
+    fn from(gone: LogGone) -> Self {
+        Self::Group(via_consensus::Error::Unreadable { what: "log", source: gone.into() })
+    }
+}
+
 impl Error {
     pub(crate) fn kept(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Kept(Box::new(cause))
@@ -93,7 +99,6 @@ impl Error {
             Self::OtherNode { .. } | Self::OtherCluster { .. } | Self::OtherShards { .. } => {
                 Fate::Rejected
             }
-            Self::LogGone { .. } => Fate::Rejected,
             Self::Group(error) => error.fate(),
             Self::NotThere { .. } => Fate::Retry(Duration::from_secs(1)),
             Self::Outcome | Self::Kept(_) => Fate::Unknown,

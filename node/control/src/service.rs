@@ -12,6 +12,7 @@ use via_consensus::{Group, Host};
 use via_storage::Store;
 use via_types::{Clock, Fate, GroupId};
 
+use crate::error::LogGone;
 use crate::machine::Meta;
 use crate::options::{DEFAULT_TENANT, Options};
 use crate::rows::{self, Identity};
@@ -34,10 +35,9 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::OtherNode`], [`Error::OtherCluster`] and [`Error::OtherShards`]
-    /// when what is there is not what the options say; [`Error::LogGone`] when
-    /// there was a cluster and no log is left of it; [`Error::NotThere`] when
+    /// when what is there is not what the options say; [`Error::NotThere`] when
     /// nobody leads the group in time; [`Error::Group`] when its log cannot be
-    /// trusted; [`Error::Kept`].
+    /// trusted or is gone; [`Error::Kept`].
     pub async fn open(
         options: Options,
         host: &Host,
@@ -52,7 +52,7 @@ impl Service {
             same_cluster(&options, cluster)?;
             if state.applied().is_none() && !host.has_log(GroupId::META) {
                 // Never begun anew beside what is left of the old (D-7).
-                return Err(Error::LogGone { node, cluster });
+                return Err(LogGone { node, cluster }.into());
             }
         }
         let state = Arc::new(state);
