@@ -54,5 +54,5 @@ fn false_alarms_are_as_rare_as_promised() {
         opened += scores(seed, 20_000, |dice| libm::exp(dice.normal(2.0, 0.7))).1;
     }
     println!("{opened} false alarms in 200,000 events");
-    assert!(opened <= 50, "{opened} false alarms in 200,000 events");
+    assert!(opened <= 30, "{opened} false alarms in 200,000 events");
 }

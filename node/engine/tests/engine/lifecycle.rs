@@ -65,7 +65,7 @@ fn eviction_drops_only_clean_profiles_and_frees_memory() {
     engine.missing(&batch, &mut missing);
     assert_eq!(missing.len(), gone.len());
     for (stream, entity, record) in records {
-        engine.restore(stream, entity, LogIndex::new(1), record);
+        assert!(engine.restore(stream, entity, LogIndex::new(1), record));
     }
     missing.clear();
     engine.missing(&batch, &mut missing);

@@ -108,7 +108,7 @@ fn entries_that_a_restored_record_contains_change_nothing() {
     let mut replayed = Feed::default();
     feed.engine.begin_round();
     feed.engine.export(usize::MAX, &mut |stream, entity, record| {
-        replayed.engine.restore(stream, entity, LogIndex::new(1), record);
+        assert!(replayed.engine.restore(stream, entity, LogIndex::new(1), record));
     });
     let again = run(&mut replayed, &[batch(&events)]);
     assert_eq!(again[0].accepted as usize + again[0].refused.len(), events.len());
