@@ -1,7 +1,8 @@
 //! The command line: which measurement, and its one table on standard output.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::node::Choice;
 use crate::table::Table;
@@ -51,11 +52,11 @@ pub fn run(line: &Line) -> Result<()> {
     if let Command::All(choice) = &line.command {
         for words in ALL {
             let line = Line::parse_from(std::iter::once(&"via-benches").chain(words));
-            show(&runtime.block_on(table(&line.command.of(choice)))?);
+            show(&runtime.block_on(table_or_signal(&line.command.of(choice)))?);
         }
         return Ok(());
     }
-    show(&runtime.block_on(table(&line.command))?);
+    show(&runtime.block_on(table_or_signal(&line.command))?);
     Ok(())
 }
 
@@ -76,6 +77,17 @@ impl Command {
 
 fn show(table: &Table) {
     anstream::print!("{table}");
+}
+
+/// Measures until told to stop: then too the node ends and its data is removed.
+async fn table_or_signal(command: &Command) -> Result<Table> {
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        measured = table(command) => measured,
+        _ = terminate.recv() => bail!("terminated"),
+        _ = interrupt.recv() => bail!("interrupted"),
+    }
 }
 
 async fn table(command: &Command) -> Result<Table> {
