@@ -25,6 +25,7 @@ use via_types::{Clock, StreamConfig};
 use crate::machine::{self, Machine};
 pub(crate) use folder::Folder;
 
+use door::Door;
 use feed::{Feed, Feeder, Live, Stage, Totals};
 use plan::Plan;
 use tally::Tally;
@@ -110,15 +111,19 @@ pub(crate) async fn run(
 ) -> Result<()> {
     let mut screen = anstream::stdout();
     screen::welcome(&mut screen, node.address, &node.data)?;
-    let is_known = make_streams(node).await?;
+    make_streams(node).await?;
     let now_nanos = node.clock.now().as_nanos();
-    let mut history = Duration::from_secs(u64::from(args.history) * 60);
-    if is_known {
-        // Sent again it would be late, and refused.
-        writeln!(screen, "\nthe shop is known from an earlier run: its past is not sent again")?;
-        history = Duration::ZERO;
+    let history = Duration::from_secs(u64::from(args.history) * 60);
+    let mut plan = Plan::new(now_nanos, history, args.speed, args.attacks.0.clone());
+    if let Some(known_nanos) = known_until(node.address).await? {
+        // Sent again it would be late, and refused; left out it would be silence.
+        plan.go_on_from(known_nanos);
+        writeln!(
+            screen,
+            "\nthe shop is known from an earlier run: only what it missed is learned"
+        )?;
     }
-    let plan = Plan::new(now_nanos, history, args.speed, args.attacks.0.clone());
+    let history = plan.history();
     let (stage, stages) = latest::channel(Stage::Learning { share: 0.0, sent: 0 });
     let (stop, stopped) = latest::channel(false);
     let machine =
@@ -152,23 +157,38 @@ pub(crate) async fn run(
     result
 }
 
-/// Creates the streams with what the sources say of them; says whether they
-/// were there before.
-async fn make_streams(node: &Node) -> Result<bool> {
+/// Creates the streams with what the sources say of them.
+async fn make_streams(node: &Node) -> Result<()> {
     let view = node.control.view();
     let Some(tenant) = view.tenant_named(via_control::DEFAULT_TENANT) else {
         bail!("the tenant {:?} does not exist", via_control::DEFAULT_TENANT);
     };
     let shop = Stream::ALL.iter().map(|stream| (stream.name(), stream.distinct_of()));
     let own = machine::STREAMS.iter().map(|(name, _)| (*name, None));
-    let mut is_known = false;
     for (name, distinct_of) in shop.chain(own) {
         let mut config = node.stream.clone();
         config.mapping.distinct_of = distinct_of.map(str::to_owned);
         let made = node.control.create_stream(tenant.id, name, config).await;
-        is_known |= made.with_context(|| format!("creating the stream {name}"))?.existed;
+        made.with_context(|| format!("creating the stream {name}"))?;
     }
-    Ok(is_known)
+    Ok(())
+}
+
+/// Asks the node until when it knows the shop, by a host that is heard of
+/// every few seconds; none when it never was.
+async fn known_until(node: SocketAddr) -> Result<Option<i64>> {
+    #[derive(serde::Deserialize)]
+    struct Profile {
+        last: String,
+    }
+    let path = format!("/api/v1/streams/{}/entities/web-1", Stream::HostCpu.name());
+    let answer = Door::new(node).get(&path).await.context("asking for the shop's past")?;
+    if answer.status != 200 {
+        return Ok(None);
+    }
+    let profile: Profile = serde_json::from_slice(&answer.body).context("an odd profile")?;
+    let last: jiff::Timestamp = profile.last.parse().context("an odd time in a profile")?;
+    Ok(i64::try_from(last.as_nanosecond()).ok())
 }
 
 /// What the show looks at.

@@ -42,10 +42,29 @@ impl Door {
     /// # Errors
     /// The node cannot be reached, or answers something that is no answer.
     pub(crate) async fn post(&mut self, path: &str, kind: &str, body: &[u8]) -> Result<Answer> {
+        let node = self.node;
+        let length = body.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {node}\r\ncontent-type: {kind}\r\n\
+             content-length: {length}\r\n\r\n",
+        );
+        self.insist(&head, body).await
+    }
+
+    /// Asks for what is at `path`, again when the node asks for that.
+    ///
+    /// # Errors
+    /// The node cannot be reached, or answers something that is no answer.
+    pub(crate) async fn get(&mut self, path: &str) -> Result<Answer> {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.node);
+        self.insist(&head, b"").await
+    }
+
+    async fn insist(&mut self, head: &str, body: &[u8]) -> Result<Answer> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let answer = self.ask(path, kind, body).await;
+            let answer = self.ask(head, body).await;
             let wait = match &answer {
                 Ok(answer) if matches!(answer.status, 429 | 503) => {
                     answer.retry_after.unwrap_or(Duration::from_millis(200))
@@ -60,17 +79,12 @@ impl Door {
         }
     }
 
-    async fn ask(&mut self, path: &str, kind: &str, body: &[u8]) -> Result<Answer> {
+    async fn ask(&mut self, head: &str, body: &[u8]) -> Result<Answer> {
         // A connection that failed is not used again.
         let mut connection = match self.open.take() {
             Some(open) => open,
             None => connect(self.node).await?,
         };
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
-            self.node,
-            body.len(),
-        );
         let stream = connection.get_mut();
         stream.write_all(head.as_bytes()).await.context("sending a request")?;
         stream.write_all(body).await.context("sending a request's body")?;
@@ -167,12 +181,14 @@ mod tests {
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
             "HTTP/1.1 503 Busy\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n",
             "HTTP/1.1 202 OK\r\ncontent-length: 1\r\n\r\n!",
+            "HTTP/1.1 404 None\r\ncontent-length: 1\r\n\r\n?",
         ])
         .await;
         let mut door = Door::new(node);
         assert_eq!(door.post("/a", "text/plain", b"?").await.unwrap().body, b"hi");
         let answer = door.post("/events", "application/x-ndjson", b"{}\n").await.unwrap();
         assert_eq!((answer.status, answer.body), (202, b"!".to_vec()));
+        assert_eq!(door.get("/a").await.unwrap().status, 404);
     }
 
     #[tokio::test]

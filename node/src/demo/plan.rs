@@ -52,6 +52,17 @@ impl Plan {
         plan
     }
 
+    /// Leaves out the history up to `known_nanos`, which is learned already.
+    pub(crate) fn go_on_from(&mut self, known_nanos: i64) {
+        self.start_nanos = self.start_nanos.max(known_nanos).min(self.live_nanos);
+    }
+
+    /// Returns how much history there is.
+    pub(crate) fn history(&self) -> Duration {
+        let nanos = self.live_nanos.saturating_sub(self.start_nanos);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+    }
+
     /// Moves going live to `now_nanos` if that is later: learning took a while.
     pub(crate) fn go_live(&mut self, now_nanos: i64) {
         let behind = self.period().mul_f64(1.0 - 1.0 / self.speed);
@@ -130,6 +141,18 @@ mod tests {
         let end = first.iter().map(|strike| strike.end_nanos).max().unwrap();
         assert!(second[0].start_nanos > end);
         assert!(plan.round_nanos(1) < second[0].start_nanos);
+    }
+
+    #[test]
+    fn a_known_shop_only_learns_what_it_missed() {
+        let missed = |secs: i64| {
+            let mut plan = plan(1.0);
+            plan.go_on_from((1_000_000 - secs) * SECOND);
+            plan.history().as_secs()
+        };
+        assert_eq!(missed(360), 360);
+        assert_eq!(missed(1_000_000), 7_200, "no more than was asked for");
+        assert_eq!(missed(-30), 0, "a clock that went back");
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(crate) fn learning(
     sent: u64,
     history: Duration,
 ) -> Result<()> {
-    let minutes = history.as_secs() / 60;
+    let minutes = history.as_secs().div_ceil(60);
     let percent = (share * 100.0) as u32;
     let line = format!(
         "learning the shop's past in fast motion: {percent:3} % of {minutes} minutes, {} events",
