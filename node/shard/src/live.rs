@@ -266,8 +266,11 @@ impl Live {
             return Ok(false);
         };
         let Saved { as_of, record } = via_codec::decode(Kind::Profile, &bytes)?;
-        self.engine.restore(stream, entity, as_of, record);
-        Ok(true)
+        let is_restored = self.engine.restore(stream, entity, as_of, record);
+        if !is_restored {
+            tracing::error!(shard = %self.shard, %stream, "invariant D-7: a profile of another layout is set aside and learned anew");
+        }
+        Ok(is_restored)
     }
 
     /// Takes the detections to be recorded; those up to `covered` already are.
