@@ -113,7 +113,8 @@ impl Writer {
         self.tail += bytes;
         self.epoch += 1;
         self.is_marked = false;
-        if self.tail > self.active.bytes / 2 {
+        // Early, so that a slow disk has the time of a whole segment for it.
+        if self.tail > self.active.bytes / 8 {
             self.keeper.prepare(self.active.place.segment + 1);
         }
         Ok(locations)
