@@ -15,9 +15,6 @@ const LAID_OUT: u64 = 8;
 const REACH: f64 = 4.0;
 /// Events between looks at the bins.
 const TENDED: u64 = 64;
-/// During an open detection one event in so many teaches what is usual: a long
-/// anomaly must not make all later ones normal.
-const ODD: u64 = 8;
 /// How much of its usual weight an event of an open detection has.
 const ODD_PACE: f32 = 0.125;
 /// Memory of how often a detector speaks up, events.
@@ -34,9 +31,11 @@ pub(crate) fn learn(
     sample: &Sample<'_>,
     verdict: &Judgement,
 ) {
+    // During an open detection only events in turn teach what is usual: a long
+    // anomaly must not make all later ones normal.
     let is_odd = verdict.was_open;
     let is_passed_over = verdict.is_calm && !is_turn(hot);
-    if !is_passed_over && (!is_odd || hot.events.is_multiple_of(ODD)) {
+    if !is_passed_over && (!is_odd || is_turn(hot)) {
         note(hot, verdict);
         listen(hot, verdict);
     }
