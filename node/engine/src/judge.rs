@@ -25,7 +25,7 @@ const SMALLEST: f64 = 1e-30;
 pub(crate) const SLOW: u64 = 8;
 /// Share of its detector's weight that each statistic has: averages over many
 /// events have few independent pasts to be calibrated by.
-const RELIANCE: [f32; FEATURES] = [1.0, 1.0, 0.3, 0.3, 1.0, 1.0, 1.0, 1.0];
+const RELIANCE: [f32; FEATURES] = [1.0, 1.0, 0.6, 0.6, 1.0, 1.0, 1.0, 1.0];
 /// Events from which on calm ones are told from others.
 const SEASONED: u64 = 32;
 /// Nominal evidence above this grows only with its logarithm.
