@@ -182,8 +182,20 @@ fn doubt(hot: &mut Hot) {
     }
 }
 
-/// Doubles or halves the bucket's width when its usual count asks for it.
+/// Fits the bucket's width to the pace; silence that was counted in buckets of
+/// the old width is from then on counted in those of the new one.
 fn fit_width(hot: &mut Hot, cold: &mut Cold, empty: u32) {
+    let before = hot.bucket.shift;
+    choose_width(hot, cold, empty);
+    let bucket = &mut hot.bucket;
+    bucket.silent = match bucket.shift.checked_sub(before) {
+        Some(wider) => bucket.silent.checked_shr(wider).unwrap_or(0),
+        None => bucket.silent.saturating_mul(1 << (before - bucket.shift)),
+    };
+}
+
+/// Doubles or halves the bucket's width when its usual count asks for it.
+fn choose_width(hot: &mut Hot, cold: &mut Cold, empty: u32) {
     let young = hot.bucket.closed < SETTLED;
     if young && empty >= FEW as u32 {
         // The first events came together; the pace is known only now.
@@ -266,5 +278,22 @@ pub(crate) fn turn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) {
             hot.flags |= SEASONAL;
             hot.offset = f64::from(offset) * held.unit;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_keeps_its_length_when_the_buckets_widen() {
+        let mut hot: Hot = bytemuck::Zeroable::zeroed();
+        let mut cold = Cold::default();
+        hot.bucket.shift = 30;
+        hot.bucket.closed = 1;
+        hot.bucket.silent = 64;
+        fit_width(&mut hot, &mut cold, 16);
+        assert!(hot.bucket.shift > 30, "the first events came together: wider buckets");
+        assert_eq!(i64::from(hot.bucket.silent) << hot.bucket.shift, 64 << 30);
     }
 }

@@ -177,6 +177,43 @@ fn silence_is_told_while_it_lasts_and_ends() {
     assert!(feed.opened().len() <= count + 1);
 }
 
+/// The length in a sentence like "no events for 12.03 min where …", seconds.
+fn told_silence(reason: &str) -> Option<f64> {
+    let mut words = reason.strip_prefix("no events for ")?.split(' ');
+    let number: f64 = words.next()?.replace(',', "").parse().ok()?;
+    let unit = match words.next()? {
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "min" => 60.0,
+        "h" => 3_600.0,
+        _ => return None,
+    };
+    Some(number * unit)
+}
+
+#[test]
+fn silence_is_told_in_its_true_length_although_buckets_grow_meanwhile() {
+    let mut told = 0;
+    for (seed, pace) in [(48, 2.0), (49, 5.0), (50, 13.0), (51, 31.0), (52, 60.0)] {
+        let (mut feed, mut dice) = (Feed::default(), Dice::new(seed));
+        let spent = 240.0 * pace;
+        let calm = traffic(&mut dice, MONDAY, spent, pace, |dice, _| (latency(dice), 0));
+        feed.feed(&calm);
+        let last = MONDAY + spent;
+        for step in 1..400 {
+            let silent = f64::from(step) * pace / 2.0;
+            for change in feed.tick(last + silent) {
+                let Some(said) = told_silence(&change.detection().reason) else { continue };
+                told += 1;
+                // Whole buckets are counted, and the last event came a little before.
+                assert!(said <= silent + 10.0 * pace, "{said} s of {silent} s at {pace} s");
+                assert!(said >= silent * 0.4 - 2.0 * pace, "{said} s of {silent} s at {pace} s");
+            }
+        }
+    }
+    assert!(told >= 3, "{told}");
+}
+
 #[test]
 fn old_data_replayed_is_not_silence() {
     let (mut feed, mut dice) = (Feed::default(), Dice::new(47));
