@@ -4,13 +4,18 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
 use super::record::Place;
 use super::segment::{Segment, name};
 use crate::disk::Disk;
+
+/// Longest rest after a piece of a segment.
+const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// The keeper of a log's files.
 pub(crate) struct Keeper {
@@ -24,6 +29,8 @@ struct Shared {
     bytes: u32,
     state: Mutex<State>,
     changed: Condvar,
+    /// The writer waits for the segment that is being made.
+    hurry: AtomicBool,
 }
 
 #[derive(Default)]
@@ -68,6 +75,7 @@ impl Keeper {
             bytes,
             state: Mutex::new(state),
             changed: Condvar::new(),
+            hurry: AtomicBool::new(false),
         });
         let thread = match pace {
             #[cfg(test)]
@@ -104,11 +112,12 @@ impl Keeper {
             if state.wanted != Some(number) {
                 break;
             }
+            self.shared.hurry.store(true, Ordering::Release);
             self.shared.changed.wait(&mut state);
         }
         state.failed = None;
         drop(state);
-        self.shared.create(number, bytes)
+        self.shared.create(number, bytes, &|_| {})
     }
 
     /// Removes segments, oldest first.
@@ -168,9 +177,17 @@ impl Shared {
     }
 
     fn make_ready(&self, number: u32) {
-        let made = self.create(number, self.bytes);
+        // The disk belongs to those who wait for a sync: two thirds of the time
+        // it is left to them, unless the writer waits for this segment.
+        let rest = |spent: Duration| {
+            if !self.hurry.load(Ordering::Acquire) {
+                std::thread::sleep((spent * 2).min(LONGEST_REST));
+            }
+        };
+        let made = self.create(number, self.bytes, &rest);
         let mut state = self.state.lock();
         state.wanted = None;
+        self.hurry.store(false, Ordering::Release);
         match made {
             Ok(segment) => state.ready.push_back(segment),
             // The writer tries again when it needs it, and reports.
@@ -182,9 +199,9 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    fn create(&self, number: u32, bytes: u32) -> io::Result<Segment> {
+    fn create(&self, number: u32, bytes: u32, rest: &dyn Fn(Duration)) -> io::Result<Segment> {
         let place = Place { log: self.log, segment: number };
-        Segment::create(&*self.disk, place, bytes.max(self.bytes))
+        Segment::create(&*self.disk, place, bytes.max(self.bytes), rest)
     }
 
     /// Each removal is durable before the next, so that those left over after

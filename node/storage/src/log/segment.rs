@@ -4,6 +4,7 @@
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use via_codec::Kind as Format;
@@ -19,7 +20,7 @@ pub(crate) const START: u32 = 512;
 const ZEROS: usize = 1 << 20;
 /// Zeros between two syncs, so that preparing a segment does not hold up the
 /// syncs of the active one.
-const SYNC_EVERY: u64 = 8 << 20;
+const SYNC_EVERY: u64 = 1 << 20;
 
 /// Where a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +56,17 @@ pub(crate) fn is_unfinished(name: &str) -> bool {
 
 impl Segment {
     /// Makes a segment of zeros. It appears under its name only when whole.
-    pub(crate) fn create(disk: &dyn Disk, place: Place, bytes: u32) -> io::Result<Self> {
+    /// `rest` is called after each piece with the time it took.
+    pub(crate) fn create(
+        disk: &dyn Disk,
+        place: Place,
+        bytes: u32,
+        rest: &dyn Fn(Duration),
+    ) -> io::Result<Self> {
         let name = name(place.segment);
         let unfinished = format!("segment-{:010}.new", place.segment);
         let file = disk.create(&unfinished)?;
-        if let Err(error) = fill(&*file, place, bytes) {
+        if let Err(error) = fill(&*file, place, bytes, rest) {
             // A full disk gets its space back; the file would be removed at
             // the next start anyway.
             let _ = disk.remove(&unfinished);
@@ -127,11 +134,12 @@ pub(crate) fn corrupt(file: PathBuf, offset: u64, what: String) -> Error {
     Error::Corrupt { file, offset, what, advice }
 }
 
-fn fill(file: &dyn DiskFile, place: Place, bytes: u32) -> io::Result<()> {
+fn fill(file: &dyn DiskFile, place: Place, bytes: u32, rest: &dyn Fn(Duration)) -> io::Result<()> {
     file.write_at(&[IoSlice::new(&header(place, bytes))], 0)?;
     let zeros = vec![0; ZEROS.min((bytes - START) as usize)];
     let mut at = START;
     let mut synced = 0;
+    let mut started = Instant::now();
     while at < bytes {
         let part = &zeros[..zeros.len().min((bytes - at) as usize)];
         file.write_at(&[IoSlice::new(part)], at.into())?;
@@ -139,6 +147,8 @@ fn fill(file: &dyn DiskFile, place: Place, bytes: u32) -> io::Result<()> {
         if u64::from(at) - synced >= SYNC_EVERY {
             file.sync()?;
             synced = at.into();
+            rest(started.elapsed());
+            started = Instant::now();
         }
     }
     file.sync()
@@ -177,7 +187,7 @@ mod tests {
     fn refuses_a_segment_cut_short_or_under_another_name() {
         let disk = SimulatedDisk::new();
         let place = Place { log: 5, segment: 1 };
-        Segment::create(&disk, place, 8192).unwrap();
+        Segment::create(&disk, place, 8192, &|_| {}).unwrap();
         assert_eq!(Segment::open(&disk, 1).unwrap().place, place);
         disk.rename(&name(1), &name(2)).unwrap();
         assert!(matches!(Segment::open(&disk, 2), Err(Error::Corrupt { .. })));

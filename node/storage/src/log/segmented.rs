@@ -106,7 +106,7 @@ fn begin(disk: &dyn Disk, options: &Options) -> io::Result<Recovered> {
     // Not for secrecy: two logs must not take each other's records for theirs.
     let log = std::collections::hash_map::RandomState::new().build_hasher().finish();
     let place = record::Place { log, segment: 1 };
-    let segment = Segment::create(disk, place, options.first_segment_bytes)?;
+    let segment = Segment::create(disk, place, options.first_segment_bytes, &|_| {})?;
     Ok(Recovered {
         groups: BTreeMap::new(),
         segments: BTreeMap::from([(1, Arc::new(segment))]),
