@@ -114,7 +114,11 @@ impl Host {
         self.handle.inner.room.close();
         if result.is_ok() {
             while let Some(ended) = running.join_next().await {
-                ended.expect("a driver ends by itself");
+                if let Err(error) = ended
+                    && error.is_panic()
+                {
+                    std::panic::resume_unwind(error.into_panic());
+                }
             }
         }
         result
