@@ -57,7 +57,7 @@ impl Ingest {
         answer: Answer,
     ) -> Self {
         let splitter = Splitter::new(stream.id, gate.shard().shards());
-        let writer = Writer::new(gate.shard().clone(), answer);
+        let writer = Writer::new(gate.shard(), answer);
         Self { gate: gate.clone(), stream, origin, splitter, writer }
     }
 

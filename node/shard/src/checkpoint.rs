@@ -1,7 +1,7 @@
 //! Continuous checkpoints (DESIGN: checkpoints are fuzzy): a round notes its
-//! boundary, writes every profile changed before it through the log, spread
-//! over time, ends with `CheckpointDone`, makes the store durable and only then
-//! lets the log be purged below the boundary.
+//! boundary, writes every profile changed before it through the log, in turns
+//! with the node's other shards, ends with `CheckpointDone`, makes the store
+//! durable and only then lets the log be purged below the boundary.
 
 use std::time::Duration;
 
@@ -14,18 +14,24 @@ use crate::driver::{Done, Driver};
 use crate::live::Round;
 use crate::record::Unrecorded;
 use crate::request::complain;
+use crate::saver::Haste;
 use crate::{Error, Options, metrics};
 
-/// Profiles written by one entry: about 0.1 ms of encoding, 100 KiB.
-const CHUNK_PROFILES: usize = 256;
-/// Longest pause between two entries of a round.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Profiles written by one entry: about a millisecond in all, so that no event
+/// waits longer behind it.
+const CHUNK_PROFILES: usize = 64;
+/// Bytes that a round's first entry is taken for.
+const CHUNK_BYTES: usize = 48 << 10;
 /// Share of memory left after cold profiles have gone, of that at which they go.
 const RELIEF: f64 = 0.9;
 
 /// Entries of the log tail, whatever they hold, that start a round: ticks of a
 /// quiet shard must not pile up for ever.
-const MAX_TAIL_ENTRIES: u64 = 4_096;
+const MAX_TAIL_ENTRIES: u64 = 8_192;
+
+/// Least time between looks at whether a round is due: each takes the lock
+/// under which events are executed.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Where the current round stands.
 enum Stage {
@@ -35,6 +41,8 @@ enum Stage {
         round: Round,
         next: Instant,
         under_way: bool,
+        /// How much it pressed from the beginning.
+        haste: Haste,
     },
     /// `CheckpointDone` is being committed, then the store made durable.
     Ending {
@@ -49,22 +57,30 @@ enum Stage {
 /// The rounds of one shard.
 pub(crate) struct Checkpoints {
     stage: Stage,
+    /// When to look next whether a round is due.
+    look: Instant,
     began: Instant,
     interval: Duration,
+    /// Events and entries of the tail that start a round.
     max_tail: u64,
+    max_entries: u64,
 }
 
 impl Checkpoints {
     /// Shards begin their first rounds spread over the interval.
     pub(crate) fn new(options: &Options, shard: ShardId) -> Self {
         let share = f64::from(shard.get()) / f64::from(options.shards);
+        // Equally busy shards must not all reach their bounds at once.
+        let stagger = |most: u64| (most as f64 * (1.0 - share / 2.0)) as u64;
         let began = Instant::now();
         let offset = options.checkpoint_interval.mul_f64(share);
         Self {
             stage: Stage::Idle,
+            look: Instant::now(),
             began: began.checked_sub(offset).unwrap_or(began),
             interval: options.checkpoint_interval,
-            max_tail: (options.checkpoint_events / u64::from(options.shards)).max(1_024),
+            max_tail: stagger((options.checkpoint_events / u64::from(options.shards)).max(1_024)),
+            max_entries: stagger(MAX_TAIL_ENTRIES),
         }
     }
 
@@ -85,11 +101,15 @@ impl Checkpoints {
 impl Driver {
     /// Takes the next step of a round, if one is due.
     pub(crate) async fn checkpoint(&mut self) {
-        self.relieve();
-        if matches!(self.checkpoints.stage, Stage::Idle) {
-            self.begin_round_if_due();
+        let now = Instant::now();
+        if self.checkpoints.look <= now {
+            self.checkpoints.look = now + LOOK;
+            self.relieve();
+            if matches!(self.checkpoints.stage, Stage::Idle) {
+                self.begin_round_if_due();
+            }
         }
-        if self.checkpoints.next_write().is_some_and(|next| next <= Instant::now()) {
+        if self.checkpoints.next_write().is_some_and(|next| next <= now) {
             self.write_chunk().await;
         }
     }
@@ -119,7 +139,7 @@ impl Driver {
     }
 
     fn begin_round_if_due(&mut self) {
-        let Checkpoints { began, interval, max_tail, .. } = self.checkpoints;
+        let Checkpoints { began, interval, max_tail, max_entries, .. } = self.checkpoints;
         let pressure = self.pressure();
         let round = self.replica.with(|state| {
             let applied = state.applied?;
@@ -127,15 +147,28 @@ impl Driver {
             let live = state.live.as_mut()?;
             let stale = began.elapsed() >= interval && live.engine.dirty() > 0;
             let squeezed = live.engine.memory_bytes() > pressure && live.engine.dirty() > 0;
-            let long = applied.index.get() - boundary > MAX_TAIL_ENTRIES;
-            let due = stale || squeezed || long || live.tail_events >= max_tail;
-            due.then(|| live.begin_round(applied))
+            let long = applied.index.get() - boundary > max_entries
+                || live.tail_events >= max_tail;
+            let haste = if long { Haste::Some } else { Haste::None };
+            (stale || squeezed || long).then(|| (live.begin_round(applied), haste))
         });
-        if let Some(round) = round {
+        if let Some((round, haste)) = round {
             self.checkpoints.began = Instant::now();
-            let next = Instant::now();
-            self.checkpoints.stage = Stage::Writing { round, next, under_way: false };
+            let next = self.saver.turn(CHUNK_BYTES, haste);
+            self.checkpoints.stage = Stage::Writing { round, next, under_way: false, haste };
         }
+    }
+
+    /// Returns how much the round under way presses by now.
+    fn haste(&self, at_first: Haste) -> Haste {
+        let pressure = self.pressure();
+        let max_tail = self.checkpoints.max_tail;
+        self.replica.with(|state| match &state.live {
+            Some(live) if live.engine.memory_bytes() > pressure => Haste::Great,
+            Some(live) if live.tail_events >= max_tail => Haste::Great,
+            Some(live) if live.tail_events >= max_tail / 2 => Haste::Some,
+            Some(_) | None => at_first,
+        })
     }
 
     /// Writes the next profiles of the round, or ends it.
@@ -162,23 +195,19 @@ impl Driver {
         if profiles.is_empty() && remaining == 0 {
             return self.end_round().await;
         }
+        let bytes = profiles.iter().map(|image| image.record.len()).sum();
         let entry = ShardEntry::Checkpoint(Chunk { profiles });
         let Ok(pending) = self.submit(&entry, "checkpoint").await else {
             self.checkpoints.stage = Stage::Broken;
             return;
         };
         self.tasks.push(Box::pin(async move { Done::Chunk(pending.await) }));
-        let pause = self.pause(remaining);
+        let Stage::Writing { haste, .. } = self.checkpoints.stage else { return };
+        let turn = self.saver.turn(bytes, self.haste(haste));
         if let Stage::Writing { next, under_way, .. } = &mut self.checkpoints.stage {
-            *next = Instant::now() + pause;
+            *next = turn;
             *under_way = true;
         }
-    }
-
-    /// Half the interval spread over what remains.
-    fn pause(&self, remaining: usize) -> Duration {
-        let entries = (remaining / CHUNK_PROFILES + 1) as u32;
-        (self.checkpoints.interval / 2 / entries).min(PAUSE)
     }
 
     async fn end_round(&mut self) {
@@ -217,10 +246,10 @@ impl Driver {
                     self.checkpoints.stage = Stage::Broken;
                     return;
                 }
-                let committer = self.committer.clone();
+                let saver = self.saver.clone();
                 self.tasks.push(Box::pin(async move {
                     let stopped = || Error::NotReady { shard, what: "the node stops".to_owned() };
-                    let committed = committer.commit().await.ok_or_else(stopped);
+                    let committed = saver.commit().await.ok_or_else(stopped);
                     Done::Durable(committed.and_then(|result| result.map_err(Error::from)))
                 }));
             }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,14 +21,18 @@ use via_types::entry::{Command, Events, ShardEntry, StreamConfigured};
 use via_types::{Batch, Clock, Revision, StreamId, Timestamp, limit};
 
 use crate::checkpoint::Checkpoints;
-use crate::committer::Committer;
 use crate::record::Unrecorded;
 use crate::replica::Replica;
-use crate::request::{Fate, Reply, Request, Waiting, answer, answer_all, complain};
+use crate::request::{Fate, Request, Waiting, answer, answer_all, complain};
+use crate::saver::Saver;
+use crate::writes::Ticket;
 use crate::{Error, metrics};
 
-/// `Events` entries under way at once: one being committed, one being executed.
-const IN_FLIGHT: usize = 2;
+/// Longest pause between two entries of a busy shard: what an entry costs beside
+/// its events is then a small part.
+const LONGEST_LINGER: Duration = Duration::from_millis(12);
+/// Pause between two entries, of the time that an entry takes.
+const LINGER_PER_ENTRY: u32 = 2;
 /// Bytes that are proposed without lingering: more would not merge better.
 const ENOUGH_BYTES: usize = 512 << 10;
 /// Most bytes of one merged entry: 1 MiB costs a replica about 1 ms.
@@ -42,7 +46,7 @@ const RECORD_BYTES: usize = 1 << 20;
 
 /// A proposal under way, when it is done.
 pub(crate) enum Done {
-    Events(Vec<(Reply, Instant)>, Fate),
+    Events(Vec<(Ticket, Instant)>, Fate),
     Recorded(Fate),
     Chunk(Fate),
     Boundary(Fate),
@@ -57,26 +61,21 @@ pub(crate) enum Done {
 
 pub(crate) type Task = Pin<Box<dyn Future<Output = Done> + Send>>;
 
-/// Sleeps until then; never returns for none.
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// The driver of one shard.
 pub(crate) struct Driver {
     pub(crate) replica: Arc<Replica>,
     pub(crate) group: Group,
     pub(crate) view: watch::Receiver<Arc<View>>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) committer: Committer,
+    pub(crate) saver: Saver,
     requests: mpsc::Receiver<Request>,
     queue: VecDeque<Waiting>,
     queued_bytes: usize,
     pub(crate) tasks: FuturesUnordered<Task>,
-    events_in_flight: usize,
+    /// An `Events` entry is being committed and executed.
+    events_in_flight: bool,
+    /// What such an entry takes, lately.
+    entry_time: Duration,
     recording: bool,
     /// Still taking requests.
     open: bool,
@@ -96,7 +95,7 @@ impl Driver {
         group: Group,
         view: watch::Receiver<Arc<View>>,
         clock: Arc<dyn Clock>,
-        committer: Committer,
+        saver: Saver,
         requests: mpsc::Receiver<Request>,
     ) -> Self {
         let checkpoints = Checkpoints::new(&replica.options, replica.shard);
@@ -105,12 +104,13 @@ impl Driver {
             group,
             view,
             clock,
-            committer,
+            saver,
             requests,
             queue: VecDeque::new(),
             queued_bytes: 0,
             tasks: FuturesUnordered::new(),
-            events_in_flight: 0,
+            events_in_flight: false,
+            entry_time: Duration::ZERO,
             recording: false,
             open: true,
             resets: 0,
@@ -127,9 +127,13 @@ impl Driver {
     pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let mut pulse = tokio::time::interval(PULSE);
         pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut alarm = pin!(tokio::time::sleep_until(Instant::now()));
         while self.open || !self.queue.is_empty() || !self.tasks.is_empty() {
             self.propose().await;
             let wake = self.next_deadline();
+            if let Some(wake) = wake.filter(|wake| *wake != alarm.deadline()) {
+                alarm.as_mut().reset(wake);
+            }
             let room = self.open && self.queued_bytes < QUEUE_BYTES;
             let replica = Arc::clone(&self.replica);
             tokio::select! {
@@ -139,7 +143,7 @@ impl Driver {
                     None => self.open = false,
                 },
                 () = replica.wake.notified() => {}
-                () = sleep_until(wake), if wake.is_some() => {}
+                () = alarm.as_mut(), if wake.is_some() => {}
                 _ = pulse.tick(), if self.open => self.pulse().await,
                 changed = shutdown.changed(), if self.open => {
                     if changed.is_err() || *shutdown.borrow() {
@@ -172,14 +176,13 @@ impl Driver {
 
     /// Takes a request and all that wait behind it.
     async fn take(&mut self, first: Request) {
+        let since = Instant::now();
         let mut next = Some(first);
         while let Some(request) = next {
             match request {
-                Request::Write { batch, answer, bytes, permit, reply } => {
-                    let reply = Reply::new(reply, permit);
+                Request::Write { batch, answer, bytes, ticket } => {
                     self.queued_bytes += bytes;
-                    let since = Instant::now();
-                    self.queue.push_back(Waiting { batch, answer, bytes, since, reply });
+                    self.queue.push_back(Waiting { batch, answer, bytes, since, ticket });
                 }
                 Request::Reset { stream, entity, reply } => self.reset(stream, entity, reply).await,
             }
@@ -191,7 +194,7 @@ impl Driver {
     /// Proposes whatever may be proposed now.
     async fn propose(&mut self) {
         self.follow_term();
-        if !self.recording {
+        if !self.recording && self.replica.has_news() {
             self.record().await;
         }
         while self.may_propose_events() {
@@ -204,14 +207,15 @@ impl Driver {
 
     /// Forgets what was proposed in an earlier term.
     fn follow_term(&mut self) {
-        let (term, stamp, configured) = self.replica.with(|state| match &state.live {
-            Some(live) if live.term != self.term => {
-                let revisions = state.streams.values().map(|known| (known.stream, known.revision));
-                (live.term, live.stamp(), Some(revisions.collect()))
-            }
-            Some(_) | None => (self.term, self.stamp, None),
+        if self.replica.promoted() == self.term {
+            return;
+        }
+        let followed = self.replica.with(|state| {
+            let live = state.live.as_ref()?;
+            let revisions = state.streams.values().map(|known| (known.stream, known.revision));
+            Some((live.term, live.stamp(), revisions.collect()))
         });
-        if let Some(configured) = configured {
+        if let Some((term, stamp, configured)) = followed {
             self.term = term;
             self.stamp = stamp;
             self.configured = configured;
@@ -219,22 +223,24 @@ impl Driver {
         }
     }
 
-    /// Says whether an entry may go now: at once when nothing is under way, else
-    /// when enough has gathered or the shard has lingered.
+    /// Says whether an entry may go now: not while the one before is under way,
+    /// and then when enough has gathered or the shard has lingered.
     fn may_propose_events(&self) -> bool {
-        if self.queue.is_empty() || self.events_in_flight >= IN_FLIGHT {
+        if self.queue.is_empty() || self.events_in_flight {
             return false;
         }
         self.queued_bytes >= ENOUGH_BYTES
             || self.linger_until().is_none_or(|until| until <= Instant::now())
     }
 
-    /// Returns when the queue has lingered long enough; none when it is empty
-    /// or need not linger because nothing is under way.
+    /// Returns when the queue has lingered long enough; none when there is
+    /// nothing to wait for. The slower entries are, the more is merged into one:
+    /// a busy node spends its time on events, an idle one answers at once.
     fn linger_until(&self) -> Option<Instant> {
         let last = self.last_proposed?;
-        let waits = !self.queue.is_empty() && (1..IN_FLIGHT).contains(&self.events_in_flight);
-        waits.then(|| last + self.replica.options.linger)
+        let least = self.replica.options.linger;
+        let pause = (self.entry_time * LINGER_PER_ENTRY).clamp(least, least.max(LONGEST_LINGER));
+        (!self.queue.is_empty() && !self.events_in_flight).then(|| last + pause)
     }
 
     /// Merges queued writes into one entry and proposes it.
@@ -243,12 +249,12 @@ impl Driver {
             return self.refuse(reason);
         }
         let mut events = Events { stamp: self.now(), batches: Vec::new(), scored: Vec::new() };
-        let mut replies = Vec::new();
+        let mut tickets = Vec::new();
         let (mut bytes, mut rows) = (0, 0);
         while let Some(next) = self.queue.front() {
             let full =
                 bytes + next.bytes > ENTRY_BYTES || rows + next.batch.len() > limit::BATCH_EVENTS;
-            if full && !replies.is_empty() {
+            if full && !tickets.is_empty() {
                 break;
             }
             let Some(next) = self.queue.pop_front() else { break };
@@ -259,7 +265,7 @@ impl Driver {
                 Err(error) => Err(error),
             };
             if let Err(error) = ready {
-                next.reply.send(Err(error));
+                next.ticket.answer(Err(error));
                 continue;
             }
             bytes += next.bytes;
@@ -268,18 +274,18 @@ impl Driver {
                 events.scored.push(events.batches.len() as u32);
             }
             events.batches.push(*next.batch);
-            replies.push((next.reply, next.since));
+            tickets.push((next.ticket, next.since));
         }
-        if replies.is_empty() {
+        if tickets.is_empty() {
             return;
         }
         self.last_proposed = Some(Instant::now());
         match self.submit_events(events).await {
             Ok(pending) => {
-                self.events_in_flight += 1;
-                self.tasks.push(Box::pin(async move { Done::Events(replies, pending.await) }));
+                self.events_in_flight = true;
+                self.tasks.push(Box::pin(async move { Done::Events(tickets, pending.await) }));
             }
-            Err(error) => answer_all(self.replica.shard, replies, &error),
+            Err(error) => answer_all(self.replica.shard, tickets, &error),
         }
     }
 
@@ -320,9 +326,7 @@ impl Driver {
     fn overloaded(&self) -> Option<&'static str> {
         let options = &self.replica.options;
         let share = options.memory_bytes / usize::from(options.shards);
-        let held = self
-            .replica
-            .with(|state| state.live.as_ref().map_or(0, |live| live.engine.memory_bytes()));
+        let held = self.replica.held_bytes();
         // The pressure threshold lies below; a round's profiles cannot leave at once.
         (held > share + share / 4).then_some("its memory for profiles is full")
     }
@@ -330,7 +334,7 @@ impl Driver {
     fn refuse(&mut self, what: &'static str) {
         let shard = self.replica.shard;
         for waiting in self.queue.drain(..) {
-            waiting.reply.send(Err(Error::Overloaded { shard, what }));
+            waiting.ticket.answer(Err(Error::Overloaded { shard, what }));
         }
         self.queued_bytes = 0;
     }
@@ -402,6 +406,7 @@ impl Driver {
                             live.put_back(covers, changes);
                         }
                     });
+                    self.replica.renew();
                     return Err(error);
                 }
             }
@@ -459,9 +464,11 @@ impl Driver {
     fn finish(&mut self, done: Done) {
         let shard = self.replica.shard;
         match done {
-            Done::Events(replies, result) => {
-                self.events_in_flight -= 1;
-                answer(shard, replies, result);
+            Done::Events(tickets, result) => {
+                self.events_in_flight = false;
+                let took = self.last_proposed.map_or(Duration::ZERO, |since| since.elapsed());
+                self.entry_time = (self.entry_time * 7 + took) / 8;
+                answer(shard, tickets, result);
             }
             Done::Recorded(result) => {
                 self.recording = false;

@@ -6,13 +6,14 @@ use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 use via_engine::Answer;
 use via_types::profile::{ProfileView, SeriesPoint};
 use via_types::{
-    Batch, Detection, DetectionId, EntityHash, Receipt, ShardId, StreamId, TenantId, limit,
+    Batch, Detection, DetectionId, EntityHash, Receipt, ShardId, StreamId, TenantId,
 };
 
 use crate::feed::{Feed, Published, Start};
 use crate::query::{Filter, Page, Query, Stats};
 use crate::replica::Replica;
 use crate::request::Request;
+use crate::writes::Writes;
 use crate::{Error, Options};
 
 /// Bytes per permit of the queue's bound: semaphores count in u32.
@@ -40,6 +41,11 @@ impl Handle {
         self.inner.options.shards
     }
 
+    /// Begins the writes of one request.
+    pub fn writes(&self) -> Writes {
+        Writes::new(self.clone())
+    }
+
     /// Commits and executes `batch`, whose entities all belong to `shard`.
     /// Returns after the entry is fsynced by a majority (invariant D-1). Waits
     /// for room when the queues are full: the caller's back-pressure.
@@ -49,34 +55,13 @@ impl Handle {
     pub async fn write(
         &self,
         shard: ShardId,
-        mut batch: Batch,
+        batch: Batch,
         answer: Answer,
     ) -> Result<Receipt, Error> {
-        let bytes = batch.encoded_bytes();
-        if batch.len() > limit::BATCH_EVENTS || bytes > limit::ENTRY_BYTES / 2 {
-            return Err(Error::TooLarge {
-                events: batch.len(),
-                bytes,
-                max_events: limit::BATCH_EVENTS,
-                max_bytes: limit::ENTRY_BYTES / 2,
-            });
-        }
-        batch.seal().map_err(|error| Error::Malformed(error.to_string()))?;
-        let permits = (bytes / PERMIT_BYTES + 1) as u32;
-        let room = Arc::clone(&self.inner.room);
-        let closed = |_| Error::NotReady { shard, what: "the node is shutting down".to_owned() };
-        let permit = room.acquire_many_owned(permits).await.map_err(|_| closed(()))?;
-        let (reply, answered) = oneshot::channel();
-        let batch = Box::new(batch);
-        let request = Request::Write { batch, answer, bytes, permit, reply };
-        self.door(shard)?.send(request).await.map_err(|_| closed(()))?;
-        let lost = || Error::Unknown { shard, what: "the node is shutting down".to_owned() };
-        let late = |_| Error::Unknown {
-            shard,
-            what: "it was not committed in time; the disk may be full or behind".to_owned(),
-        };
-        let patience = self.inner.options.write_deadline;
-        tokio::time::timeout(patience, answered).await.map_err(late)?.map_err(|_| lost())?
+        let mut writes = self.writes();
+        writes.send(shard, batch, answer, None).await?;
+        let answered = writes.all().await.pop();
+        answered.expect("invariant D-5: every write is answered").1
     }
 
     /// Returns what is known of an entity; none when it was never seen.
@@ -165,7 +150,7 @@ impl Handle {
         self.inner.replicas.iter().filter_map(reason).collect()
     }
 
-    fn door(&self, shard: ShardId) -> Result<&mpsc::Sender<Request>, Error> {
+    pub(crate) fn door(&self, shard: ShardId) -> Result<&mpsc::Sender<Request>, Error> {
         self.inner
             .doors
             .get(usize::from(shard.get()))

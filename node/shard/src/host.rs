@@ -13,12 +13,12 @@ use via_consensus::{Group, Tail};
 use via_storage::{Log, Store};
 use via_types::{Clock, GroupId, LogIndex, ShardId};
 
-use crate::committer::Committer;
 use crate::driver::Driver;
 use crate::handle::{Handle, Inner, PERMIT_BYTES};
 use crate::machine::Shard;
 use crate::replica::Replica;
 use crate::request::Request;
+use crate::saver::Saver;
 use crate::{Error, Options, metrics, replay};
 
 /// Requests that may wait at one shard's door; their bytes are bounded apart.
@@ -73,7 +73,7 @@ impl Host {
         let replicas: Arc<[Arc<Replica>]> = shards.map(open).collect::<Result<Vec<_>, _>>()?.into();
         let groups =
             try_join_all(replicas.iter().map(|replica| open_group(replica, &ground))).await?;
-        let committer = Committer::start(Arc::clone(&ground.store));
+        let saver = Saver::start(Arc::clone(&ground.store));
         let mut doors = Vec::with_capacity(replicas.len());
         let mut drivers = Vec::with_capacity(replicas.len());
         for (replica, group) in replicas.iter().zip(groups) {
@@ -83,7 +83,7 @@ impl Host {
             let view = ground.view.clone();
             let clock = Arc::clone(&ground.clock);
             let replica = Arc::clone(replica);
-            drivers.push(Driver::new(replica, group, view, clock, committer.clone(), requests));
+            drivers.push(Driver::new(replica, group, view, clock, saver.clone(), requests));
         }
         let room = Arc::new(Semaphore::new(options.queue_bytes / PERMIT_BYTES));
         let handle = Handle { inner: Arc::new(Inner { options, replicas, doors, room, feed }) };

@@ -5,7 +5,6 @@
 
 mod archive;
 mod checkpoint;
-mod committer;
 pub mod cursor;
 mod driver;
 pub mod error;
@@ -23,7 +22,9 @@ mod record;
 mod replay;
 mod replica;
 mod request;
+mod saver;
 mod snapshot;
+pub mod writes;
 
 pub use cursor::Cursor;
 pub use error::Error;
@@ -33,3 +34,4 @@ pub use host::{Ground, Host};
 pub use options::Options;
 pub use query::{Filter, Page, Query, Sort, Stats};
 pub use via_engine::Answer;
+pub use writes::Writes;

@@ -84,8 +84,7 @@ impl Shard {
             return Ok(());
         }
         let live = replay::rebuild(&self.replica, self.tail.as_ref(), at)?;
-        self.replica.with(|state| state.live = Some(live));
-        self.replica.wake.notify_one();
+        self.replica.with(|state| self.replica.signal(state.live.insert(live)));
         Ok(())
     }
 
@@ -121,9 +120,7 @@ impl Shard {
                 return Ok(Outcome::none());
             };
             let answers = live.execute(at.index, events)?;
-            if live.has_pending() {
-                self.replica.wake.notify_one();
-            }
+            self.replica.signal(live);
             Ok(Outcome::of(answers))
         })
     }
@@ -256,9 +253,7 @@ impl Shard {
         self.replica.with(|state| {
             if let Some(live) = &mut state.live {
                 forgot |= live.command(at.index, command);
-                if live.has_pending() {
-                    self.replica.wake.notify_one();
-                }
+                self.replica.signal(live);
             }
         });
         Ok(Outcome::of(forgot))

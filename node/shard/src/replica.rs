@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use via_consensus::{Group, Position};
 use via_engine::Engine;
 use via_storage::Store;
 use via_types::entry::{Events, StreamConfigured};
-use via_types::{EntityHash, LogIndex, ShardId, StreamId};
+use via_types::{EntityHash, LogIndex, ShardId, StreamId, Term};
 
 use crate::archive::Archive;
 use crate::feed::Published;
@@ -24,6 +25,18 @@ use crate::{Error, Options};
 /// Entries kept decoded at most: more than are ever in flight.
 const EXPECTED: usize = 8;
 
+/// What the driver must know of the state at every turn, without its lock:
+/// that is held while events are executed.
+#[derive(Debug, Default)]
+struct Signals {
+    /// The term of the last promotion; 0 before the first.
+    term: AtomicU64,
+    /// Detections wait to be recorded.
+    pending: AtomicBool,
+    /// Memory that profiles hold, bytes.
+    held: AtomicUsize,
+}
+
 /// One shard on this node.
 pub(crate) struct Replica {
     pub(crate) shard: ShardId,
@@ -33,6 +46,7 @@ pub(crate) struct Replica {
     pub(crate) feed: broadcast::Sender<Published>,
     /// Wakes the driver: detections wait, or the shard was promoted.
     pub(crate) wake: Notify,
+    signals: Signals,
     /// What this node has proposed and not yet seen committed, decoded: the
     /// leader need not read its own writing.
     proposed: Mutex<VecDeque<(Bytes, Events)>>,
@@ -84,6 +98,7 @@ impl Replica {
             store,
             feed,
             wake: Notify::new(),
+            signals: Signals::default(),
             proposed: Mutex::default(),
             group: OnceLock::new(),
             state: Mutex::new(state),
@@ -93,6 +108,42 @@ impl Replica {
     /// Runs `work` on the state; it must not block on anything but the store.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         work(&mut self.state.lock())
+    }
+
+    /// Tells the driver what of `live` it must know, and wakes it if there is
+    /// something to do.
+    pub(crate) fn signal(&self, live: &Live) {
+        let signals = &self.signals;
+        signals.held.store(live.engine.memory_bytes(), Ordering::Relaxed);
+        let is_new = signals.term.swap(live.term.get(), Ordering::AcqRel) != live.term.get();
+        let has_pending = live.has_pending();
+        if has_pending {
+            signals.pending.store(true, Ordering::Release);
+        }
+        if is_new || has_pending {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Returns the term of the last promotion.
+    pub(crate) fn promoted(&self) -> Term {
+        Term::new(self.signals.term.load(Ordering::Acquire))
+    }
+
+    /// Says whether detections came to wait since the last call.
+    pub(crate) fn has_news(&self) -> bool {
+        self.signals.pending.load(Ordering::Relaxed)
+            && self.signals.pending.swap(false, Ordering::AcqRel)
+    }
+
+    /// Has the driver look for detections again.
+    pub(crate) fn renew(&self) {
+        self.signals.pending.store(true, Ordering::Release);
+    }
+
+    /// Returns the memory that profiles held after the last entry, bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.signals.held.load(Ordering::Relaxed)
     }
 
     /// Keeps the events of an entry that is about to be submitted.

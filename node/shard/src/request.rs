@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use via_consensus::Committed;
 use via_engine::Answer;
-use via_types::{Batch, Receipt, ShardId, StreamId, limit};
+use via_types::{Batch, ShardId, StreamId, limit};
 
 use crate::live::{Answered, Refused};
+use crate::writes::Ticket;
 use crate::{Error, metrics};
 
 /// What became of a proposal.
@@ -23,8 +24,7 @@ pub(crate) enum Request {
         batch: Box<Batch>,
         answer: Answer,
         bytes: usize,
-        permit: OwnedSemaphorePermit,
-        reply: oneshot::Sender<Result<Receipt, Error>>,
+        ticket: Ticket,
     },
     Reset {
         stream: StreamId,
@@ -39,27 +39,7 @@ pub(crate) struct Waiting {
     pub(crate) answer: Answer,
     pub(crate) bytes: usize,
     pub(crate) since: Instant,
-    pub(crate) reply: Reply,
-}
-
-/// Answers a write and gives its room back.
-pub(crate) struct Reply {
-    to: oneshot::Sender<Result<Receipt, Error>>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Reply {
-    pub(crate) fn new(
-        to: oneshot::Sender<Result<Receipt, Error>>,
-        permit: OwnedSemaphorePermit,
-    ) -> Self {
-        Self { to, _permit: permit }
-    }
-
-    pub(crate) fn send(self, result: Result<Receipt, Error>) {
-        // A client that has left needs no answer.
-        let _gone = self.to.send(result);
-    }
+    pub(crate) ticket: Ticket,
 }
 
 /// Says in the log what was not committed.
@@ -70,21 +50,21 @@ pub(crate) fn complain(shard: ShardId, what: &str, result: &Fate) {
 }
 
 /// Gives each write its receipt.
-pub(crate) fn answer(shard: ShardId, replies: Vec<(Reply, Instant)>, result: Fate) {
+pub(crate) fn answer(shard: ShardId, tickets: Vec<(Ticket, Instant)>, result: Fate) {
     let committed = match result {
         Ok(committed) => committed,
-        Err(error) => return answer_all(shard, replies, &error),
+        Err(error) => return answer_all(shard, tickets, &error),
     };
     let Some(answers) = committed.outcome.take::<Vec<Answered>>() else {
-        for (reply, _) in replies {
+        for (ticket, _) in tickets {
             let what = "it was committed, but this node no longer executes the shard".to_owned();
-            reply.send(Err(Error::Unknown { shard, what }));
+            ticket.answer(Err(Error::Unknown { shard, what }));
         }
         return;
     };
     let mut events = 0;
     let histogram = ::metrics::histogram!(metrics::WRITE_SECONDS);
-    for ((reply, since), answered) in replies.into_iter().zip(answers) {
+    for ((ticket, since), answered) in tickets.into_iter().zip(answers) {
         histogram.record(since.elapsed().as_secs_f64());
         let result = answered.map_err(|refused| match refused {
             Refused::Fenced { given, current } => Error::Fenced { given, current },
@@ -93,7 +73,7 @@ pub(crate) fn answer(shard: ShardId, replies: Vec<(Reply, Instant)>, result: Fat
             }
         });
         events += result.as_ref().map_or(0, |receipt| u64::from(receipt.accepted));
-        reply.send(result);
+        ticket.answer(result);
     }
     ::metrics::counter!(metrics::EVENTS).increment(events);
 }
@@ -101,10 +81,10 @@ pub(crate) fn answer(shard: ShardId, replies: Vec<(Reply, Instant)>, result: Fat
 /// Tells each write what its entry met.
 pub(crate) fn answer_all(
     shard: ShardId,
-    replies: Vec<(Reply, Instant)>,
+    tickets: Vec<(Ticket, Instant)>,
     error: &Arc<via_consensus::Error>,
 ) {
-    for (reply, _) in replies {
-        reply.send(Err(Error::Consensus { shard, source: Arc::clone(error) }));
+    for (ticket, _) in tickets {
+        ticket.answer(Err(Error::Consensus { shard, source: Arc::clone(error) }));
     }
 }

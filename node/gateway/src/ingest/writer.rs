@@ -5,10 +5,8 @@
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
-use via_shard::{Answer, Handle};
+use via_shard::writes::{Answered, Hold};
+use via_shard::{Answer, Handle, Writes};
 use via_types::{Fate, Receipt, RowReason, Scored};
 
 use super::admission::Grant;
@@ -68,7 +66,7 @@ impl Tally {
         Err(if applied { problem.with("accepted_before_failure", self.accepted) } else { problem })
     }
 
-    fn add(&mut self, piece: Done, receipt: Receipt) {
+    fn add(&mut self, piece: Source, receipt: Receipt) {
         let line = |row: u32| piece.first_line + u64::from(piece.lines[row as usize]);
         self.accepted += u64::from(receipt.accepted);
         self.pieces.0 += 1;
@@ -94,32 +92,28 @@ fn rank(fate: Fate) -> u8 {
     }
 }
 
-struct Done {
+/// Where the rows of a piece came from.
+#[derive(Debug, Default)]
+struct Source {
     lines: Vec<u32>,
     first_line: u64,
 }
 
-type Outcome = (Done, Result<Receipt, via_shard::Error>);
-
 /// The pieces of one request on their way.
 pub(crate) struct Writer {
-    shard: Handle,
+    writes: Writes,
     answer: Answer,
-    in_flight: FuturesUnordered<BoxFuture<'static, Outcome>>,
+    /// By number of the write.
+    sources: Vec<Source>,
     events: usize,
     tally: Tally,
 }
 
 impl Writer {
     /// Makes a writer for one request.
-    pub(crate) fn new(shard: Handle, answer: Answer) -> Self {
-        Self {
-            shard,
-            answer,
-            in_flight: FuturesUnordered::new(),
-            events: 0,
-            tally: Tally::default(),
-        }
+    pub(crate) fn new(shard: &Handle, answer: Answer) -> Self {
+        let writes = shard.writes();
+        Self { writes, answer, sources: Vec::new(), events: 0, tally: Tally::default() }
     }
 
     /// Hands pieces over in order, waiting while too much is in flight. The
@@ -129,28 +123,28 @@ impl Writer {
         while self.events > 0 && self.events + incoming > WINDOW_EVENTS {
             self.next().await;
         }
-        let grant = Arc::new(grant);
-        for piece in pieces {
-            self.events += piece.batch.len();
-            let mut write = write(self.shard.clone(), self.answer, piece, Arc::clone(&grant));
-            // The first poll enters the shard's queue: it must happen in order.
-            match futures_util::poll!(&mut write) {
-                std::task::Poll::Ready(outcome) => self.count(outcome),
-                std::task::Poll::Pending => self.in_flight.push(write),
+        let grant: Hold = Arc::new(grant);
+        for Piece { shard, batch, lines, first_line, .. } in pieces {
+            let hold = Some(Arc::clone(&grant));
+            match self.writes.send(shard, batch, self.answer, hold).await {
+                Ok(()) => {
+                    self.events += lines.len();
+                    self.sources.push(Source { lines, first_line });
+                }
+                Err(error) => self.tally.fail(error.into()),
             }
         }
     }
 
     /// Says whether something is in flight.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.in_flight.is_empty()
+        self.events > 0
     }
 
-    /// Waits for one piece, if any is in flight.
+    /// Waits for some pieces, if any are in flight.
     pub(crate) async fn next(&mut self) {
-        if let Some(outcome) = self.in_flight.next().await {
-            self.count(outcome);
-        }
+        let answered = self.writes.some().await;
+        self.count(answered);
     }
 
     /// Gives access to the sums so far.
@@ -160,34 +154,21 @@ impl Writer {
 
     /// Waits for everything and returns the sums.
     pub(crate) async fn finish(mut self) -> Result<Tally, Problem> {
-        while self.is_busy() {
-            self.next().await;
-        }
+        let answered = self.writes.all().await;
+        self.count(answered);
         self.tally.settle()
     }
 
-    fn count(&mut self, (done, result): Outcome) {
-        self.events -= done.lines.len();
-        match result {
-            Ok(receipt) => self.tally.add(done, receipt),
-            Err(error) => self.tally.fail(error.into()),
+    fn count(&mut self, answered: Vec<Answered>) {
+        for (number, result) in answered {
+            let source = std::mem::take(&mut self.sources[number as usize]);
+            self.events -= source.lines.len();
+            match result {
+                Ok(receipt) => self.tally.add(source, receipt),
+                Err(error) => self.tally.fail(error.into()),
+            }
         }
     }
-}
-
-fn write(
-    shard: Handle,
-    answer: Answer,
-    piece: Piece,
-    grant: Arc<Grant>,
-) -> BoxFuture<'static, Outcome> {
-    async move {
-        let Piece { shard: to, batch, lines, first_line, .. } = piece;
-        let result = shard.write(to, batch, answer).await;
-        drop(grant);
-        (Done { lines, first_line }, result)
-    }
-    .boxed()
 }
 
 #[cfg(test)]
@@ -197,8 +178,8 @@ mod tests {
     use super::*;
     use crate::problem::Code;
 
-    fn done() -> Done {
-        Done { lines: vec![0, 4, 9], first_line: 10 }
+    fn done() -> Source {
+        Source { lines: vec![0, 4, 9], first_line: 10 }
     }
 
     #[test]

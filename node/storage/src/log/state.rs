@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use metrics::{counter, gauge};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use via_types::GroupId;
 
 use super::group::{Found, Freed, Group};
@@ -26,6 +26,11 @@ pub(crate) const BATCH_BYTES: u64 = 8 << 20;
 const MOVE_BYTES: u64 = 4 << 20;
 /// How long purges wait for an append to share its sync.
 const LAZY: Duration = Duration::from_secs(1);
+
+/// Requests that are worth a sync without gathering more.
+const ENOUGH: usize = 64;
+/// Batches further apart than this do not follow each other.
+const BUSY: Duration = Duration::from_millis(5);
 
 /// The shared part of a log.
 pub(crate) struct Shared {
@@ -429,11 +434,20 @@ impl Shared {
     }
 
     /// Waits for something to do; none when the log is closed and all is done.
-    pub(crate) fn next_batch(&self) -> Option<Batch> {
+    /// With `gather`, those who come within that time of the first join it.
+    pub(crate) fn next_batch(&self, mut gather: Option<Duration>) -> Option<Batch> {
+        let since = Instant::now();
         let mut state = self.state.lock();
         let mut patience = LAZY;
         loop {
             if !state.queue.is_empty() {
+                let is_short = state.queue.len() < ENOUGH && !state.closing;
+                let is_short = is_short && since.elapsed() < BUSY;
+                if let Some(time) = gather.take().filter(|_| is_short) {
+                    // Asleep, not waiting: nobody has to wake anybody meanwhile.
+                    MutexGuard::unlocked(&mut state, || std::thread::sleep(time));
+                    continue;
+                }
                 return Some(state.next_batch(&self.options));
             }
             if state.closing || state.poison.is_some() {

@@ -1,0 +1,219 @@
+//! The writes of one request on their way to their shards: whoever asked waits
+//! once for all of them, not once for each. Owns the tickets that shards answer
+//! and the room they take; a ticket that is lost is answered as unknown (D-5).
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+use via_engine::Answer;
+use via_types::{Batch, Receipt, ShardId, limit};
+
+use crate::handle::{Handle, PERMIT_BYTES};
+use crate::request::Request;
+use crate::{Error, Options};
+
+/// What became of one write: its number in the order of sending, and its receipt.
+pub type Answered = (u32, Result<Receipt, Error>);
+
+/// What is kept until a write is answered, whoever looks.
+pub type Hold = Arc<dyn Any + Send + Sync>;
+
+/// Writes that are under way together.
+#[derive(Debug)]
+pub struct Writes {
+    handle: Handle,
+    desk: Arc<Desk>,
+    /// The shard of every write sent; none once it was answered.
+    sent: Vec<Option<ShardId>>,
+    deadline: Instant,
+}
+
+/// Where shards answer.
+#[derive(Debug, Default)]
+struct Desk(Mutex<Book>);
+
+#[derive(Debug, Default)]
+struct Book {
+    answers: Vec<Answered>,
+    outstanding: u32,
+    /// The one who waits, and whether for the last answer.
+    waiting: Option<(Waker, Want)>,
+    /// Nobody waits any more: answers are for nobody.
+    closed: bool,
+}
+
+/// How many answers are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Want {
+    Any,
+    All,
+}
+
+impl Book {
+    fn has_enough(&self, want: Want) -> bool {
+        self.outstanding == 0 || want == Want::Any && !self.answers.is_empty()
+    }
+}
+
+/// The right, and the duty, to answer one write once.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    desk: Arc<Desk>,
+    number: u32,
+    shard: ShardId,
+    answered: bool,
+    _hold: Option<Hold>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Ticket {
+    /// Answers the write and gives its room back.
+    pub(crate) fn answer(mut self, result: Result<Receipt, Error>) {
+        self.answered = true;
+        self.put(result);
+    }
+
+    fn put(&self, result: Result<Receipt, Error>) {
+        let mut book = self.desk.0.lock();
+        if book.closed {
+            return;
+        }
+        book.outstanding -= 1;
+        book.answers.push((self.number, result));
+        let is_enough = book.waiting.as_ref().is_some_and(|(_, want)| book.has_enough(*want));
+        let waiting = if is_enough { book.waiting.take() } else { None };
+        drop(book);
+        if let Some((waker, _)) = waiting {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Ticket {
+    /// Nobody waits for ever, whatever becomes of the shard (invariant D-5).
+    fn drop(&mut self) {
+        if !self.answered {
+            let what = "the node is shutting down".to_owned();
+            self.put(Err(Error::Unknown { shard: self.shard, what }));
+        }
+    }
+}
+
+impl Writes {
+    pub(crate) fn new(handle: Handle) -> Self {
+        Self { handle, desk: Arc::default(), sent: Vec::new(), deadline: Instant::now() }
+    }
+
+    /// Hands `batch`, whose entities all belong to `shard`, to that shard, after
+    /// all sent before. Waits for room when the queues are full: the caller's
+    /// back-pressure. `hold` is dropped when the write is answered. The number
+    /// of a write counts from 0; one that is refused here has none.
+    ///
+    /// # Errors
+    /// Surely not applied: too large, malformed, not served here.
+    pub async fn send(
+        &mut self,
+        shard: ShardId,
+        mut batch: Batch,
+        answer: Answer,
+        hold: Option<Hold>,
+    ) -> Result<(), Error> {
+        let bytes = batch.encoded_bytes();
+        if batch.len() > limit::BATCH_EVENTS || bytes > limit::ENTRY_BYTES / 2 {
+            return Err(Error::TooLarge {
+                events: batch.len(),
+                bytes,
+                max_events: limit::BATCH_EVENTS,
+                max_bytes: limit::ENTRY_BYTES / 2,
+            });
+        }
+        batch.seal().map_err(|error| Error::Malformed(error.to_string()))?;
+        let permits = (bytes / PERMIT_BYTES + 1) as u32;
+        let room = Arc::clone(&self.handle.inner.room);
+        let closed = || Error::NotReady { shard, what: "the node is shutting down".to_owned() };
+        let permit = room.acquire_many_owned(permits).await.map_err(|_| closed())?;
+        let place = self.handle.door(shard)?.reserve().await.map_err(|_| closed())?;
+        let number = self.sent.len() as u32;
+        self.sent.push(Some(shard));
+        self.desk.0.lock().outstanding += 1;
+        let desk = Arc::clone(&self.desk);
+        let ticket =
+            Ticket { desk, number, shard, answered: false, _hold: hold, _permit: permit };
+        place.send(Request::Write { batch: Box::new(batch), answer, bytes, ticket });
+        self.deadline = Instant::now() + self.options().write_deadline;
+        Ok(())
+    }
+
+    fn options(&self) -> &Options {
+        &self.handle.inner.options
+    }
+
+    /// Says whether some write is not answered yet.
+    pub fn is_busy(&self) -> bool {
+        let book = self.desk.0.lock();
+        book.outstanding > 0 || !book.answers.is_empty()
+    }
+
+    /// Returns the answers that have come, waiting for one if none has; none
+    /// when nothing is under way. Dropping the future loses nothing.
+    pub async fn some(&mut self) -> Vec<Answered> {
+        self.wait(Want::Any).await
+    }
+
+    /// Waits for every write; returns the answers not returned before. An answer
+    /// comes after the entry is fsynced by a majority (invariant D-1).
+    pub async fn all(&mut self) -> Vec<Answered> {
+        self.wait(Want::All).await
+    }
+
+    async fn wait(&mut self, want: Want) -> Vec<Answered> {
+        let desk = Arc::clone(&self.desk);
+        let come = poll_fn(|context| desk.poll(context, want));
+        let answers = match timeout_at(self.deadline, come).await {
+            Ok(answers) => answers,
+            Err(_elapsed) => self.give_up(),
+        };
+        for (number, _) in &answers {
+            self.sent[*number as usize] = None;
+        }
+        answers
+    }
+
+    /// Answers what nobody answered in time.
+    fn give_up(&mut self) -> Vec<Answered> {
+        let mut book = self.desk.0.lock();
+        book.closed = true;
+        book.outstanding = 0;
+        let mut answers = std::mem::take(&mut book.answers);
+        drop(book);
+        for (number, _) in &answers {
+            self.sent[*number as usize] = None;
+        }
+        for (number, shard) in self.sent.iter().enumerate() {
+            if let Some(shard) = *shard {
+                let what = "it was not committed in time; the disk may be full or behind";
+                let error = Error::Unknown { shard, what: what.to_owned() };
+                answers.push((number as u32, Err(error)));
+            }
+        }
+        // What is sent from here on is answered elsewhere.
+        self.desk = Arc::default();
+        answers
+    }
+}
+
+impl Desk {
+    fn poll(&self, context: &mut Context<'_>, want: Want) -> Poll<Vec<Answered>> {
+        let mut book = self.0.lock();
+        if book.has_enough(want) {
+            return Poll::Ready(std::mem::take(&mut book.answers));
+        }
+        book.waiting = Some((context.waker().clone(), want));
+        Poll::Pending
+    }
+}
