@@ -25,6 +25,9 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 const ID_BYTES: usize = 128;
 /// Most of a refusal's own words that are kept, bytes.
 const WORDS_BYTES: usize = 1_024;
+/// Largest small JSON document, bytes: above what `streams::parse` reads, so
+/// that it answers.
+pub(crate) const DOCUMENT_BYTES: usize = 256 << 10;
 
 /// A request's id: the client's when it is plain, else a new UUIDv7.
 #[derive(Clone, Debug)]
@@ -169,6 +172,17 @@ fn keep_headers(from: &HeaderMap, to: &mut Response) {
 pub(crate) async fn nowhere(request: Request) -> Problem {
     let path: String = request.uri().path().chars().take(200).collect();
     Problem::new(Code::NotFound, format!("there is nothing at {path}"))
+}
+
+/// Refuses a document that announces more than [`DOCUMENT_BYTES`] before any of
+/// it is read; what announces nothing is counted while it is read.
+pub(crate) async fn short(request: Request, next: Next) -> Response {
+    let announced = request.body().size_hint().lower();
+    if announced > DOCUMENT_BYTES as u64 {
+        let words = format!("{announced} bytes are announced; at most {DOCUMENT_BYTES} are taken");
+        return Problem::new(Code::TooLarge, words).into_response();
+    }
+    Box::pin(next.run(request)).await
 }
 
 /// Bounds the time of a query.
