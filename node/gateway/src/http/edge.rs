@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::Instant;
+use tonic::Status;
 
 use crate::gate::Gate;
 use crate::metrics;
@@ -105,7 +106,8 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 async fn finish(mut response: Response, is_grpc: bool, id: &RequestId) -> Response {
     let problem = match response.extensions_mut().remove::<Problem>() {
         Some(problem) => problem,
-        None if is_grpc || !is_failure(response.status()) || is_told(response.headers()) => {
+        None if is_grpc => return explain(response, id),
+        None if !is_failure(response.status()) || is_told(response.headers()) => {
             return response;
         }
         None => return adopt(response, id).await,
@@ -119,6 +121,22 @@ async fn finish(mut response: Response, is_grpc: bool, id: &RequestId) -> Respon
     let mut written = problem.respond(id.as_str());
     keep_headers(response.headers(), &mut written);
     written
+}
+
+/// Gives a status that the gRPC framework wrote by itself the details that
+/// every other one has; its further headers stay.
+fn explain(mut response: Response, id: &RequestId) -> Response {
+    let headers = response.headers_mut();
+    let is_bare = headers.contains_key(Status::GRPC_STATUS)
+        && !headers.contains_key(Status::GRPC_STATUS_DETAILS);
+    let status = is_bare.then(|| Status::from_header_map(headers)).flatten();
+    if let Some(status) = status.filter(|status| status.code() != tonic::Code::Ok) {
+        let told = Problem::of_framework(&status).status(id.as_str());
+        if let Err(error) = told.add_header(headers) {
+            tracing::debug!(%error, "a status is not explained");
+        }
+    }
+    response
 }
 
 fn is_failure(status: StatusCode) -> bool {
