@@ -223,7 +223,7 @@ mod tests {
         let mut guarded = Guarded::new(server, SECOND, SECOND);
         let (end, sent) = tokio::join!(guarded.shutdown(), async move {
             client.write_all(&[0; 100_000]).await.expect("it is read");
-            tokio::time::sleep(QUIET / 2).await;
+            tokio::time::advance(QUIET / 2).await;
             client.read_to_end(&mut Vec::new()).await.expect("the end is seen at once")
         });
         end.expect("closed");
@@ -240,8 +240,9 @@ mod tests {
 
         let (mut trickling, server) = duplex(64);
         let trickle = tokio::spawn(async move {
+            let mut beat = tokio::time::interval(QUIET / 2);
             while trickling.write_u8(0).await.is_ok() {
-                tokio::time::sleep(QUIET / 2).await;
+                beat.tick().await;
             }
         });
         let begun = Instant::now();

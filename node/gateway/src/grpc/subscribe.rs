@@ -57,7 +57,7 @@ fn say(gate: &Gate, item: Item) -> SubscribeResponse {
 }
 
 /// Says that something is missing. What was trimmed is not there to be counted,
-/// and a count over all tenants would be the business of others (invariant T-1).
+/// and a count over all tenants would tell one of the others.
 fn gap(cursor: String) -> SubscribeResponse {
     SubscribeResponse { cursor, item: Some(Said::Gap(Gap { missed: 0 })) }
 }
