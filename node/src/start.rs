@@ -150,6 +150,7 @@ pub(crate) async fn start(
 
     let mut options = via_control::Options::new(FIRST, "node-1");
     options.shards = settings.engine.shards;
+    options.streams = settings.limits.streams as usize;
     let opened = via_control::Service::open(
         options,
         &consensus,
