@@ -173,8 +173,8 @@ impl Default for ObservabilitySection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct LimitsSection {
-    /// Largest request that is held in memory whole, after decompression.
-    /// Newline-delimited bodies are read as a stream and may be longer.
+    /// Largest request that is held in memory whole, before and after
+    /// decompression. Newline-delimited bodies are read as a stream and may be longer.
     #[schemars(extend("x-minimum" = "64KiB", "x-maximum" = "1GiB"))]
     pub(crate) body: Size,
     /// Longest line of a newline-delimited body.
