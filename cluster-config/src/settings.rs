@@ -194,8 +194,6 @@ pub struct Limits {
     pub auto_create_streams: bool,
     /// Most streams.
     pub streams: u32,
-    /// Most entities.
-    pub entities: u64,
     /// Most subscribers to live detections.
     pub subscribers: u32,
     /// Most events in one gRPC batch.
@@ -275,7 +273,6 @@ fn limits(raw: &Raw) -> Limits {
         body_idle_timeout: written.body_idle_timeout.duration(),
         auto_create_streams: written.auto_create_streams,
         streams: written.streams,
-        entities: written.entities,
         subscribers: written.subscribers,
         batch_events: written.batch_events,
         queue: written.queue.in_memory(),

@@ -3,6 +3,7 @@
 //! engine's. Called by `main`; needs no node, no network, no data directory.
 
 mod columns;
+mod decimal;
 pub(crate) mod figure;
 mod findings;
 mod judge;
@@ -27,6 +28,7 @@ use crate::flags::Flags;
 use columns::{Columns, Wishes};
 use findings::Findings;
 use judge::{Judge, Verdict};
+use moment::Form;
 use rows::{Block, Row, Rows};
 use scores::Scores;
 use trace::{Glimpse, Traces};
@@ -45,6 +47,9 @@ pub(crate) struct Args {
     /// are seconds].
     #[arg(long, value_name = "COLUMN")]
     pub(crate) time: Option<String>,
+    /// How that column writes time [default: detected].
+    #[arg(long, value_name = "FORM")]
+    pub(crate) time_format: Option<TimeFormat>,
     /// A column of values; several make one multivariate entity [default:
     /// every column of numbers].
     #[arg(long = "value", value_name = "COLUMN")]
@@ -53,13 +58,18 @@ pub(crate) struct Args {
     /// one with a name such as host, user or customer_id].
     #[arg(long, value_name = "COLUMN", conflicts_with = "one_entity")]
     pub(crate) entity: Vec<String>,
+    /// A column whose distinct values are counted: with it, a burst of different
+    /// ones is found [default: the setting engine.distinct_of].
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) distinct: Option<String>,
     /// Takes all rows for one entity, whatever the columns' names.
     #[arg(long)]
     pub(crate) one_entity: bool,
     /// Writes one row of scores for each row of input; for a folder, a folder.
     #[arg(long, value_name = "PATH")]
     pub(crate) out: Option<PathBuf>,
-    /// Writes a page with the series, what was expected, and the detections.
+    /// Writes a page with the series, what was expected, and the detections;
+    /// for a folder, a folder with one page for each file.
     #[arg(long, value_name = "FILE.html")]
     pub(crate) plot: Option<PathBuf>,
     /// How many detections are listed, highest first.
@@ -71,6 +81,39 @@ pub(crate) struct Args {
     /// Sets any setting, for example thresholds.sensitivity=2.
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub(crate) set: Vec<String>,
+}
+
+/// The ways a column may write time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum TimeFormat {
+    /// 2020-12-31 23:59:59, or RFC 3339.
+    Ymd,
+    /// 31.12.2020 23:59:59, or with - or /.
+    Dmy,
+    /// 12/31/2020 23:59:59, or with - or a point.
+    Mdy,
+    /// Seconds since 1970.
+    S,
+    /// Milliseconds since 1970.
+    Ms,
+    /// Microseconds since 1970.
+    Us,
+    /// Nanoseconds since 1970.
+    Ns,
+}
+
+impl TimeFormat {
+    fn form(self) -> Form {
+        match self {
+            Self::Ymd => Form::Calendar,
+            Self::Dmy => Form::DayFirst,
+            Self::Mdy => Form::MonthFirst,
+            Self::S => Form::Epoch(1_000_000_000),
+            Self::Ms => Form::Epoch(1_000_000),
+            Self::Us => Form::Epoch(1_000),
+            Self::Ns => Form::Epoch(1),
+        }
+    }
 }
 
 /// What the rows are judged by.
@@ -87,7 +130,7 @@ struct Settings {
 struct Job {
     input: PathBuf,
     out: Option<PathBuf>,
-    plot: bool,
+    plot: Option<PathBuf>,
 }
 
 /// What came of one file.
@@ -136,30 +179,24 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 fn run_on(screen: &mut impl Write, args: &Args, settings: &Settings) -> Result<()> {
     let wishes = Wishes {
         time: args.time.clone(),
+        form: args.time_format.map(TimeFormat::form),
         values: args.values.clone(),
         entity: args.entity.clone(),
         one_entity: args.one_entity,
+        distinct: args.distinct.clone(),
+        distinct_if_there: settings.stream.mapping.distinct_of.clone(),
     };
     if args.input.is_dir() {
-        if args.plot.is_some() {
-            bail!("--plot draws one file; {} is a folder", args.input.display());
-        }
         return run_folder(screen, args, &wishes, settings);
     }
-    if let Some(plot) = &args.plot {
-        if is_same_file(plot, &args.input) {
-            bail!("{} would be overwritten by its own picture", args.input.display());
-        }
-        if args.out.as_ref().is_some_and(|out| out == plot || is_same_file(out, plot)) {
-            bail!("--out and --plot are both {}; name two files", plot.display());
-        }
-    }
-    let job = Job { input: args.input.clone(), out: args.out.clone(), plot: args.plot.is_some() };
+    let job = Job { input: args.input.clone(), out: args.out.clone(), plot: args.plot.clone() };
     let outcome = analyze(&job, &wishes, settings)?;
-    if let Some(path) = &args.plot {
-        report::write(path, &args.input, &outcome)?;
-    }
     summary::file(screen, &args.input, &outcome, args.top)?;
+    told(screen, args)
+}
+
+/// Says what was written where.
+fn told(screen: &mut impl Write, args: &Args) -> Result<()> {
     if let Some(path) = &args.out {
         writeln!(screen, "scores of every row: {}", path.display())?;
     }
@@ -186,7 +223,15 @@ fn run_folder(
         .into_iter()
         .map(|input| {
             let inner = input.strip_prefix(&args.input).unwrap_or(&input);
-            Job { out: args.out.as_ref().map(|out| out.join(inner)), input, plot: false }
+            let mirrored = |root: &PathBuf| root.join(inner);
+            // The ending is added, so that no two pages have one name.
+            let page = |root: &PathBuf| {
+                let mut page = mirrored(root).into_os_string();
+                page.push(".html");
+                PathBuf::from(page)
+            };
+            let (out, plot) = (args.out.as_ref().map(mirrored), args.plot.as_ref().map(page));
+            Job { out, plot, input }
         })
         .collect();
     let next = AtomicUsize::new(0);
@@ -211,6 +256,7 @@ fn run_folder(
     let done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let outcomes: Vec<_> = jobs.iter().map(|job| job.input.as_path()).zip(done).collect();
     let failed = summary::folder(screen, &args.input, &outcomes)?;
+    told(screen, args)?;
     if failed > 0 {
         bail!("{failed} of {} files could not be analyzed", outcomes.len());
     }
@@ -238,22 +284,44 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
-/// Analyzes one file; an error names it.
-fn analyze(job: &Job, wishes: &Wishes, settings: &Settings) -> Result<Outcome> {
-    let naming = || job.input.display().to_string();
+/// Refuses to write over what is read or written otherwise.
+fn check_files(job: &Job) -> Result<()> {
     if job.out.as_ref().is_some_and(|out| is_same_file(out, &job.input)) {
         bail!("{} would be overwritten by its own scores", job.input.display());
     }
-    let input: Box<dyn Read> = if job.input.as_os_str() == "-" {
+    let Some(plot) = &job.plot else { return Ok(()) };
+    if is_same_file(plot, &job.input) {
+        bail!("{} would be overwritten by its own picture", job.input.display());
+    }
+    if job.out.as_ref().is_some_and(|out| out == plot || is_same_file(out, plot)) {
+        bail!("--out and --plot are both {}; name two files", plot.display());
+    }
+    Ok(())
+}
+
+/// Analyzes one file and writes its scores and its page; an error names it.
+fn analyze(job: &Job, wishes: &Wishes, settings: &Settings) -> Result<Outcome> {
+    let naming = || job.input.display().to_string();
+    check_files(job)?;
+    let is_piped = job.input.as_os_str() == "-";
+    let input: Box<dyn Read> = if is_piped {
         Box::new(std::io::stdin())
     } else {
         Box::new(File::open(&job.input).with_context(naming)?)
     };
+    let again = (!is_piped).then_some(job.input.as_path());
     let stem =
         job.input.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let rows = Rows::open(input, &stem, wishes).with_context(naming)?;
+    let rows = Rows::open(input, again, &stem, wishes).with_context(naming)?;
     let scores = job.out.as_deref().map(Scores::create).transpose()?;
-    Analysis::new(rows, settings, job.plot, stem).run(scores).with_context(naming)
+    let analysis = Analysis::new(rows, settings, job.plot.is_some(), stem);
+    let mut outcome = analysis.run(scores).with_context(naming)?;
+    if let Some(path) = &job.plot {
+        report::write(path, &job.input, &outcome)?;
+        // Drawn: a folder's pictures need not all be held until its end (D-6).
+        outcome.traces = None;
+    }
+    Ok(outcome)
 }
 
 /// One file on its way through the engine.

@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use via_cluster_config::Settings;
+use via_gateway::Drained;
 use via_storage::{Log, Store};
 use via_types::clock::SystemClock;
 use via_types::{Clock, NodeId};
@@ -31,7 +32,7 @@ pub(crate) struct Running {
     /// Tells the time.
     pub(crate) clock: Arc<dyn Clock>,
     stop: Stops,
-    door: JoinHandle<Result<(), via_gateway::Error>>,
+    door: JoinHandle<Drained>,
     shards: JoinHandle<Result<(), via_shard::Error>>,
     catalog: JoinHandle<Result<(), via_control::Error>>,
     consensus: via_consensus::Host,
@@ -149,6 +150,7 @@ pub(crate) async fn start(
 
     let mut options = via_control::Options::new(FIRST, "node-1");
     options.shards = settings.engine.shards;
+    options.streams = settings.limits.streams as usize;
     let opened = via_control::Service::open(
         options,
         &consensus,
@@ -207,7 +209,7 @@ impl Running {
         let failure = tokio::select! {
             ended = &mut self.shards => ended?.context("a shard failed"),
             ended = &mut self.catalog => ended?.context("the catalog failed"),
-            ended = &mut self.door => ended?.context("the gateway failed"),
+            ended = &mut self.door => ended.map(|_| ()).context("the gateway failed"),
         };
         let error = failure.err().unwrap_or_else(|| anyhow::anyhow!("a part ended by itself"));
         self.word.fail(format!("{error:#}"));
@@ -221,7 +223,7 @@ impl Running {
     pub(crate) async fn stop(self) -> Result<()> {
         let Self { stop, door, shards, catalog, consensus, log, .. } = self;
         stop.door.send_replace(true);
-        let door = finish(door).await;
+        let door = if door.is_finished() { Ok(Drained::default()) } else { door.await };
         stop.shards.send_replace(true);
         let shards = finish(shards).await;
         stop.catalog.send_replace(true);
@@ -229,7 +231,13 @@ impl Running {
         consensus.shutdown().await;
         // The last owner closes the log: everything queued is synced.
         let closed = tokio::task::spawn_blocking(move || drop(log)).await;
-        door.context("draining the gateway")?;
+        let Drained { cut_off } = door.context("draining the gateway")?;
+        if cut_off > 0 {
+            tracing::warn!(
+                connections = cut_off,
+                "still busy after the grace and cut off; every acknowledged event is kept"
+            );
+        }
         shards.context("draining the shards")?;
         catalog.context("closing the catalog")?;
         closed.context("closing the log")

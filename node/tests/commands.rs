@@ -1,9 +1,10 @@
 //! The commands as a newcomer runs them: the real binary, real files, a real
 //! port, a real signal.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 fn node(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_via-node"));
@@ -73,4 +74,71 @@ fn the_demo_feeds_its_node_and_drains_at_ctrl_c() {
     let totals = shown.lines().find(|line| line.starts_with("events:")).expect("totals");
     assert!(totals.contains(" 0 refused") && !totals.contains(" 0 accepted"), "{totals}");
     assert!(folder.path().join("data").exists(), "what was asked for stays");
+}
+
+/// A node that serves, and what it has said so far.
+fn serve(folder: &Path) -> (Child, BufReader<std::process::ChildStderr>, String) {
+    let set = ["--set", "node.shutdown_grace=1s", "--set", "engine.shards=2"];
+    let mut served = node(&["serve", "--data-dir", "data", "--listen", "127.0.0.1:0"])
+        .args(set)
+        .current_dir(folder)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut log = BufReader::new(served.stderr.take().expect("its log"));
+    let mut said = String::new();
+    while !said.contains("address=") {
+        assert!(log.read_line(&mut said).expect("its log") > 0, "it ended early: {said}");
+    }
+    let address = said.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let address = address.expect("it says where").to_owned();
+    (served, log, address)
+}
+
+/// Sends a request and returns the answer once the node has closed.
+fn ask(address: &str, request: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let length = body.len();
+    let head = format!("{request} HTTP/1.1\r\nHost: via\r\nConnection: close\r\n");
+    let kind = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(format!("{head}{kind}{body}").as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
+}
+
+fn until_ready(address: &str) {
+    while !ask(address, "GET /readyz", "").starts_with("HTTP/1.1 200") {}
+}
+
+#[test]
+fn a_client_that_will_not_finish_does_not_make_stopping_a_failure() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut served, mut log, address) = serve(folder.path());
+    until_ready(&address);
+    let answer = ask(&address, "POST /api/v1/streams/s/events", r#"[{"entity":"a"}]"#);
+    assert!(answer.contains(r#""accepted":1"#), "{answer}");
+    let mut busy = TcpStream::connect(&address).expect("it listens");
+    let head = "POST /api/v1/streams/s/events HTTP/1.1\r\nHost: via\r\nContent-Type: \
+                application/json\r\nContent-Length: 15\r\n\r\n{";
+    busy.write_all(head.as_bytes()).expect("it reads");
+    // Once another request was served, the first has been taken as well.
+    assert!(ask(&address, "GET /livez", "").starts_with("HTTP/1.1 200"));
+    let terminated = Command::new("kill").args(["-TERM", &served.id().to_string()]).status();
+    assert!(terminated.expect("kill runs").success());
+    let mut said = String::new();
+    log.read_to_string(&mut said).expect("its log");
+    let status = served.wait().expect("it ends");
+    assert!(status.success(), "{status}: {said}");
+    let cut: Vec<&str> = said.lines().filter(|line| line.contains("cut off")).collect();
+    assert_eq!(cut.len(), 1, "{said}");
+    assert!(cut[0].contains("WARN") && cut[0].contains("connections=1"), "{said}");
+    drop(busy);
+
+    let (mut served, _log, address) = serve(folder.path());
+    until_ready(&address);
+    let kept = ask(&address, "GET /api/v1/streams/s/entities/a", "");
+    served.kill().expect("it runs");
+    served.wait().expect("it ends");
+    assert!(kept.contains(r#""events":1"#), "{kept}");
 }

@@ -85,9 +85,8 @@ pub(crate) struct EngineSection {
     /// names none. When empty, such events are refused.
     #[schemars(length(max = 16))]
     pub(crate) entity_from: Vec<String>,
-    /// The attribute whose distinct values are counted. When unset, all
-    /// attributes together are one value, or the event's value when it has
-    /// none.
+    /// The attribute whose distinct values are counted; an event without it is
+    /// not counted. When unset, all attributes together are one value.
     #[schemars(length(min = 1, max = 256))]
     pub(crate) distinct_of: Option<String>,
 }
@@ -174,8 +173,8 @@ impl Default for ObservabilitySection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct LimitsSection {
-    /// Largest request that is held in memory whole, after decompression.
-    /// Newline-delimited bodies are read as a stream and may be longer.
+    /// Largest request that is held in memory whole, before and after
+    /// decompression. Newline-delimited bodies are read as a stream and may be longer.
     #[schemars(extend("x-minimum" = "64KiB", "x-maximum" = "1GiB"))]
     pub(crate) body: Size,
     /// Longest line of a newline-delimited body.
@@ -206,13 +205,10 @@ pub(crate) struct LimitsSection {
     /// Whether events for a stream that does not exist create it; otherwise
     /// they are refused.
     pub(crate) auto_create_streams: bool,
-    /// Most streams.
+    /// Most streams; creating more is refused. Those being created at the same
+    /// moment may exceed it by their number.
     #[schemars(range(min = 1, max = limit::STREAMS), extend("x-unit" = "streams"))]
     pub(crate) streams: u32,
-    /// Most entities, in memory and on disk together; events of further ones
-    /// are refused.
-    #[schemars(range(min = 1_000, max = 10_000_000_000_u64), extend("x-unit" = "entities"))]
-    pub(crate) entities: u64,
     /// Most subscribers to live detections.
     #[schemars(range(min = 1, max = 100_000), extend("x-unit" = "subscribers"))]
     pub(crate) subscribers: u32,
@@ -239,7 +235,6 @@ impl Default for LimitsSection {
             body_idle_timeout: Span::from_secs(30),
             auto_create_streams: true,
             streams: limit::STREAMS as u32,
-            entities: 100_000_000,
             subscribers: 1024,
             batch_events: limit::BATCH_EVENTS as u32,
             queue: Size::from_mib(128),

@@ -48,6 +48,7 @@ pub async fn full_disk(arena: &Arena) -> anyhow::Result<String> {
         disk.begin(Fault::Full)?;
     }
     let refusal = until_refused(&mut node, &"x".repeat(3_500)).await?;
+    told_once(&node)?;
     match (&ballast, &disk) {
         (Some(ballast), _) => fs::remove_file(ballast)?,
         (None, Some(disk)) => disk.mend(Fault::Full)?,
@@ -64,6 +65,16 @@ pub async fn full_disk(arena: &Arena) -> anyhow::Result<String> {
     verify(&node, &shape, &load.finish().await?).await?;
     drop(node);
     Ok(told)
+}
+
+/// However many groups share the log, each stall of it is one line.
+fn told_once(node: &Node) -> anyhow::Result<()> {
+    let said = node.said();
+    let count = |words: &str| said.lines().filter(|line| line.contains(words)).count();
+    // One that begins may be told before the end of the one before.
+    let (begun, ended) = (count("the log takes no more"), count("the log takes more again"));
+    anyhow::ensure!(begun <= ended + 2, "{begun} stalls begun, {ended} ended: {said}");
+    Ok(())
 }
 
 /// Lets syncing fail under load: from then on nothing may be acknowledged, and

@@ -28,11 +28,18 @@ pub struct Handle {
     state: Arc<State>,
     group: Group,
     clock: Arc<dyn Clock>,
+    /// Most streams (invariant D-6).
+    streams: usize,
 }
 
 impl Handle {
-    pub(crate) fn new(state: Arc<State>, group: Group, clock: Arc<dyn Clock>) -> Self {
-        Self { state, group, clock }
+    pub(crate) fn new(
+        state: Arc<State>,
+        group: Group,
+        clock: Arc<dyn Clock>,
+        streams: usize,
+    ) -> Self {
+        Self { state, group, clock, streams: streams.min(limit::STREAMS) }
     }
 
     /// Returns the catalog as this node knows it.
@@ -61,8 +68,8 @@ impl Handle {
         }
         // Refuse here what would be refused there: a refusal costs no entry.
         name::check(Thing::Stream, name)?;
-        if view.stream_count() >= limit::STREAMS {
-            let limit = limit::STREAMS as u64;
+        if view.stream_count() >= self.streams {
+            let limit = self.streams as u64;
             return Err(Refusal::Full { what: "streams", limit }.into());
         }
         let config = to_json(&config)?;

@@ -23,6 +23,9 @@ pub struct Options {
     /// Shards of the default pool: a power of two. A cluster that exists with
     /// another number is refused.
     pub shards: u16,
+    /// Streams beyond which this node asks for no more; the catalog itself
+    /// takes [`limit::STREAMS`].
+    pub streams: usize,
     /// Which cluster this must be. None takes the one that is there, or forms
     /// one with a new identity.
     pub cluster: Option<ClusterId>,
@@ -47,6 +50,7 @@ impl Options {
             addresses: Vec::new(),
             zone: None,
             shards: limit::SHARDS,
+            streams: limit::STREAMS,
             cluster: None,
             voters: BTreeSet::from([node]),
             commit_entries: 1_024,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use via_catalog::{Catalog, ClusterId, Damage, Key, Object};
 use via_codec::Kind;
 use via_consensus::Position;
-use via_storage::{Order, Space, Store, Write, keys};
+use via_storage::{Order, Space, Store, Write};
 use via_types::{GroupId, LogIndex, NodeId, Revision, Term};
 
 /// Rows read at once.
@@ -72,14 +72,20 @@ pub(crate) fn put_identity(store: &dyn Store, identity: Identity) -> Result<(), 
 
 /// The row key of an object: a table number, never reused, and its id.
 fn key(key: Key) -> Bytes {
+    let row = |table: u8, id: &[u8]| [&[table], id].concat().into();
     match key {
-        Key::Cluster => keys::catalog(1, &[]),
-        Key::Counters => keys::catalog(2, &[]),
-        Key::Node(id) => keys::catalog(3, &id.get().to_be_bytes()),
-        Key::Tenant(id) => keys::catalog(4, &id.get().to_be_bytes()),
-        Key::Stream(id) => keys::catalog(5, &id.get().to_be_bytes()),
-        Key::Producer(id) => keys::catalog(6, &id.get().to_be_bytes()),
+        Key::Cluster => row(1, &[]),
+        Key::Counters => row(2, &[]),
+        Key::Node(id) => row(3, &id.get().to_be_bytes()),
+        Key::Tenant(id) => row(4, &id.get().to_be_bytes()),
+        Key::Stream(id) => row(5, &id.get().to_be_bytes()),
+        Key::Producer(id) => row(6, &id.get().to_be_bytes()),
     }
+}
+
+/// The key of [`AsOf`].
+fn as_of_key() -> Bytes {
+    Bytes::copy_from_slice(&GroupId::META.get().to_be_bytes())
 }
 
 pub(crate) fn put(object: &Object) -> Write {
@@ -89,7 +95,7 @@ pub(crate) fn put(object: &Object) -> Write {
 
 pub(crate) fn put_as_of(as_of: AsOf) -> Write {
     let value = via_codec::encode(Kind::MachineState, &as_of).into();
-    Write::Put { space: Space::Machines, key: keys::machine(GroupId::META), value }
+    Write::Put { space: Space::Machines, key: as_of_key(), value }
 }
 
 /// Reads every row. There are at most as many as the catalog's limits allow.
@@ -111,7 +117,7 @@ fn all(store: &dyn Store) -> Result<Vec<(Bytes, Bytes)>, Error> {
 /// Reads the catalog and the entry it is true as of; none when nothing was
 /// ever kept.
 pub(crate) fn load(store: &dyn Store) -> Result<Option<(Catalog, Position)>, Error> {
-    let Some(bytes) = store.get(Space::Machines, &keys::machine(GroupId::META))? else {
+    let Some(bytes) = store.get(Space::Machines, &as_of_key())? else {
         return Ok(None);
     };
     let as_of: AsOf = via_codec::decode(Kind::MachineState, &bytes)?;
@@ -140,7 +146,7 @@ pub(crate) fn replace(store: &dyn Store, catalog: &Catalog, at: Position) -> Res
 /// Removes everything, so that the catalog is rebuilt from its log or a peer.
 pub(crate) fn discard(store: &dyn Store) -> Result<(), Error> {
     let mut batch = deletions(store)?;
-    batch.push(Write::Delete { space: Space::Machines, key: keys::machine(GroupId::META) });
+    batch.push(Write::Delete { space: Space::Machines, key: as_of_key() });
     store.write(batch)?;
     Ok(store.commit()?)
 }
@@ -280,5 +286,6 @@ mod tests {
             &[6, 0, 0, 0, 0, 0, 0, 0, 5],
         ];
         assert_eq!(keys, expected);
+        assert_eq!(as_of_key(), GroupId::META.get().to_be_bytes().as_slice());
     }
 }

@@ -60,7 +60,8 @@ impl Service {
         let machine = Meta::new(Arc::clone(&state));
         let voters = Some(options.voters.clone()).filter(|voters| !voters.is_empty());
         let group = host.open(GroupId::META, voters, move |_| Ok(machine)).await?;
-        let handle = Handle::new(Arc::clone(&state), group.clone(), Arc::clone(&clock));
+        let handle =
+            Handle::new(Arc::clone(&state), group.clone(), Arc::clone(&clock), options.streams);
         let settle = settle(&options, &group, &handle, &*clock);
         tokio::select! {
             settled = tokio::time::timeout(options.patience, settle) => match settled {

@@ -194,6 +194,21 @@ async fn what_cannot_be_costs_no_entry() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn more_streams_than_the_node_is_set_to_are_refused_and_cost_no_entry() {
+    let disk = Disk::new();
+    let node = Node::start(&disk, Options { streams: 2, ..options() }).await.unwrap();
+    node.create("a").await;
+    node.create("b").await;
+    let before = disk.logged();
+    let refused = node.handle.create_stream(node.tenant, "c", quiet()).await;
+    let Err(Error::Refused(refusal)) = refused else { panic!("{refused:?}") };
+    assert_eq!(refusal, Refusal::Full { what: "streams", limit: 2 }, "D-6");
+    assert!(node.create("a").await.existed, "what is there is found");
+    assert_eq!(disk.logged(), before);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_writers_of_one_name_get_one_stream() {
     let node = Node::start(&Disk::new(), options()).await.unwrap();
     let tasks = (0..100).map(|_| {

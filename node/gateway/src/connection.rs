@@ -1,6 +1,7 @@
 //! A connection that cannot be held for nothing: its first bytes must come in
 //! time, before it is even known which protocol it speaks, and what is written
-//! to it must be read. Knows bytes only.
+//! to it must be read. One that ends is closed only when the client has ended
+//! it too, within bounds (D-6), so that no answer is lost. Knows bytes only.
 
 use std::io;
 use std::pin::Pin;
@@ -9,11 +10,63 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
+use via_types::limit;
 
 /// What an HTTP/2 connection with prior knowledge begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// An inner connection with both guards.
+/// How long a client that neither sends nor closes is waited for at the end.
+const QUIET: Duration = Duration::from_secs(1);
+/// How long a client may go on sending after the end.
+const LINGER: Duration = Duration::from_secs(5);
+/// Bytes dropped at a time.
+const DROPPED_BYTES: usize = 8 << 10;
+
+/// The end of a connection: nothing more is written, what still comes is dropped.
+struct Farewell {
+    timer: Pin<Box<Sleep>>,
+    until: Instant,
+    left: usize,
+}
+
+impl Farewell {
+    fn new() -> Self {
+        let now = Instant::now();
+        let timer = Box::pin(tokio::time::sleep_until(now + QUIET));
+        Self { timer, until: now + LINGER, left: limit::LINGER_BYTES }
+    }
+
+    /// Waits until the client has closed, or a bound is reached. Closing with
+    /// bytes unread would reset the connection, and with it the answer.
+    fn poll(
+        &mut self,
+        inner: &mut (impl AsyncRead + Unpin),
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
+        let mut bytes = [0; DROPPED_BYTES];
+        loop {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut *inner).poll_read(context, &mut buffer) {
+                Poll::Pending => return self.timer.as_mut().poll(context),
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(())) => {
+                    let dropped = buffer.filled().len();
+                    if dropped == 0 || dropped >= self.left {
+                        return Poll::Ready(());
+                    }
+                    self.left -= dropped;
+                    let due = (Instant::now() + QUIET).min(self.until);
+                    self.timer.as_mut().reset(due);
+                }
+            }
+            if Instant::now() >= self.until {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+/// An inner connection with its guards.
 pub(crate) struct Guarded<T> {
     inner: T,
     /// Runs while the bytes so far may still become [`PREFACE`].
@@ -22,6 +75,7 @@ pub(crate) struct Guarded<T> {
     /// Runs while a write waits for the client.
     stalled: Option<Pin<Box<Sleep>>>,
     stall: Duration,
+    farewell: Option<Farewell>,
 }
 
 impl<T> Guarded<T> {
@@ -29,7 +83,7 @@ impl<T> Guarded<T> {
     /// may wait longer than `stall`.
     pub(crate) fn new(inner: T, opening: Duration, stall: Duration) -> Self {
         let opening = Some(Box::pin(tokio::time::sleep(opening)));
-        Self { inner, opening, matched: 0, stalled: None, stall }
+        Self { inner, opening, matched: 0, stalled: None, stall, farewell: None }
     }
 
     fn look(&mut self, bytes: &[u8]) {
@@ -79,7 +133,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -108,8 +162,14 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.inner).poll_shutdown(context);
-        self.wrote(context, shut)
+        let Self { inner, farewell, .. } = &mut *self;
+        if let Some(farewell) = farewell {
+            return farewell.poll(inner, context).map(Ok);
+        }
+        let shut = Pin::new(inner).poll_shutdown(context);
+        ready!(self.wrote(context, shut))?;
+        self.farewell = Some(Farewell::new());
+        self.poll_shutdown(context)
     }
 }
 
@@ -155,5 +215,52 @@ mod tests {
         let mut guarded = Guarded::new(server, SECOND, SECOND);
         let error = guarded.write_all(b"more than fits").await.expect_err("stalled");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_after_the_end_is_dropped_until_the_client_closes() {
+        let (mut client, server) = duplex(64);
+        let mut guarded = Guarded::new(server, SECOND, SECOND);
+        let (end, sent) = tokio::join!(guarded.shutdown(), async move {
+            client.write_all(&[0; 100_000]).await.expect("it is read");
+            tokio::time::advance(QUIET / 2).await;
+            client.read_to_end(&mut Vec::new()).await.expect("the end is seen at once")
+        });
+        end.expect("closed");
+        assert_eq!(sent, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_closes_is_waited_for_within_bounds() {
+        let begun = Instant::now();
+        let (silent, server) = duplex(64);
+        Guarded::new(server, SECOND, SECOND).shutdown().await.expect("closed");
+        assert_eq!(begun.elapsed().as_millis(), QUIET.as_millis());
+        drop(silent);
+
+        let (mut trickling, server) = duplex(64);
+        let trickle = tokio::spawn(async move {
+            let mut beat = tokio::time::interval(QUIET / 2);
+            while trickling.write_u8(0).await.is_ok() {
+                beat.tick().await;
+            }
+        });
+        let begun = Instant::now();
+        Guarded::new(server, SECOND, SECOND).shutdown().await.expect("closed");
+        assert!(begun.elapsed() <= LINGER + QUIET, "{:?}", begun.elapsed());
+        trickle.await.expect("its write fails once the connection is gone");
+
+        let (mut flooding, server) = duplex(1 << 20);
+        let flood = tokio::spawn(async move {
+            let mut sent = 0;
+            while let Ok(more) = flooding.write(&[0; 1 << 16]).await {
+                sent += more;
+            }
+            sent
+        });
+        let begun = Instant::now();
+        Guarded::new(server, SECOND, SECOND).shutdown().await.expect("closed");
+        assert!(begun.elapsed() < LINGER, "the bytes ran out, not the time");
+        assert!(flood.await.expect("ends") <= limit::LINGER_BYTES + (2 << 20));
     }
 }

@@ -8,7 +8,7 @@ mod subscribe;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 use via_catalog::Stream as Target;
@@ -65,6 +65,13 @@ fn id<T>(request: &Request<T>) -> String {
     known.map_or_else(String::new, |id| id.as_str().to_owned())
 }
 
+/// Gives a status that the framework made by itself, for a message that cannot
+/// be read, the details that every other one has.
+fn explained(status: Status, id: &str) -> Status {
+    let is_bare = status.details().is_empty();
+    if is_bare { Problem::of_framework(&status).status(id) } else { status }
+}
+
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -100,7 +107,9 @@ impl ingest_server::Ingest for Door {
         let id = id(&request);
         let (gate, inbound) = (self.gate.clone(), request.into_inner());
         let answers = pipeline::run(gate, inbound, id.clone(), &self.sessions);
-        Ok(Response::new(answers.map_err(|problem| problem.status(&id))?))
+        let answers = answers.map_err(|problem| problem.status(&id))?;
+        let told = answers.map(move |answer| answer.map_err(|status| explained(status, &id)));
+        Ok(Response::new(Box::pin(told)))
     }
 
     async fn score(

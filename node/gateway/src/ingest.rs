@@ -129,6 +129,7 @@ impl Ingest {
     /// whole body is JSON.
     pub(crate) async fn json(mut self, mut source: Source, most: usize) -> Result<Tally, Problem> {
         let limit = self.gate.options().json_bytes;
+        source.expect_at_most(limit)?;
         let mut grant = Grant::default();
         let mut body = Vec::new();
         while let Some(bytes) = source.next().await? {

@@ -21,4 +21,4 @@ pub use error::Error;
 pub use gate::Rooms;
 pub use health::{Component, Readiness};
 pub use options::{CheckConfig, Options};
-pub use service::{Handle, Service};
+pub use service::{Drained, Handle, Service};

@@ -29,7 +29,7 @@ pub struct Options {
     pub requests: usize,
     /// Bytes of bodies and batches held at a time, all requests together.
     pub memory_bytes: usize,
-    /// Largest JSON body after decompression, bytes. NDJSON has no such limit.
+    /// Largest JSON body, before and after decompression, bytes. NDJSON has no such limit.
     pub json_bytes: usize,
     /// Longest line of an NDJSON body, bytes; longer ones are skipped and refused.
     pub line_bytes: usize,

@@ -75,7 +75,7 @@ codes! {
     UnknownStream = "unknown_stream", NOT_FOUND, NotFound, REJECTED, "There is no such stream", "Create it with POST /api/v1/streams.";
     UnknownEntity = "unknown_entity", NOT_FOUND, NotFound, REJECTED, "The entity was never seen", "Check its key; keys are compared byte by byte.";
     UnknownDetection = "unknown_detection", NOT_FOUND, NotFound, REJECTED, "There is no such detection", "Old detections are forgotten after the configured time.";
-    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, Unimplemented, REJECTED, "The route has no such method", "The Allow header lists its methods.";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, Unimplemented, REJECTED, "There is no such method here", "Over HTTP the Allow header lists the route's methods; gRPC has those of via.v1.Ingest.";
     BodyTimeout = "body_timeout", REQUEST_TIMEOUT, DeadlineExceeded, SECOND, "The body came too slowly", "Send it again without long pauses, at 1 KiB/s or more. The fate says whether parts may have been applied.";
     StreamExists = "stream_exists", CONFLICT, AlreadyExists, REJECTED, "A stream of that name exists", "Change its configuration with PUT instead.";
     LimitReached = "limit_reached", CONFLICT, ResourceExhausted, REJECTED, "A table of the cluster is full", "Use an existing one, or ask the operator.";
@@ -86,7 +86,7 @@ codes! {
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, InvalidArgument, REJECTED, "The request is too large", "Send it in pieces, or as NDJSON, which may be of any length.";
     DecompressionBomb = "decompression_bomb", PAYLOAD_TOO_LARGE, InvalidArgument, REJECTED, "The body expands beyond what is allowed", "The detail says by how much; send it less compressed, or plain.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, InvalidArgument, REJECTED, "The content type is not supported", "Send application/json or application/x-ndjson.";
-    UnsupportedEncoding = "unsupported_encoding", UNSUPPORTED_MEDIA_TYPE, InvalidArgument, REJECTED, "The content encoding is not supported", "Send it plain, gzip or zstd.";
+    UnsupportedEncoding = "unsupported_encoding", UNSUPPORTED_MEDIA_TYPE, Unimplemented, REJECTED, "The content encoding is not supported", "Send it plain, gzip or zstd.";
     BadConfig = "bad_config", UNPROCESSABLE_ENTITY, InvalidArgument, REJECTED, "The stream configuration is not valid", "The detail names the key and what is allowed.";
     BadName = "bad_name", UNPROCESSABLE_ENTITY, InvalidArgument, REJECTED, "The name is not allowed", "Names have 1 to 128 characters of [A-Za-z0-9._-] and do not begin with a dot.";
     RevisionRequired = "revision_required", PRECONDITION_REQUIRED, FailedPrecondition, REJECTED, "The revision to change is not named", "Send the ETag of the configuration you read as If-Match.";
@@ -166,6 +166,32 @@ impl Problem {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
+    }
+
+    /// Describes a status that the gRPC framework made by itself: before a
+    /// handler saw the message, or instead of one.
+    pub(crate) fn of_framework(status: &tonic::Status) -> Self {
+        let code = match status.code() {
+            Grpc::Unimplemented if status.metadata().contains_key("grpc-accept-encoding") => {
+                Code::UnsupportedEncoding
+            }
+            Grpc::Unimplemented => Code::MethodNotAllowed,
+            Grpc::OutOfRange | Grpc::ResourceExhausted => Code::TooLarge,
+            Grpc::Cancelled | Grpc::Aborted | Grpc::Unavailable => Code::BodyIncomplete,
+            Grpc::DeadlineExceeded => Code::BodyTimeout,
+            Grpc::Unknown | Grpc::DataLoss => Code::OutcomeUnknown,
+            // The framework says `Internal` when a message cannot be decoded.
+            Grpc::Internal
+            | Grpc::Ok
+            | Grpc::InvalidArgument
+            | Grpc::NotFound
+            | Grpc::AlreadyExists
+            | Grpc::PermissionDenied
+            | Grpc::FailedPrecondition
+            | Grpc::Unauthenticated => Code::BadRequest,
+        };
+        let words = if status.message().is_empty() { code.help() } else { status.message() };
+        Self::new(code, words)
     }
 
     /// Writes it as the gRPC status of the request of that id.
@@ -323,6 +349,25 @@ mod tests {
         assert_eq!(delay, Some(Duration::from_millis(1_500)));
         assert_eq!(details.error_info().expect("set").metadata["fate"], "retry");
         assert_eq!(details.request_info().expect("set").request_id, "r-1");
+    }
+
+    #[test]
+    fn what_the_grpc_framework_says_itself_gets_a_code_of_the_table() {
+        let mut packed = tonic::Status::unimplemented("`br` isn't supported");
+        packed.metadata_mut().insert("grpc-accept-encoding", "identity".parse().expect("ASCII"));
+        for (status, code) in [
+            (tonic::Status::internal("failed to decode"), Code::BadRequest),
+            (tonic::Status::out_of_range("message length too large"), Code::TooLarge),
+            (tonic::Status::unimplemented(""), Code::MethodNotAllowed),
+            (packed, Code::UnsupportedEncoding),
+        ] {
+            let problem = Problem::of_framework(&status);
+            assert_eq!((problem.code, problem.fate), (code, Fate::Rejected));
+            assert!(problem.detail.len() > 5, "{status:?}");
+            if status.code() == Grpc::Unimplemented {
+                assert_eq!(problem.status("r").code(), Grpc::Unimplemented, "as gRPC prescribes");
+            }
+        }
     }
 
     #[test]

@@ -17,10 +17,6 @@ use crate::grpc;
 use crate::health;
 use crate::http::{detections, docs, edge, entities, events, feed, producers, stats, streams};
 
-/// Largest small JSON document, bytes: above what `streams::parse` reads, so
-/// that it answers.
-const DOCUMENT_BYTES: usize = 256 << 10;
-
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -55,7 +51,8 @@ pub(crate) fn documented() -> OpenApiRouter<Gate> {
         .routes(routes!(docs::page))
         .routes(routes!(docs::problems))
         .routes(routes!(docs::problem))
-        .layer(DefaultBodyLimit::max(DOCUMENT_BYTES))
+        .layer(DefaultBodyLimit::max(edge::DOCUMENT_BYTES))
+        .layer(from_fn(edge::short))
         .layer(from_fn(edge::deadline));
     let unbounded = OpenApiRouter::new()
         .routes(routes!(events::write))

@@ -52,6 +52,14 @@ pub struct Handle {
     address: SocketAddr,
 }
 
+/// How serving ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were still busy after the grace. What was acknowledged
+    /// on them is durable (invariant D-1), what was not has no answer.
+    pub cut_off: usize,
+}
+
 impl Handle {
     /// Returns where it listens.
     pub fn address(&self) -> SocketAddr {
@@ -76,11 +84,9 @@ impl Service {
         Ok((service, Handle { address }))
     }
 
-    /// Serves until `shutdown` resolves, then finishes what is in flight.
-    ///
-    /// # Errors
-    /// When requests were cut off because they did not finish within the grace.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
+    /// Serves until `shutdown` resolves, then finishes what is in flight for as
+    /// long as the grace lasts, and says what it had to cut off.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Drained {
         let Self { gate, listener, drain, sessions } = self;
         let router = routes::router(gate.clone(), sessions.clone());
         let server = Server {
@@ -114,9 +120,9 @@ impl Service {
         };
         let grace = gate.options().grace;
         let in_time = tokio::time::timeout(grace, drained).await.is_ok();
-        let busy = connections.len();
+        let busy = connections.len().max(sessions.len());
         cut.cancel();
-        if in_time { Ok(()) } else { Err(Error::CutOff { grace, connections: busy }) }
+        Drained { cut_off: if in_time { 0 } else { busy } }
     }
 }
 

@@ -1,5 +1,6 @@
-//! The keys of everything a shard stores: big-endian, so that a shard, a
-//! tenant and a time range are contiguous and in order.
+//! The keys of everything a shard stores, as `via_storage::Space` lays them
+//! out: big-endian, so that a shard, a tenant and a time range are contiguous
+//! and in order.
 
 use via_types::{DetectionId, EntityHash, LogIndex, ShardId, StreamId, TenantId, Timestamp};
 
@@ -133,6 +134,28 @@ mod tests {
         let late = by_time(tenant, Timestamp::from_nanos(5), id(1, 1));
         assert!(early < late);
         assert_eq!(id_of_time(&late), Some(id(1, 1)));
+    }
+
+    #[test]
+    fn layouts_are_what_the_catalogue_says_and_never_change() {
+        let (shard, stream) = (ShardId::new(0x0102), StreamId::new(0x0304_0506));
+        let entity = EntityHash::from_parts(0x1111_1111_1111_1111, 0x2222_2222_2222_2222);
+        let id = DetectionId { shard, index: LogIndex::new(7), offset: 8 };
+        let position = [1, 2, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 8];
+        let expected = [[1, 2, 3, 4, 5, 6].as_slice(), &[0x22; 8], &[0x11; 8]].concat();
+        assert_eq!(profile(shard, stream, entity).as_slice(), expected);
+        assert_eq!(ledger(shard, 3), [1, 2, 0, 3]);
+        assert_eq!(detection(id), position);
+        assert_eq!(feed(shard, (7, 8)), position);
+        let at = [0, 0, 0, 9, 0x80, 0, 0, 0, 0, 0, 0, 5].as_slice();
+        let expected = [at, &position].concat();
+        assert_eq!(by_time(TenantId::new(9), Timestamp::from_nanos(5), id).as_slice(), expected);
+        for (kept, number) in [(Fact::Boundary, 1), (Fact::Covered, 2), (Fact::Trimmed, 3)] {
+            assert_eq!(fact(shard, kept), [1, 2, number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        }
+        let kept = fact(shard, Fact::Stream(stream, LogIndex::new(7)));
+        assert_eq!(kept, [1, 2, 4, 3, 4, 5, 6, 0, 0, 0, 0, 0, 0, 0, 7]);
+        assert_eq!(stream_of_fact(&kept), Some((stream, LogIndex::new(7))));
     }
 
     #[test]

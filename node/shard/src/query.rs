@@ -97,7 +97,8 @@ pub struct Stats {
     pub duplicate_events: u64,
     /// Events refused as late.
     pub late_events: u64,
-    /// Profiles in memory.
+    /// Profiles in memory now. Those of entities that were quiet since the
+    /// node started, or for long, are on disk only and not counted.
     pub profiles: u64,
     /// Profiles changed since they were last saved.
     pub profiles_dirty: u64,

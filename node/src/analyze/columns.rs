@@ -5,15 +5,33 @@
 use anyhow::{Result, bail};
 use via_types::limit;
 
-use super::moment::{self, Form};
+use super::decimal::{Decimal, is_number};
+use super::moment::{self, Form, Told};
 
 /// What the user asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wishes {
     pub(crate) time: Option<String>,
+    pub(crate) form: Option<Form>,
     pub(crate) values: Vec<String>,
     pub(crate) entity: Vec<String>,
     pub(crate) one_entity: bool,
+    pub(crate) distinct: Option<String>,
+    /// Likewise, if there is such a column.
+    pub(crate) distinct_if_there: Option<String>,
+}
+
+/// The beginning of a table.
+pub(crate) struct Head<'a> {
+    /// Every column's name.
+    pub(crate) names: Vec<String>,
+    /// The first rows.
+    pub(crate) sample: &'a [Fields],
+    /// What separates fields.
+    pub(crate) delimiter: u8,
+    /// Reads a whole column of dates in figures, to tell days from months; none
+    /// when that cannot be told.
+    pub(crate) whole: &'a dyn Fn(usize) -> Result<Option<Form>>,
 }
 
 /// The part each column plays.
@@ -23,16 +41,20 @@ pub(crate) struct Columns {
     pub(crate) names: Vec<String>,
     /// Where the time is and how it is written; none: rows are seconds.
     pub(crate) time: Option<(usize, Form)>,
-    /// The values; several make one multivariate entity.
+    /// The values; several make one multivariate entity, none is 1 each.
     pub(crate) values: Vec<usize>,
     /// What names the entity, joined; none: all rows are one entity.
     pub(crate) entity: Vec<usize>,
+    /// What is counted as distinct.
+    pub(crate) distinct: Option<usize>,
+    /// How each column writes numbers.
+    pub(crate) decimals: Vec<Decimal>,
     /// Columns that play no part, and why.
     pub(crate) ignored: Vec<(usize, &'static str)>,
 }
 
 /// A row's fields.
-type Fields = Vec<String>;
+pub(crate) type Fields = Vec<String>;
 
 const TIME_WORDS: [&str; 8] =
     ["timestamp", "time", "datetime", "date", "ts", "epoch", "event_time", "@timestamp"];
@@ -60,16 +82,35 @@ impl Columns {
     /// Decides from the header and the first rows.
     ///
     /// # Errors
-    /// A wished column does not exist, or nothing can be taken for a value.
-    pub(crate) fn choose(names: Vec<String>, sample: &[Fields], wishes: &Wishes) -> Result<Self> {
-        let mut columns =
-            Self { names, time: None, values: Vec::new(), entity: Vec::new(), ignored: Vec::new() };
+    /// A wished column does not exist, a date may mean two days, or nothing can
+    /// be taken for a value.
+    pub(crate) fn choose(head: Head<'_>, wishes: &Wishes) -> Result<Self> {
+        let Head { names, sample, delimiter, whole } = head;
+        let decimal = |column| Decimal::of(filled(sample, column), delimiter);
+        let mut columns = Self {
+            decimals: (0..names.len()).map(decimal).collect(),
+            names,
+            time: None,
+            values: Vec::new(),
+            entity: Vec::new(),
+            distinct: None,
+            ignored: Vec::new(),
+        };
         for name in &wishes.entity {
             columns.entity.push(columns.find(name)?);
         }
-        columns.time = match &wishes.time {
-            Some(name) => Some(columns.wished_time(name, sample)?),
-            None => columns.likely_time(sample),
+        columns.distinct = match (&wishes.distinct, &wishes.distinct_if_there) {
+            (Some(name), _) => Some(columns.find(name)?),
+            (None, Some(name)) => columns.find(name).ok(),
+            (None, None) => None,
+        };
+        let told = match &wishes.time {
+            Some(name) => Some(columns.wished_time(name, sample, wishes)?),
+            None => columns.likely_time(sample, wishes)?,
+        };
+        columns.time = match told {
+            Some((column, told)) => Some((column, columns.settle(column, told, whole)?)),
+            None => None,
         };
         if wishes.values.is_empty() {
             columns.likely_values(sample, wishes);
@@ -78,7 +119,7 @@ impl Columns {
                 columns.values.push(columns.find(name)?);
             }
         }
-        if columns.values.is_empty() {
+        if columns.values.is_empty() && columns.distinct.is_none() {
             bail!("no column of numbers: {}", columns.reasons());
         }
         if columns.values.len() > limit::LANES {
@@ -94,43 +135,75 @@ impl Columns {
         bail!("no column {wanted:?}; there are {}", self.names.join(", "))
     }
 
-    fn wished_time(&self, name: &str, sample: &[Fields]) -> Result<(usize, Form)> {
+    fn wished_time(&self, name: &str, sample: &[Fields], wishes: &Wishes) -> Result<(usize, Told)> {
         let column = self.find(name)?;
-        let form = moment::form_of(filled(sample, column)).ok_or_else(|| {
-            let odd = filled(sample, column).next().unwrap_or("");
-            anyhow::anyhow!(
+        if let Some(told) = told(sample, column, wishes.form) {
+            return Ok((column, told));
+        }
+        let odd = filled(sample, column).next().unwrap_or("");
+        match wishes.form {
+            Some(form) => bail!("column {name:?}: {odd:?} and others are not {}", form.name()),
+            None => bail!(
                 "column {name:?} is no time: {odd:?} and others are neither RFC 3339, nor \
-                 YYYY-MM-DD HH:MM:SS, nor all numbers"
-            )
-        })?;
-        Ok((column, form))
+                 YYYY-MM-DD HH:MM:SS, nor DD.MM.YYYY HH:MM:SS, nor all numbers"
+            ),
+        }
     }
 
     /// Takes the first column that is called a time and reads as one, else the
     /// first that holds dates, or epoch numbers of this century in order.
-    fn likely_time(&self, sample: &[Fields]) -> Option<(usize, Form)> {
-        let forms = || {
+    fn likely_time(&self, sample: &[Fields], wishes: &Wishes) -> Result<Option<(usize, Told)>> {
+        let all = || {
             (0..self.names.len())
-                .filter(|column| !self.entity.contains(column))
-                .filter_map(|column| Some((column, moment::form_of(filled(sample, column))?)))
+                .filter(|column| !self.entity.contains(column) && self.distinct != Some(*column))
+                .filter_map(|column| Some((column, told(sample, column, wishes.form)?)))
         };
         let is_called_time = |column: usize| {
             TIME_WORDS.contains(&self.names[column].trim().to_ascii_lowercase().as_str())
         };
-        let called = forms().find(|(column, _)| is_called_time(*column));
-        called.or_else(|| {
-            forms().find(|(column, form)| {
-                let ordered =
-                    filled(sample, *column).filter_map(|text| form.read(text)).is_sorted();
-                ordered && filled(sample, *column).all(|text| form.is_plausible(text))
-            })
-        })
+        let reads_as_time = |(column, told): &(usize, Told)| {
+            let Told::Is(form) = told else { return true };
+            let texts = || filled(sample, *column);
+            texts().filter_map(|text| form.read(text)).is_sorted()
+                && texts().all(|text| form.is_plausible(text))
+        };
+        let called = all().find(|(column, _)| is_called_time(*column));
+        let found = called.or_else(|| all().find(reads_as_time));
+        match (found, wishes.form) {
+            (None, Some(form)) => bail!("no column of times is {}", form.name()),
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// Asks the whole column which figure is the day, where its beginning does
+    /// not tell.
+    fn settle(
+        &self,
+        column: usize,
+        told: Told,
+        whole: &dyn Fn(usize) -> Result<Option<Form>>,
+    ) -> Result<Form> {
+        let form = match told {
+            Told::Is(form) => Some(form),
+            Told::DayOrMonth => whole(column)?,
+        };
+        let Some(form) = form else {
+            bail!(
+                "column {:?}: no date tells whether the day or the month comes first; say \
+                 --time-format dmy or --time-format mdy",
+                self.name(column)
+            )
+        };
+        Ok(form)
     }
 
     fn likely_values(&mut self, sample: &[Fields], wishes: &Wishes) {
         let guess_entity = wishes.entity.is_empty() && !wishes.one_entity;
         for column in 0..self.names.len() {
-            if self.time.is_some_and(|(time, _)| time == column) || self.entity.contains(&column) {
+            let has_part = self.time.is_some_and(|(time, _)| time == column)
+                || self.entity.contains(&column)
+                || self.distinct == Some(column);
+            if has_part {
                 continue;
             }
             let ignored = if is_called_entity(&self.names[column]) && !wishes.one_entity {
@@ -139,9 +212,13 @@ impl Columns {
                     continue;
                 }
                 "names something, as another column does"
-            } else if !are_numbers(sample, column) {
-                "not numbers"
-            } else if count_up(sample, column) {
+            } else if !are_numbers(sample, column, self.decimals[column]) {
+                if moment::is_most_of(filled(sample, column), is_number) {
+                    "its commas may part thousands or fractions"
+                } else {
+                    "not numbers"
+                }
+            } else if count_up(sample, column, self.decimals[column]) {
                 "counts the rows"
             } else if self.values.len() == limit::LANES {
                 "one value too many"
@@ -203,26 +280,28 @@ pub(crate) fn is_absent(text: &str) -> bool {
             .any(|word| text.eq_ignore_ascii_case(word))
 }
 
+/// Says what the column's first fields tell of its form, or whether they have
+/// the wished one.
+fn told(sample: &[Fields], column: usize, wished: Option<Form>) -> Option<Told> {
+    let Some(form) = wished else { return moment::form_of(filled(sample, column)) };
+    let is_so = moment::is_most_of(filled(sample, column), |text| form.read(text).is_some());
+    is_so.then_some(Told::Is(form))
+}
+
 /// Says whether nine in ten of the column's filled fields are finite numbers.
-fn are_numbers(sample: &[Fields], column: usize) -> bool {
-    let total = filled(sample, column).count();
-    let numbers = filled(sample, column).filter(|text| number(text).is_some()).count();
-    total > 0 && numbers * 10 >= total * 9
+fn are_numbers(sample: &[Fields], column: usize, decimal: Decimal) -> bool {
+    moment::is_most_of(filled(sample, column), |text| decimal.read(text).is_some())
 }
 
 /// Says whether nine in ten fields are the one before plus one, over at least
 /// three: a running number, of which a few may be missing or late.
-fn count_up(sample: &[Fields], column: usize) -> bool {
-    let numbers: Option<Vec<f64>> = filled(sample, column).map(number).collect();
+fn count_up(sample: &[Fields], column: usize, decimal: Decimal) -> bool {
+    let numbers = filled(sample, column).map(|text| decimal.read(text));
+    let numbers: Option<Vec<f64>> = numbers.collect();
     numbers.is_some_and(|numbers| {
         let steps = numbers.windows(2).filter(|pair| pair[1] == pair[0] + 1.0).count();
         numbers.len() >= 3 && steps * 10 >= (numbers.len() - 1) * 9
     })
-}
-
-/// Reads a finite number.
-pub(crate) fn number(text: &str) -> Option<f64> {
-    text.trim().parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 #[cfg(test)]
@@ -234,7 +313,9 @@ mod tests {
         let split = |line: &str| line.split(',').map(str::to_owned).collect::<Fields>();
         let names = split(lines.next().unwrap());
         let sample: Vec<_> = lines.map(split).collect();
-        Columns::choose(names, &sample, wishes)
+        let whole = |_: usize| Ok(None);
+        let head = Head { names, sample: &sample, delimiter: b',', whole: &whole };
+        Columns::choose(head, wishes)
     }
 
     fn auto(csv: &str) -> Columns {
@@ -286,7 +367,7 @@ mod tests {
             time: Some("when".to_owned()),
             values: vec!["mem".to_owned()],
             entity: vec!["host".to_owned(), "cpu".to_owned()],
-            one_entity: false,
+            ..Wishes::default()
         };
         let columns = choose(csv, &wishes).unwrap();
         assert_eq!((columns.values, columns.entity), (vec![3], vec![1, 2]));
@@ -301,6 +382,34 @@ mod tests {
     fn a_file_without_numbers_says_why() {
         let error = choose("a,b\nx,y", &Wishes::default()).unwrap_err().to_string();
         assert!(error.contains("\"a\" is not numbers"), "{error}");
+    }
+
+    #[test]
+    fn what_is_counted_as_distinct_is_no_value_and_no_entity() {
+        let csv = "date,user,ip,port\n2020-01-01,a,1.2.3.4,80\n2020-01-02,b,1.2.3.5,443";
+        let port = Wishes { distinct: Some("port".to_owned()), ..Wishes::default() };
+        let columns = choose(csv, &port).unwrap();
+        assert_eq!((columns.distinct, columns.values, columns.entity), (Some(3), vec![], vec![1]));
+        let user = Wishes { distinct_if_there: Some("user".to_owned()), ..Wishes::default() };
+        let columns = choose(csv, &user).unwrap();
+        assert_eq!((columns.distinct, columns.values, columns.entity), (Some(1), vec![3], vec![2]));
+        let absent = Wishes { distinct_if_there: Some("host".to_owned()), ..Wishes::default() };
+        assert_eq!(choose(csv, &absent).unwrap().distinct, None);
+        let missing = Wishes { distinct: Some("host".to_owned()), ..Wishes::default() };
+        assert!(choose(csv, &missing).unwrap_err().to_string().contains("\"host\""));
+    }
+
+    #[test]
+    fn a_date_that_may_mean_two_days_asks_for_its_order() {
+        let csv = "date,v\n01/02/2020,1\n02/02/2020,2";
+        let error = choose(csv, &Wishes::default()).unwrap_err().to_string();
+        assert!(error.contains("\"date\"") && error.contains("--time-format dmy"), "{error}");
+        let wished = Wishes { form: Some(Form::MonthFirst), ..Wishes::default() };
+        assert_eq!(choose(csv, &wished).unwrap().time, Some((0, Form::MonthFirst)));
+        let telling = "date,v\n13/02/2020,1\n14/02/2020,2";
+        assert_eq!(auto(telling).time, Some((0, Form::DayFirst)));
+        let error = choose(telling, &wished).unwrap_err().to_string();
+        assert!(error.contains("no column of times is month, day, year"), "{error}");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Times as people write them in tables: which form a column has, and reading
 //! it. Knows nothing of columns' names or of the engine.
 
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use via_types::Timestamp;
+
+use super::decimal::Decimal;
 
 /// Epoch numbers of this many digits or fewer count that unit; today's dates
 /// have 10, 13, 16 and 19.
@@ -16,25 +18,103 @@ const PLAUSIBLE_SECS: std::ops::RangeInclusive<f64> = 946_684_800.0..=4_102_444_
 pub(crate) enum Form {
     /// RFC 3339, or `YYYY-MM-DD HH:MM:SS` taken as UTC.
     Calendar,
+    /// `DD.MM.YYYY`, with `-` or `/` as well, and a time or none; taken as UTC.
+    DayFirst,
+    /// `MM/DD/YYYY`, likewise.
+    MonthFirst,
     /// A number counting units of this many nanoseconds since 1970.
     Epoch(i64),
 }
 
+/// What the texts of a column say about its form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// This one.
+    Is(Form),
+    /// Days and months in figures, and no day above the 12th to tell which is
+    /// which.
+    DayOrMonth,
+}
+
 /// Returns the form that nine in ten of the texts have: a clock that failed
 /// once makes no other column of it. None when there is none, or no text.
-pub(crate) fn form_of<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> Option<Form> {
-    let total = texts.clone().count();
-    let is_most = |part: usize| total > 0 && part * 10 >= total * 9;
-    if is_most(texts.clone().filter(|text| calendar(text).is_some()).count()) {
-        return Some(Form::Calendar);
+pub(crate) fn form_of<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> Option<Told> {
+    if is_most_of(texts.clone(), |text| calendar(text).is_some()) {
+        return Some(Told::Is(Form::Calendar));
     }
-    let numbers = texts.filter_map(super::columns::number);
-    if !is_most(numbers.clone().count()) {
+    let mut orders = Orders::default();
+    texts.clone().for_each(|text| orders.add(text));
+    if orders.are_dates() {
+        return orders.told();
+    }
+    if !is_most_of(texts.clone(), |text| Decimal::Point.read(text).is_some()) {
         return None;
     }
+    let numbers = texts.filter_map(|text| Decimal::Point.read(text));
     let largest = numbers.fold(0.0f64, |largest, number| largest.max(number.abs()));
     let unit = UNITS.iter().find(|(bound, _)| largest < *bound).map_or(1, |(_, unit)| *unit);
-    Some(Form::Epoch(unit))
+    Some(Told::Is(Form::Epoch(unit)))
+}
+
+/// Says whether nine in ten texts, of at least one, are as wanted.
+pub(crate) fn is_most_of<'a>(
+    texts: impl Iterator<Item = &'a str> + Clone,
+    is_wanted: impl Fn(&str) -> bool,
+) -> bool {
+    let total = texts.clone().count();
+    is_most(texts.filter(|text| is_wanted(text)).count(), total)
+}
+
+fn is_most(part: usize, total: usize) -> bool {
+    total > 0 && part * 10 >= total * 9
+}
+
+/// Whether days or months come first in a column of figures.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Orders {
+    total: usize,
+    dates: usize,
+    /// Dates that would be other ones the other way round.
+    differing: usize,
+    day_first: usize,
+    month_first: usize,
+}
+
+impl Orders {
+    /// Looks at one more text.
+    pub(crate) fn add(&mut self, text: &str) {
+        self.total += 1;
+        let (day, month) = (Form::DayFirst.read(text), Form::MonthFirst.read(text));
+        self.dates += usize::from(day.is_some() || month.is_some());
+        self.differing += usize::from(day != month);
+        self.day_first += usize::from(month.is_none() && day.is_some());
+        self.month_first += usize::from(day.is_none() && month.is_some());
+    }
+
+    fn are_dates(&self) -> bool {
+        is_most(self.dates, self.total)
+    }
+
+    /// Returns what the texts so far say; none when they contradict each other.
+    fn told(&self) -> Option<Told> {
+        let telling = self.day_first + self.month_first;
+        if telling == 0 {
+            Some(Told::DayOrMonth)
+        } else if is_most(self.day_first, telling) {
+            Some(Told::Is(Form::DayFirst))
+        } else {
+            is_most(self.month_first, telling).then_some(Told::Is(Form::MonthFirst))
+        }
+    }
+
+    /// Returns the form, given that no more texts follow; none when both are
+    /// possible and differ.
+    pub(crate) fn decide(&self) -> Option<Form> {
+        match self.told()? {
+            Told::Is(form) => Some(form),
+            Told::DayOrMonth => (self.differing == 0).then_some(Form::DayFirst),
+        }
+    }
 }
 
 impl Form {
@@ -42,6 +122,8 @@ impl Form {
     pub(crate) fn read(self, text: &str) -> Option<Timestamp> {
         match self {
             Self::Calendar => calendar(text),
+            Self::DayFirst => figures(text, |day, month, year| Date::new(year, month, day).ok()),
+            Self::MonthFirst => figures(text, |month, day, year| Date::new(year, month, day).ok()),
             Self::Epoch(unit) => epoch(text.trim(), unit),
         }
     }
@@ -50,7 +132,7 @@ impl Form {
     /// it may be taken for time without its name saying so.
     pub(crate) fn is_plausible(self, text: &str) -> bool {
         match self {
-            Self::Calendar => true,
+            Self::Calendar | Self::DayFirst | Self::MonthFirst => true,
             Self::Epoch(_) => {
                 self.read(text).is_some_and(|at| PLAUSIBLE_SECS.contains(&at.as_secs_f64()))
             }
@@ -61,6 +143,8 @@ impl Form {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Calendar => "date and time",
+            Self::DayFirst => "day, month, year",
+            Self::MonthFirst => "month, day, year",
             Self::Epoch(1_000_000_000) => "seconds since 1970",
             Self::Epoch(1_000_000) => "milliseconds since 1970",
             Self::Epoch(1_000) => "microseconds since 1970",
@@ -80,6 +164,37 @@ fn calendar(text: &str) -> Option<Timestamp> {
         Err(_) => text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp(),
     };
     i64::try_from(instant.as_nanosecond()).ok().map(Timestamp::from_nanos)
+}
+
+/// Reads a date of three figures, the year last, and the time behind it.
+fn figures(text: &str, date: impl Fn(i8, i8, i16) -> Option<Date>) -> Option<Timestamp> {
+    let text = text.trim();
+    let (day, time) = match text.split_once([' ', 'T']) {
+        Some((day, time)) => (day, hour(time.trim_start())?),
+        None => (text, Time::midnight()),
+    };
+    let sign = ['.', '/', '-'].into_iter().find(|sign| day.contains(*sign))?;
+    let mut parts = day.split(sign);
+    let mut figure = |lengths: std::ops::RangeInclusive<usize>| {
+        let part = parts.next()?;
+        let is_figure = part.bytes().all(|byte| byte.is_ascii_digit());
+        (is_figure && lengths.contains(&part.len())).then(|| part.parse::<i16>().ok())?
+    };
+    let (first, second, year) = (figure(1..=2)?, figure(1..=2)?, figure(4..=4)?);
+    if parts.next().is_some() {
+        return None;
+    }
+    let date = date(i8::try_from(first).ok()?, i8::try_from(second).ok()?, year)?;
+    let instant = date.to_datetime(time).to_zoned(TimeZone::UTC).ok()?.timestamp();
+    i64::try_from(instant.as_nanosecond()).ok().map(Timestamp::from_nanos)
+}
+
+/// Reads a time of day, whose hour may have one figure.
+fn hour(text: &str) -> Option<Time> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || b":.".contains(&byte));
+    let colon = text.find(':').filter(|_| is_plain)?;
+    let padded = if colon == 1 { format!("0{text}") } else { text.to_owned() };
+    padded.parse().ok()
 }
 
 /// Reads whole digits exactly and keeps nine digits of a fraction.
@@ -119,7 +234,42 @@ mod tests {
     use super::*;
 
     fn form(texts: &[&str]) -> Option<Form> {
-        form_of(texts.iter().copied())
+        match form_of(texts.iter().copied())? {
+            Told::Is(form) => Some(form),
+            Told::DayOrMonth => None,
+        }
+    }
+
+    fn decide(texts: &[&str]) -> Option<Form> {
+        let mut orders = Orders::default();
+        texts.iter().for_each(|text| orders.add(text));
+        orders.decide()
+    }
+
+    #[test]
+    fn a_day_above_the_twelfth_tells_the_order_of_figures() {
+        assert_eq!(form(&["01.02.2020", "13.02.2020"]), Some(Form::DayFirst));
+        assert_eq!(form(&["1/2/2020 7:05", "1/13/2020 17:05"]), Some(Form::MonthFirst));
+        let both = ["01-02-2020 00:00", "02-02-2020 00:00"];
+        assert_eq!(form_of(both.into_iter()), Some(Told::DayOrMonth));
+        assert_eq!(decide(&both), None);
+        assert_eq!(form(&["13.02.2020", "02.13.2020"]), None, "they contradict each other");
+        assert_eq!(decide(&["01.01.2020", "02.02.2020"]), Some(Form::DayFirst), "either way");
+    }
+
+    #[test]
+    fn figures_are_read_with_any_sign_and_time() {
+        let expected = Timestamp::from_nanos(1_396_310_400_000_000_000);
+        for text in ["01.04.2014", "1-4-2014 0:00", "01/04/2014 00:00:00", "01.04.2014T00:00:00.0"]
+        {
+            assert_eq!(Form::DayFirst.read(text), Some(expected), "{text}");
+        }
+        assert_eq!(Form::MonthFirst.read("4/1/2014"), Some(expected));
+        for odd in
+            ["32.01.2014", "1.4.14", "1.4-2014", "1.4.2014.1", "1.4.2014 noon", "1.4.2014 00:00Z"]
+        {
+            assert_eq!(Form::DayFirst.read(odd), None, "{odd}");
+        }
     }
 
     #[test]

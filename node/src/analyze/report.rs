@@ -102,7 +102,7 @@ fn render(input: &Path, outcome: &Outcome) -> Result<String> {
     let highest = outcome.findings.highest(DETECTIONS);
     let columns = &outcome.columns;
     let lanes = match columns.values.as_slice() {
-        [_] => Vec::new(),
+        [] | [_] => Vec::new(),
         several => several.iter().map(|column| columns.name(*column)).collect(),
     };
     let page = Page {
@@ -116,7 +116,7 @@ fn render(input: &Path, outcome: &Outcome) -> Result<String> {
         has_time: columns.time.is_some(),
         has_entities: !columns.entity.is_empty(),
         entities: outcome.entities,
-        value: columns.name(columns.values[0]),
+        value: columns.values.first().map_or("events", |column| columns.name(*column)),
         lanes,
         total: outcome.findings.total(),
         threshold: highest.first().map_or(0.5, |(_, detection)| detection.threshold),

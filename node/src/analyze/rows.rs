@@ -2,13 +2,18 @@
 //! first rows (to tell the columns) and one batch, whatever the file's length.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use csv::{ByteRecord, Reader, ReaderBuilder};
+use via_types::batch::column_hash;
 use via_types::{Batch, Lane, Timestamp, limit};
 
-use super::columns::{self, Columns, Wishes};
+use super::columns::{self, Columns, Head, Wishes};
+use super::decimal::is_number;
+use super::moment::{Form, Orders};
 
 /// Rows by which the columns are told apart.
 const SAMPLE_ROWS: usize = 100;
@@ -58,24 +63,25 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// Reads the beginning of a table and tells its columns apart.
+    /// Reads the beginning of a table and tells its columns apart. A file is
+    /// opened a second time when only the whole of a column tells its form.
     ///
     /// # Errors
     /// The file is empty, is no table, or lacks what is needed.
-    pub(crate) fn open(input: Box<dyn Read>, key: &str, wishes: &Wishes) -> Result<Self> {
+    pub(crate) fn open(
+        input: Box<dyn Read>,
+        again: Option<&Path>,
+        key: &str,
+        wishes: &Wishes,
+    ) -> Result<Self> {
         let (delimiter, input) = delimiter(input)?;
-        let mut reader = ReaderBuilder::new()
-            .delimiter(delimiter)
-            .flexible(true)
-            .has_headers(false)
-            .buffer_capacity(1 << 18)
-            .from_reader(input);
+        let mut reader = table(delimiter, input);
         let mut first = ByteRecord::new();
         if !reader.read_byte_record(&mut first).context("line 1")? {
             bail!("the file is empty");
         }
         let mut sample = Vec::new();
-        let has_header = !first.iter().any(|field| columns::number(&text(field)).is_some());
+        let has_header = !first.iter().any(|field| is_number(&text(field)));
         let names = if has_header {
             first.iter().map(|field| text(field).trim().to_owned()).collect()
         } else {
@@ -95,7 +101,21 @@ impl Rows {
         }
         let fields: Vec<Vec<String>> =
             sample.iter().map(|record| record.iter().map(text).collect()).collect();
-        let columns = Columns::choose(names, &fields, wishes)?;
+        let is_whole = sample.len() < SAMPLE_ROWS;
+        let whole = |column: usize| match again {
+            _ if is_whole => {
+                let mut records = sample.iter().map(|record| Ok(record.clone()));
+                order(&mut records, column)
+            }
+            Some(path) => {
+                let input = File::open(path).context("reading it a second time")?;
+                let records = table(delimiter, Box::new(input)).into_byte_records();
+                order(&mut records.skip(usize::from(has_header)), column)
+            }
+            None => Ok(None),
+        };
+        let head = Head { names, sample: &fields, delimiter, whole: &whole };
+        let columns = Columns::choose(head, wishes)?;
         sample.reverse();
         let key = clipped(key).to_owned();
         let (keys, newest, record) = (HashMap::new(), HashMap::new(), ByteRecord::new());
@@ -151,7 +171,7 @@ impl Rows {
             Some((column, _)) => field(column),
             None => number.to_string(),
         };
-        let value = field(self.columns.values[0]);
+        let value = self.columns.values.first().map_or_else(|| "1".to_owned(), |at| field(*at));
         let entity = self.columns.entity.iter().map(|column| field(*column)).collect::<Vec<_>>();
         let entity = entity.join("/");
         let place = self.place(record, (&time, number), &entity, batch);
@@ -192,9 +212,14 @@ impl Rows {
         batch.entity.push(position);
         batch.at.push(at.as_nanos());
         batch.value.push(value);
+        if let Some(column) = self.columns.distinct {
+            let mark = text(record.get(column).unwrap_or_default());
+            let is_absent = columns::is_absent(mark.trim());
+            batch.mark.push(if is_absent { 0 } else { column_hash(&mark) });
+        }
         for (lane, column) in batch.lanes.iter_mut().zip(&self.columns.values) {
             // A gap in one of several values is the engine's to weigh.
-            lane.values.push(read_value(record, *column).unwrap_or(f64::NAN));
+            lane.values.push(read_value(record, &self.columns, *column).unwrap_or(f64::NAN));
         }
         Ok(batch.len() as u32 - 1)
     }
@@ -208,13 +233,13 @@ fn first_value(
     newest: &mut HashMap<String, f64>,
     key: &str,
 ) -> Result<f64, String> {
-    let first = columns.values[0];
-    let value =
-        read_value(record, first).map_err(|odd| format!("column {:?}: {odd}", columns.name(first)));
-    if columns.values.len() == 1 {
+    // Rows that only count something are worth 1 each, as events without value.
+    let Some((&first, others)) = columns.values.split_first() else { return Ok(1.0) };
+    let value = read_value(record, columns, first)
+        .map_err(|odd| format!("column {:?}: {odd}", columns.name(first)));
+    if others.is_empty() {
         return value;
     }
-    let others = &columns.values[1..];
     match value {
         Ok(value) => {
             if newest.len() < ENTITIES_HELD {
@@ -224,14 +249,14 @@ fn first_value(
             }
             Ok(value)
         }
-        Err(odd) if others.iter().any(|other| read_value(record, *other).is_ok()) => {
+        Err(odd) if others.iter().any(|other| read_value(record, columns, *other).is_ok()) => {
             newest.get(key).copied().ok_or(odd)
         }
         Err(odd) => Err(odd),
     }
 }
 
-fn read_value(record: &ByteRecord, column: usize) -> Result<f64, String> {
+fn read_value(record: &ByteRecord, columns: &Columns, column: usize) -> Result<f64, String> {
     let Some(field) = record.get(column) else {
         return Err("the row is too short".to_owned());
     };
@@ -239,7 +264,31 @@ fn read_value(record: &ByteRecord, column: usize) -> Result<f64, String> {
     if columns::is_absent(text.trim()) {
         return Err("no value".to_owned());
     }
-    columns::number(&text).ok_or_else(|| format!("{text:?} is not a finite number"))
+    columns.decimals[column].read(&text).ok_or_else(|| format!("{text:?} is not a finite number"))
+}
+
+fn table(delimiter: u8, input: Box<dyn Read>) -> Reader<Box<dyn Read>> {
+    ReaderBuilder::new()
+        .delimiter(delimiter)
+        .flexible(true)
+        .has_headers(false)
+        .buffer_capacity(1 << 18)
+        .from_reader(input)
+}
+
+/// Reads a column of dates in figures and says in which order they are.
+fn order(
+    records: &mut dyn Iterator<Item = csv::Result<ByteRecord>>,
+    column: usize,
+) -> Result<Option<Form>> {
+    let mut orders = Orders::default();
+    for record in records {
+        let text = text(record?.get(column).unwrap_or_default());
+        if !columns::is_absent(text.trim()) {
+            orders.add(&text);
+        }
+    }
+    Ok(orders.decide())
 }
 
 fn read(reader: &mut Reader<Box<dyn Read>>, record: &mut ByteRecord) -> Result<bool> {
@@ -274,6 +323,12 @@ fn delimiter(mut input: Box<dyn Read>) -> Result<(u8, Box<dyn Read>)> {
         };
         first.iter().filter(|byte| outside(byte)).count()
     };
+    let between = |digits: &&[u8]| matches!(digits, [before, b',', after] if before.is_ascii_digit() && after.is_ascii_digit());
+    // Where fields may be parted by semicolons, a comma between digits is theirs.
+    let decimals = first.windows(3).filter(between).count();
+    if count(b';') > 0 && count(b',') <= decimals {
+        return Ok((b';', Box::new(std::io::Cursor::new(start).chain(input))));
+    }
     let best = [b',', b';', b'\t', b'|'].into_iter().rev().max_by_key(|byte| count(*byte));
     let whole: Box<dyn Read> = Box::new(std::io::Cursor::new(start).chain(input));
     Ok((best.unwrap_or(b','), whole))
@@ -285,7 +340,7 @@ mod tests {
 
     fn open(csv: &str) -> Result<Rows> {
         let input = Box::new(std::io::Cursor::new(csv.to_owned().into_bytes()));
-        Rows::open(input, "cpu", &Wishes::default())
+        Rows::open(input, None, "cpu", &Wishes::default())
     }
 
     fn whole(csv: &str) -> Block {
@@ -381,7 +436,7 @@ mod tests {
             b"value\n1\n\xff\xfe\n3\n4\n5\n6\n7\n8\n9\n2\n4\n".to_vec(),
         ));
         let mut block = Block::default();
-        Rows::open(input, "x", &Wishes::default()).unwrap().next(&mut block).unwrap();
+        Rows::open(input, None, "x", &Wishes::default()).unwrap().next(&mut block).unwrap();
         assert_eq!(block.rows.len(), 11);
         assert!(block.rows[1].place.is_err());
     }

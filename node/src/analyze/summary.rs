@@ -120,6 +120,7 @@ pub(super) fn roles(outcome: &Outcome) -> String {
         None => "no time (rows are seconds)".to_owned(),
     };
     let values = match columns.values.len() {
+        0 => "every row counts 1".to_owned(),
         1..=6 => format!("value {}", named(&columns.values)),
         many => format!("{many} values from {:?}", columns.name(columns.values[0])),
     };
@@ -128,7 +129,10 @@ pub(super) fn roles(outcome: &Outcome) -> String {
     } else {
         format!("{} entities by {}", count(outcome.entities as u64), named(&columns.entity))
     };
-    format!("{time}; {values}; {entity}")
+    let distinct = columns.distinct.map_or(String::new(), |column| {
+        format!("; distinct values of {:?} counted", columns.name(column))
+    });
+    format!("{time}; {values}; {entity}{distinct}")
 }
 
 fn unjudged(screen: &mut impl Write, outcome: &Outcome) -> Result<()> {

@@ -6,6 +6,8 @@ fn args(input: &Path) -> Args {
     Args {
         input: input.to_owned(),
         time: None,
+        time_format: None,
+        distinct: None,
         values: Vec::new(),
         entity: Vec::new(),
         one_entity: false,
@@ -151,4 +153,107 @@ fn the_page_holds_its_data_and_asks_for_nothing_from_outside() {
     let data: serde_json::Value = serde_json::from_str(data).unwrap();
     assert_eq!(data["rows"], 1_000);
     assert_eq!(data["series"][0]["t"].as_array().unwrap().len(), 1_000);
+}
+
+/// A minute of calls each from one of five addresses, and one minute in which
+/// every call comes from another address; as many calls as ever.
+fn calls() -> String {
+    let mut csv = "when,address\n".to_owned();
+    for minute in 0..600 {
+        for call in 0..20 {
+            let at = 1_700_000_000 + minute * 60 + call * 3;
+            let from = if minute == 500 { 100 + call } else { call % 5 };
+            let address = format!("10.0.0.{from}");
+            csv.push_str(&format!("{at},{address}\n"));
+        }
+    }
+    csv
+}
+
+#[test]
+fn a_burst_of_distinct_values_is_found_when_they_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, out) = (folder.path().join("calls.csv"), folder.path().join("scores.csv"));
+    std::fs::write(&input, calls()).unwrap();
+    let error = format!("{:#}", run(&args(&input), &Settings::default()).unwrap_err());
+    assert!(error.contains("no column of numbers"), "{error}");
+    let counted = Args {
+        distinct: Some("address".to_owned()),
+        out: Some(out.clone()),
+        one_entity: true,
+        ..args(&input)
+    };
+    let screen = run(&counted, &Settings::default()).unwrap();
+    assert!(screen.contains("distinct values of \"address\" counted"), "{screen}");
+    let rows = scores(&out);
+    let highest = rows.iter().max_by(|a, b| score(a).total_cmp(&score(b))).unwrap();
+    let at: i64 = highest[0].parse().unwrap();
+    assert_eq!((at - 1_700_000_000) / 60, 500, "{highest:?}");
+    assert!(score(highest) >= 0.5 && highest[7].contains("distinct values"), "{highest:?}");
+}
+
+#[test]
+fn a_folder_of_pages_mirrors_the_folder_of_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, pages) = (folder.path().join("in"), folder.path().join("pages"));
+    std::fs::create_dir_all(input.join("deep")).unwrap();
+    std::fs::write(input.join("deep/a.csv"), wave(50)).unwrap();
+    std::fs::write(input.join("b.csv"), wave(60)).unwrap();
+    let screen =
+        run(&Args { plot: Some(pages.clone()), ..args(&input) }, &Settings::default()).unwrap();
+    assert!(screen.contains(&pages.display().to_string()), "{screen}");
+    for (page, rows) in [("deep/a.csv.html", 50), ("b.csv.html", 60)] {
+        let page = std::fs::read_to_string(pages.join(page)).unwrap();
+        assert!(page.contains(&format!("\"rows\":{rows},")), "its own figures");
+    }
+}
+
+#[test]
+fn decimal_commas_and_dates_with_the_day_first_are_read_as_what_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let (german, plain) = (folder.path().join("german.csv"), folder.path().join("plain.csv"));
+    let (mut commas, mut points) = ("Datum;Wert\n".to_owned(), "date,value\n".to_owned());
+    // The first twelve days do not tell days from months; the rest does.
+    for hour in 0..600 {
+        let (day, hour) = (hour / 24 + 1, hour % 24);
+        let value = 1_000.0 + f64::from((day * 7 + hour * 3) % 11) / 8.0;
+        let comma = value.to_string().replace('.', ",").replacen('1', "1.", 1);
+        commas.push_str(&format!("{day:02}.03.2020 {hour}:00;{comma}\n"));
+        points.push_str(&format!("2020-03-{day:02} {hour:02}:00:00,{value}\n"));
+    }
+    std::fs::write(&german, commas).unwrap();
+    std::fs::write(&plain, points).unwrap();
+    let mut both = Vec::new();
+    for input in [&german, &plain] {
+        let out = input.with_extension("scores");
+        run(
+            &Args { out: Some(out.clone()), one_entity: true, ..args(input) },
+            &Settings::default(),
+        )
+        .unwrap();
+        let judged = |row: &csv::StringRecord| -> Vec<String> {
+            row.iter().skip(2).take(4).map(str::to_owned).collect()
+        };
+        both.push(scores(&out).iter().map(judged).collect::<Vec<_>>());
+    }
+    assert_eq!(both[0], both[1]);
+}
+
+#[test]
+fn dates_that_tell_no_order_ask_for_it_and_take_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("a.csv");
+    let rows = (1..=200)
+        .map(|row| format!("{:02}/02/2020 {:02}:00,{}\n", row / 20 + 1, row % 20, row % 7));
+    std::fs::write(&input, format!("date,value\n{}", rows.collect::<String>())).unwrap();
+    let error = format!("{:#}", run(&args(&input), &Settings::default()).unwrap_err());
+    assert!(error.contains("a.csv") && error.contains("--time-format dmy"), "{error}");
+    for (format, shown) in [
+        (TimeFormat::Dmy, "2020-02-01 01:00:00 to 2020-02-11"),
+        (TimeFormat::Mdy, "2020-01-02 01:00:00 to 2020-11-02"),
+    ] {
+        let said = Args { time_format: Some(format), ..args(&input) };
+        let screen = run(&said, &Settings::default()).unwrap();
+        assert!(screen.contains(shown), "{screen}");
+    }
 }

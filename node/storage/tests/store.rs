@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use proptest::prelude::*;
 use via_storage::store::{self, KEY_BYTES, Options, VALUE_BYTES};
-use via_storage::{Error, MemoryStore, Order, Space, Store, Write, keys};
+use via_storage::{Error, MemoryStore, Order, Space, Store, Write};
 
 fn put(space: Space, key: &[u8], value: &[u8]) -> Write {
     let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
@@ -69,8 +69,8 @@ fn scans_both_ways(store: &dyn Store) {
     assert_eq!(scan(Bound::Unbounded, Bound::Included(&keys[1][..]), Order::Ascending, 9), [0, 1]);
     assert_eq!(scan(to, from, Order::Ascending, 9), Vec::<u8>::new());
     assert_eq!(scan(after, Bound::Excluded(&keys[97][..]), Order::Ascending, 9), Vec::<u8>::new());
-    let mut end = Vec::new();
-    let found = store.scan(space, keys::within(&[0], &mut end), Order::Ascending, 999).unwrap();
+    let prefix = (Bound::Included(&[0][..]), Bound::Excluded(&[1][..]));
+    let found = store.scan(space, prefix, Order::Ascending, 999).unwrap();
     assert_eq!(found.len(), 100);
     store.write(keys.iter().map(|key| delete(space, key)).collect()).unwrap();
 }

@@ -13,6 +13,24 @@ use crate::Error;
 /// long as an entry may be.
 pub const FRAME_BYTES: usize = 2 * limit::ENTRY_BYTES;
 
+/// Refuses a frame of that length before anything is allocated or sent for it
+/// (invariant D-6).
+pub(crate) fn check_length(bytes: usize) -> Result<(), Error> {
+    if bytes > FRAME_BYTES {
+        return Err(Error::TooLong { bytes: bytes as u64, limit: FRAME_BYTES as u64 });
+    }
+    Ok(())
+}
+
+/// Waits for `peer` until `deadline` from now.
+pub(crate) async fn in_time<T>(
+    peer: NodeId,
+    deadline: Duration,
+    asked: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::time::timeout(deadline, asked).await.unwrap_or(Err(Error::Deadline(peer)))
+}
+
 /// What a call or a stream is for; the number is what travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u16)]
@@ -94,6 +112,13 @@ pub struct Duplex {
     pub sender: Box<dyn FrameSender>,
     /// From the peer.
     pub receiver: Box<dyn FrameReceiver>,
+}
+
+impl Duplex {
+    /// Makes one stream of its halves.
+    pub(crate) fn of(sender: impl FrameSender, receiver: impl FrameReceiver) -> Self {
+        Self { sender: Box::new(sender), receiver: Box::new(receiver) }
+    }
 }
 
 impl std::fmt::Debug for Duplex {

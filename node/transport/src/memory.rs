@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use via_types::NodeId;
 
-use crate::links::FRAME_BYTES;
+use crate::links::{check_length, in_time};
 use crate::{Duplex, Error, Frame, FrameReceiver, FrameSender, Handler, Links, Service};
 
 /// Frames under way in one direction of a stream.
@@ -180,7 +180,7 @@ impl std::fmt::Debug for MemoryLinks {
 
 impl MemoryLinks {
     async fn ask(&self, peer: NodeId, service: Service, request: Bytes) -> Result<Bytes, Error> {
-        refuse_long(request.len())?;
+        check_length(request.len())?;
         self.network.pass(self.node, peer).await?;
         let handler = self.network.handler(peer, service)?;
         let answer = tokio::spawn(handler.call(self.node, request)).await;
@@ -195,13 +195,6 @@ impl MemoryLinks {
             Err(error) => Err(error),
         }
     }
-}
-
-fn refuse_long(bytes: usize) -> Result<(), Error> {
-    if bytes > FRAME_BYTES {
-        return Err(Error::TooLong { bytes: bytes as u64, limit: FRAME_BYTES as u64 });
-    }
-    Ok(())
 }
 
 impl Links for MemoryLinks {
@@ -224,8 +217,7 @@ impl Links for MemoryLinks {
                     answered => answered,
                 }
             };
-            let answered = tokio::time::timeout(deadline, asked).await;
-            answered.unwrap_or(Err(Error::Deadline(peer)))
+            in_time(peer, deadline, asked).await
         })
     }
 
@@ -236,12 +228,11 @@ impl Links for MemoryLinks {
         deadline: Duration,
     ) -> BoxFuture<'_, Result<Duplex, Error>> {
         Box::pin(async move {
-            let passed = tokio::time::timeout(deadline, self.network.pass(self.node, peer)).await;
-            passed.unwrap_or(Err(Error::Deadline(peer)))?;
+            in_time(peer, deadline, self.network.pass(self.node, peer)).await?;
             let handler = self.network.handler(peer, service)?;
             let (sender, far_receiver) = self.network.halves(self.node, peer);
             let (far_sender, receiver) = self.network.halves(peer, self.node);
-            let far = Duplex { sender: Box::new(far_sender), receiver: Box::new(far_receiver) };
+            let far = Duplex::of(far_sender, far_receiver);
             let (network, me) = (self.network.clone(), self.node);
             tokio::spawn(async move {
                 tokio::select! {
@@ -251,7 +242,7 @@ impl Links for MemoryLinks {
                     _ = network.severed(peer, me) => {}
                 }
             });
-            Ok(Duplex { sender: Box::new(sender), receiver: Box::new(receiver) })
+            Ok(Duplex::of(sender, receiver))
         })
     }
 
@@ -281,7 +272,7 @@ struct MemorySender {
 impl FrameSender for MemorySender {
     fn send(&mut self, frame: Frame) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
-            refuse_long(frame.len())?;
+            check_length(frame.len())?;
             let broken = |reason: &str| Error::Broken { peer: self.to, reason: reason.to_owned() };
             let Some(tx) = &self.tx else { return Err(broken("already finished")) };
             self.network.pass(self.from, self.to).await.map_err(|e| broken(&e.to_string()))?;

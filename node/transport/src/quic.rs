@@ -20,6 +20,7 @@ use via_types::NodeId;
 use self::accept::Services;
 use self::dial::Dialer;
 use self::frames::{Form, QuicReceiver, QuicSender};
+use crate::links::in_time;
 use crate::{Duplex, Error, Handler, Identity, Links, Service, metrics};
 
 /// What the peer is told when links are closed on purpose.
@@ -162,8 +163,7 @@ impl Links for QuicLinks {
         deadline: Duration,
     ) -> BoxFuture<'_, Result<Bytes, Error>> {
         Box::pin(async move {
-            let asked = tokio::time::timeout(deadline, self.ask(peer, service, request)).await;
-            let answer = asked.unwrap_or(Err(Error::Deadline(peer)));
+            let answer = in_time(peer, deadline, self.ask(peer, service, request)).await;
             metrics::called(&answer);
             answer
         })
@@ -177,9 +177,8 @@ impl Links for QuicLinks {
     ) -> BoxFuture<'_, Result<Duplex, Error>> {
         Box::pin(async move {
             let begun = self.begin(peer, service, Form::Stream);
-            let begun = tokio::time::timeout(deadline, begun).await;
-            let (sender, receiver) = begun.unwrap_or(Err(Error::Deadline(peer)))?;
-            Ok(Duplex { sender: Box::new(sender), receiver: Box::new(receiver) })
+            let (sender, receiver) = in_time(peer, deadline, begun).await?;
+            Ok(Duplex::of(sender, receiver))
         })
     }
 

@@ -8,6 +8,7 @@ use std::ops::{Deref, DerefMut};
 use bytemuck::Pod;
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{EntityHash, Epoch, ProducerId, Sequence, StreamId};
 
@@ -168,6 +169,12 @@ pub struct Lane {
     pub values: Column<f64>,
 }
 
+/// Hashes a text for [`Batch::mark`] or [`Batch::unique`], where 0 means
+/// absent. It is written to logs: it must never change.
+pub fn column_hash(text: &str) -> u64 {
+    xxh3_64(text.as_bytes()).max(1)
+}
+
 /// Events of one stream that fall into one shard, from one request, in columns
 /// of equal length (optional columns may instead be empty).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -306,6 +313,13 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hash_in_a_column_never_changes_and_is_never_the_absent_one() {
+        assert_eq!(column_hash("10.0.0.7"), column_hash("10.0.0.7"));
+        assert_ne!(column_hash("10.0.0.7"), column_hash("10.0.0.8"));
+        assert_eq!(column_hash(""), 0x2d06_8005_38d3_94c2, "XXH3 of nothing, as published");
+    }
 
     fn two_events() -> Batch {
         let mut batch = Batch { stream: StreamId::new(3), ..Batch::default() };

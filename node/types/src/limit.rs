@@ -15,6 +15,10 @@ pub const ATTRIBUTE_BYTES: usize = 4096;
 pub const LANES: usize = 64;
 /// Most events in one batch: bounds one `Events` entry's execution to about 10 ms.
 pub const BATCH_EVENTS: usize = 65_536;
+/// Most bytes read and dropped behind an answer that came before its request
+/// had ended: a client that sends all before it reads would otherwise find a
+/// reset instead of the reason. As much as the largest JSON body by default.
+pub const LINGER_BYTES: usize = 32 << 20;
 /// Most bytes in one log entry: bounds a peer's allocation per frame.
 pub const ENTRY_BYTES: usize = 8 << 20;
 /// Most producers remembered per shard; the longest unused is forgotten.

@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::Instant;
+use tonic::Status;
 
 use crate::gate::Gate;
 use crate::metrics;
@@ -25,6 +26,9 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 const ID_BYTES: usize = 128;
 /// Most of a refusal's own words that are kept, bytes.
 const WORDS_BYTES: usize = 1_024;
+/// Largest small JSON document, bytes: above what `streams::parse` reads, so
+/// that it answers.
+pub(crate) const DOCUMENT_BYTES: usize = 256 << 10;
 
 /// A request's id: the client's when it is plain, else a new UUIDv7.
 #[derive(Clone, Debug)]
@@ -102,7 +106,8 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 async fn finish(mut response: Response, is_grpc: bool, id: &RequestId) -> Response {
     let problem = match response.extensions_mut().remove::<Problem>() {
         Some(problem) => problem,
-        None if is_grpc || !is_failure(response.status()) || is_told(response.headers()) => {
+        None if is_grpc => return explain(response, id),
+        None if !is_failure(response.status()) || is_told(response.headers()) => {
             return response;
         }
         None => return adopt(response, id).await,
@@ -116,6 +121,22 @@ async fn finish(mut response: Response, is_grpc: bool, id: &RequestId) -> Respon
     let mut written = problem.respond(id.as_str());
     keep_headers(response.headers(), &mut written);
     written
+}
+
+/// Gives a status that the gRPC framework wrote by itself the details that
+/// every other one has; its further headers stay.
+fn explain(mut response: Response, id: &RequestId) -> Response {
+    let headers = response.headers_mut();
+    let is_bare = headers.contains_key(Status::GRPC_STATUS)
+        && !headers.contains_key(Status::GRPC_STATUS_DETAILS);
+    let status = is_bare.then(|| Status::from_header_map(headers)).flatten();
+    if let Some(status) = status.filter(|status| status.code() != tonic::Code::Ok) {
+        let told = Problem::of_framework(&status).status(id.as_str());
+        if let Err(error) = told.add_header(headers) {
+            tracing::debug!(%error, "a status is not explained");
+        }
+    }
+    response
 }
 
 fn is_failure(status: StatusCode) -> bool {
@@ -169,6 +190,17 @@ fn keep_headers(from: &HeaderMap, to: &mut Response) {
 pub(crate) async fn nowhere(request: Request) -> Problem {
     let path: String = request.uri().path().chars().take(200).collect();
     Problem::new(Code::NotFound, format!("there is nothing at {path}"))
+}
+
+/// Refuses a document that announces more than [`DOCUMENT_BYTES`] before any of
+/// it is read; what announces nothing is counted while it is read.
+pub(crate) async fn short(request: Request, next: Next) -> Response {
+    let announced = request.body().size_hint().lower();
+    if announced > DOCUMENT_BYTES as u64 {
+        let words = format!("{announced} bytes are announced; at most {DOCUMENT_BYTES} are taken");
+        return Problem::new(Code::TooLarge, words).into_response();
+    }
+    Box::pin(next.run(request)).await
 }
 
 /// Bounds the time of a query.

@@ -27,7 +27,8 @@ pub(crate) struct StatsView {
     duplicate_events: u64,
     /// Events refused as late.
     late_events: u64,
-    /// Profiles in memory.
+    /// Profiles in memory now. Those of entities that were quiet since the
+    /// node started, or for long, are on disk only and not counted.
     profiles: u64,
     /// Profiles changed since they were last saved.
     profiles_dirty: u64,

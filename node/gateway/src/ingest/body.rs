@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
 use async_compression::zstd::DParameter;
-use axum::body::{Body, BodyDataStream};
+use axum::body::{Body, BodyDataStream, HttpBody};
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt};
 use http::{HeaderMap, header};
@@ -66,6 +66,8 @@ enum Inner {
 /// A body being read.
 pub(crate) struct Source {
     inner: Inner,
+    /// What its length was said to be at least, before decompression.
+    announced: u64,
     received: Arc<AtomicU64>,
     given: u64,
     patience: Patience,
@@ -85,6 +87,7 @@ impl Source {
     /// Makes a source of a body.
     pub(crate) fn new(body: Body, encoding: Encoding, patience: Patience) -> Self {
         let received = Arc::new(AtomicU64::new(0));
+        let announced = body.size_hint().lower();
         let frames = body.into_data_stream();
         let inner = if encoding == Encoding::Identity {
             Inner::Plain(frames)
@@ -106,7 +109,18 @@ impl Source {
             };
             Inner::Packed(decoder, BytesMut::new())
         };
-        Self { inner, received, given: 0, patience, started: Instant::now() }
+        Self { inner, announced, received, given: 0, patience, started: Instant::now() }
+    }
+
+    /// Refuses a body that announces more than `most` bytes before any of it is
+    /// read (invariant D-6). A compressed one is held to the same length.
+    pub(crate) fn expect_at_most(&self, most: usize) -> Result<(), Problem> {
+        if self.announced > most as u64 {
+            let announced = self.announced;
+            let words = format!("the body announces {announced} bytes; at most {most} are taken");
+            return Err(Problem::new(Code::TooLarge, words));
+        }
+        Ok(())
     }
 
     /// Returns the next bytes; none at the end. May be dropped while waiting

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use via_types::batch::column_hash;
 use via_types::config::Mapping;
 use via_types::limit;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -29,11 +30,6 @@ pub(crate) struct Row<'a> {
     pub(crate) attributes: &'a str,
     /// Named values, finite.
     pub(crate) lanes: &'a [(Cow<'a, str>, f64)],
-}
-
-/// Hashes a text for a mark or unique column, where 0 means absent.
-pub(crate) fn column_hash(text: &str) -> u64 {
-    xxh3_64(text.as_bytes()).max(1)
 }
 
 /// Makes rows of one stream's events.

@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use via_gateway::Options;
 
-use crate::rig::Rig;
+use crate::rig::{Rig, read};
 
 const EVENTS: &str = "/api/v1/streams/s/events";
 
@@ -118,6 +118,46 @@ async fn bombs_and_oversized_bodies_are_stopped() {
     let many = many.repeat(20_000);
     rig.post_lines("/api/v1/streams/s/score", many.as_bytes()).await.problem(413, "too_large");
     assert_eq!(rig.events("s", "a").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_length_beyond_the_limit_is_refused_before_a_byte_of_it_came() {
+    let rig = Rig::start().await;
+    for (method, path, encoding) in [
+        ("POST", EVENTS, "identity"),
+        ("POST", EVENTS, "gzip"),
+        ("POST", "/api/v1/streams/s/score", "identity"),
+        ("POST", "/api/v1/streams", "identity"),
+        ("PUT", "/api/v1/streams/s/config", "identity"),
+    ] {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: via\r\nContent-Type: application/json\r\n\
+             Content-Encoding: {encoding}\r\nContent-Length: 9000000000\r\n\r\n"
+        );
+        let mut waiting = rig.connect().await;
+        waiting.write_all(head.as_bytes()).await.unwrap();
+        let answer = read(&mut waiting).await;
+        assert_eq!(answer.problem(413, "too_large")["fate"], "rejected", "{method} {path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_sends_all_before_it_reads_still_gets_its_refusal() {
+    let rig = Rig::start_with(Options { json_bytes: 100_000, ..Options::default() }).await;
+    for (kind, status, code) in
+        [("text/plain", 415, "unsupported_media_type"), ("application/json", 413, "too_large")]
+    {
+        let body = vec![b' '; 5 << 20];
+        let head = format!(
+            "POST {EVENTS} HTTP/1.1\r\nHost: via\r\nContent-Type: {kind}\r\n\
+             Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut client = rig.connect().await;
+        client.write_all(head.as_bytes()).await.unwrap();
+        client.write_all(&body).await.expect("the connection is not reset while it is written to");
+        read(&mut client).await.problem(status, code);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,11 @@
 //! The same node through `via.v1.Ingest`, on the same port.
 
+use http_body_util::BodyExt;
+use tonic::body::Body;
+use tonic::codegen::Service;
 use tonic::transport::Channel;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
 use via_proto::v1::ingest_client::IngestClient;
 use via_proto::v1::write_stream_response::Outcome;
 use via_proto::v1::{
@@ -123,8 +128,6 @@ async fn scores_come_back_by_row() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failures_carry_their_code_fate_and_request() {
-    use tonic_types::StatusExt;
-
     let rig = Rig::start().await;
     let mut client = client(&rig).await;
     let mut torn = batch("s", 10, 0);
@@ -137,6 +140,58 @@ async fn failures_carry_their_code_fate_and_request() {
     let info = details.error_info().expect("set");
     assert_eq!((info.reason.as_str(), info.metadata["fate"].as_str()), ("bad_batch", "rejected"));
     assert_eq!(details.request_info().expect("set").request_id, "mine-9");
+}
+
+/// Sends one message as raw bytes and returns the answer's headers.
+async fn raw(rig: &Rig, method: &str, message: &[u8]) -> (http::HeaderMap, Option<Status>) {
+    let channel = Channel::from_shared(format!("http://{}", rig.address)).expect("an address");
+    let mut channel = channel.connect().await.expect("serves HTTP/2");
+    let mut framed = vec![0];
+    framed.extend_from_slice(&(message.len() as u32).to_be_bytes());
+    framed.extend_from_slice(message);
+    let request = http::Request::post(format!("/via.v1.Ingest/{method}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("x-request-id", "raw-1")
+        .body(Body::new(http_body_util::Full::new(framed.into())))
+        .expect("a request");
+    std::future::poll_fn(|context| channel.poll_ready(context)).await.expect("ready");
+    let answer = channel.call(request).await.expect("answered");
+    let headers = answer.headers().clone();
+    let mut body = answer.into_body();
+    let mut end = Status::from_header_map(&headers);
+    while let Some(frame) = body.frame().await {
+        if let Ok(trailers) = frame.expect("whole").into_trailers() {
+            end = Status::from_header_map(&trailers);
+        }
+    }
+    (headers, end)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_cannot_be_read_is_refused_with_the_details_of_any_failure() {
+    let rig = Rig::start_with(Options { message_bytes: 50_000, ..Options::default() }).await;
+    let large = vec![0; 60_000];
+    for (method, message, code, reason) in [
+        ("Write", b"\xff\xff\xff".as_slice(), Code::InvalidArgument, "bad_request"),
+        ("Subscribe", b"\xff\xff\xff", Code::InvalidArgument, "bad_request"),
+        ("WriteStream", b"\xff\xff\xff", Code::InvalidArgument, "bad_request"),
+        ("Score", &large, Code::InvalidArgument, "too_large"),
+        ("WriteStream", &large, Code::InvalidArgument, "too_large"),
+        ("Nothing", b"", Code::Unimplemented, "method_not_allowed"),
+    ] {
+        let (headers, status) = raw(&rig, method, message).await;
+        let status = status.unwrap_or_else(|| panic!("{method}: {headers:?}"));
+        assert_eq!(status.code(), code, "{method}: {status}");
+        let details = status.get_error_details();
+        let info = details.error_info().unwrap_or_else(|| panic!("{method}: {status:?}"));
+        assert_eq!(
+            (info.reason.as_str(), info.metadata["fate"].as_str()),
+            (reason, "rejected"),
+            "{method}"
+        );
+        assert_eq!(details.request_info().expect("set").request_id, "raw-1", "{method}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use via_control::DEFAULT_TENANT;
-use via_gateway::{Error, Options, Rooms};
+use via_gateway::{Drained, Options, Rooms};
 use via_storage::{Log, MemoryLog, MemoryStore, Store};
 use via_types::clock::ManualClock;
 use via_types::{Clock, NodeId, Timestamp};
@@ -27,7 +27,7 @@ pub(crate) struct Rig {
     stop: watch::Sender<bool>,
     /// The rooms behind the door run until the rig is dropped.
     _rooms: watch::Sender<bool>,
-    gateway: JoinHandle<Result<(), Error>>,
+    gateway: JoinHandle<Drained>,
 }
 
 /// What came back.
@@ -114,7 +114,7 @@ impl Rig {
     }
 
     /// Begins shutdown and returns how the gateway ended.
-    pub(crate) async fn stop(self) -> Result<(), Error> {
+    pub(crate) async fn stop(self) -> Drained {
         self.stop.send_replace(true);
         tokio::time::timeout(PATIENCE, self.gateway).await.expect("ends").expect("no panic")
     }

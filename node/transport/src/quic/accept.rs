@@ -173,10 +173,7 @@ async fn handle(
             sender.answer(answer).await
         }
         (Form::Call, Err(error)) => sender.answer(Err(error)).await,
-        (Form::Stream, Ok(handler)) => {
-            let stream = Duplex { sender: Box::new(sender), receiver: Box::new(receiver) };
-            handler.stream(peer, stream).await
-        }
+        (Form::Stream, Ok(handler)) => handler.stream(peer, Duplex::of(sender, receiver)).await,
         (Form::Stream, Err(error)) => Err(error),
     }
 }

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use quinn::{ReadExactError, RecvStream, SendStream};
 use via_types::NodeId;
 
-use crate::links::FRAME_BYTES;
+use crate::links::check_length;
 use crate::{Error, Frame, FrameReceiver, FrameSender, Service, metrics};
 
 /// What a stream is.
@@ -56,9 +56,7 @@ impl QuicSender {
 
     pub(super) async fn write(&mut self, frame: Frame) -> Result<(), Error> {
         let bytes = frame.len();
-        if bytes > FRAME_BYTES {
-            return Err(Error::TooLong { bytes: bytes as u64, limit: FRAME_BYTES as u64 });
-        }
+        check_length(bytes)?;
         let mut pieces = frame.0;
         pieces.insert(0, Bytes::copy_from_slice(&(bytes as u32).to_le_bytes()));
         pieces.retain(|piece| !piece.is_empty());
@@ -117,9 +115,7 @@ impl QuicReceiver {
             Err(error) => return Err(self.broken(error)),
         }
         let bytes = u32::from_le_bytes(length) as usize;
-        if bytes > FRAME_BYTES {
-            return Err(Error::TooLong { bytes: bytes as u64, limit: FRAME_BYTES as u64 });
-        }
+        check_length(bytes)?;
         let mut frame = BytesMut::zeroed(bytes);
         self.stream.read_exact(&mut frame).await.map_err(|error| self.broken(error))?;
         metrics::received(bytes);
