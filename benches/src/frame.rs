@@ -31,7 +31,7 @@ impl Frame {
     pub(crate) fn new(stream: &str, draw: &Draw) -> Self {
         let request = WriteRequest {
             stream: stream.to_owned(),
-            keys: draw.keys.iter().map(|entity| key(*entity)).collect(),
+            keys: draw.keys.iter().map(|entity| key(*entity).into()).collect(),
             entity: Bytes::from(bytemuck::cast_slice(&draw.entity).to_vec()),
             value: Bytes::from(bytemuck::cast_slice(&draw.value).to_vec()),
             ..WriteRequest::default()

@@ -17,6 +17,7 @@ pub(crate) mod writer;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use via_catalog::Stream;
 use via_proto::v1::WriteRequest;
 use via_shard::Answer;
@@ -159,7 +160,7 @@ impl Ingest {
             let words = format!("{events} events in one batch; at most {most} are taken");
             return Err(Problem::new(Code::TooLarge, words));
         }
-        let bytes = request.entity.len() * 5 + request.keys.iter().map(String::len).sum::<usize>();
+        let bytes = request.entity.len() * 5 + request.keys.iter().map(Bytes::len).sum::<usize>();
         let mut grant = Grant::default();
         self.gate.admission().cover(&mut grant, bytes * WEIGHT).await?;
         let era = Era::at(self.gate.now());

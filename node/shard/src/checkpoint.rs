@@ -147,8 +147,7 @@ impl Driver {
             let live = state.live.as_mut()?;
             let stale = began.elapsed() >= interval && live.engine.dirty() > 0;
             let squeezed = live.engine.memory_bytes() > pressure && live.engine.dirty() > 0;
-            let long = applied.index.get() - boundary > max_entries
-                || live.tail_events >= max_tail;
+            let long = applied.index.get() - boundary > max_entries || live.tail_events >= max_tail;
             let haste = if long { Haste::Some } else { Haste::None };
             (stale || squeezed || long).then(|| (live.begin_round(applied), haste))
         });

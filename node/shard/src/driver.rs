@@ -1,6 +1,6 @@
-//! The one task that proposes to a shard's log: it merges requests into
-//! entries (bounded in bytes and age), records detections, runs checkpoint
-//! rounds and lets time pass. One proposer means one order: a profile is saved
+//! The one task that proposes to a shard's log: it merges the requests that come
+//! while an entry is under way into the next, records detections, runs
+//! checkpoint rounds and lets time pass. One proposer means one order: a profile is saved
 //! only after the detections it has already forgotten (D-3, D-4).
 
 use std::collections::{BTreeMap, VecDeque};
@@ -28,13 +28,6 @@ use crate::saver::Saver;
 use crate::writes::Ticket;
 use crate::{Error, metrics};
 
-/// Longest pause between two entries of a busy shard: what an entry costs beside
-/// its events is then a small part.
-const LONGEST_LINGER: Duration = Duration::from_millis(12);
-/// Pause between two entries, of the time that an entry takes.
-const LINGER_PER_ENTRY: u32 = 2;
-/// Bytes that are proposed without lingering: more would not merge better.
-const ENOUGH_BYTES: usize = 512 << 10;
 /// Most bytes of one merged entry: 1 MiB costs a replica about 1 ms.
 const ENTRY_BYTES: usize = 1 << 20;
 /// Bytes taken from the door at a time; the rest waits there.
@@ -74,13 +67,10 @@ pub(crate) struct Driver {
     pub(crate) tasks: FuturesUnordered<Task>,
     /// An `Events` entry is being committed and executed.
     events_in_flight: bool,
-    /// What such an entry takes, lately.
-    entry_time: Duration,
     recording: bool,
     /// Still taking requests.
     open: bool,
     pub(crate) resets: usize,
-    last_proposed: Option<Instant>,
     last_tick: Instant,
     /// What was proposed of each stream in this term.
     configured: BTreeMap<StreamId, Revision>,
@@ -110,11 +100,9 @@ impl Driver {
             queued_bytes: 0,
             tasks: FuturesUnordered::new(),
             events_in_flight: false,
-            entry_time: Duration::ZERO,
             recording: false,
             open: true,
             resets: 0,
-            last_proposed: None,
             last_tick: Instant::now(),
             configured: BTreeMap::new(),
             term: via_types::Term::default(),
@@ -170,8 +158,7 @@ impl Driver {
 
     /// Returns when something becomes due without being woken.
     fn next_deadline(&self) -> Option<Instant> {
-        let round = self.checkpoints.next_write().filter(|_| self.open && self.resets == 0);
-        [self.linger_until(), round].into_iter().flatten().min()
+        self.checkpoints.next_write().filter(|_| self.open && self.resets == 0)
     }
 
     /// Takes a request and all that wait behind it.
@@ -224,23 +211,9 @@ impl Driver {
     }
 
     /// Says whether an entry may go now: not while the one before is under way,
-    /// and then when enough has gathered or the shard has lingered.
+    /// whose time is what merges small requests. The busier the node, the more.
     fn may_propose_events(&self) -> bool {
-        if self.queue.is_empty() || self.events_in_flight {
-            return false;
-        }
-        self.queued_bytes >= ENOUGH_BYTES
-            || self.linger_until().is_none_or(|until| until <= Instant::now())
-    }
-
-    /// Returns when the queue has lingered long enough; none when there is
-    /// nothing to wait for. The slower entries are, the more is merged into one:
-    /// a busy node spends its time on events, an idle one answers at once.
-    fn linger_until(&self) -> Option<Instant> {
-        let last = self.last_proposed?;
-        let least = self.replica.options.linger;
-        let pause = (self.entry_time * LINGER_PER_ENTRY).clamp(least, least.max(LONGEST_LINGER));
-        (!self.queue.is_empty() && !self.events_in_flight).then(|| last + pause)
+        !self.queue.is_empty() && !self.events_in_flight
     }
 
     /// Merges queued writes into one entry and proposes it.
@@ -279,7 +252,6 @@ impl Driver {
         if tickets.is_empty() {
             return;
         }
-        self.last_proposed = Some(Instant::now());
         match self.submit_events(events).await {
             Ok(pending) => {
                 self.events_in_flight = true;
@@ -466,8 +438,6 @@ impl Driver {
         match done {
             Done::Events(tickets, result) => {
                 self.events_in_flight = false;
-                let took = self.last_proposed.map_or(Duration::ZERO, |since| since.elapsed());
-                self.entry_time = (self.entry_time * 7 + took) / 8;
                 answer(shard, tickets, result);
             }
             Done::Recorded(result) => {

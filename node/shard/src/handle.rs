@@ -5,9 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 use via_engine::Answer;
 use via_types::profile::{ProfileView, SeriesPoint};
-use via_types::{
-    Batch, Detection, DetectionId, EntityHash, Receipt, ShardId, StreamId, TenantId,
-};
+use via_types::{Batch, Detection, DetectionId, EntityHash, Receipt, ShardId, StreamId, TenantId};
 
 use crate::feed::{Feed, Published, Start};
 use crate::query::{Filter, Page, Query, Stats};

@@ -21,9 +21,6 @@ pub struct Options {
     pub checkpoint_events: u64,
     /// Most bytes waiting for commit, all shards together.
     pub queue_bytes: usize,
-    /// Least time between two proposals of one busy shard: small requests that
-    /// arrive meanwhile share the next entry.
-    pub linger: Duration,
     /// Longest wait for a batch's commit; beyond it its fate is unknown.
     pub write_deadline: Duration,
     /// Time between ticks of a shard with live profiles: how late silence is seen.
@@ -46,7 +43,6 @@ impl Default for Options {
             checkpoint_interval: Duration::from_secs(60),
             checkpoint_events: 20_000_000,
             queue_bytes: 128 << 20,
-            linger: Duration::from_millis(2),
             write_deadline: Duration::from_secs(10),
             tick_interval: Duration::from_secs(10),
             keep_detections: 200_000,

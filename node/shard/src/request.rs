@@ -20,17 +20,8 @@ pub(crate) type Fate = Result<Committed, Arc<via_consensus::Error>>;
 /// What the handle asks of a shard.
 #[derive(Debug)]
 pub(crate) enum Request {
-    Write {
-        batch: Box<Batch>,
-        answer: Answer,
-        bytes: usize,
-        ticket: Ticket,
-    },
-    Reset {
-        stream: StreamId,
-        entity: String,
-        reply: oneshot::Sender<Result<bool, Error>>,
-    },
+    Write { batch: Box<Batch>, answer: Answer, bytes: usize, ticket: Ticket },
+    Reset { stream: StreamId, entity: String, reply: oneshot::Sender<Result<bool, Error>> },
 }
 
 /// A write that waits for its entry.

@@ -142,8 +142,7 @@ impl Writes {
         self.sent.push(Some(shard));
         self.desk.0.lock().outstanding += 1;
         let desk = Arc::clone(&self.desk);
-        let ticket =
-            Ticket { desk, number, shard, answered: false, _hold: hold, _permit: permit };
+        let ticket = Ticket { desk, number, shard, answered: false, _hold: hold, _permit: permit };
         place.send(Request::Write { batch: Box::new(batch), answer, bytes, ticket });
         self.deadline = Instant::now() + self.options().write_deadline;
         Ok(())
@@ -215,5 +214,51 @@ impl Desk {
         }
         book.waiting = Some((context.waker().clone(), want));
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio::sync::Semaphore;
+    use via_types::Fate;
+
+    use super::*;
+
+    fn ticket(desk: &Arc<Desk>, number: u32, room: &Arc<Semaphore>) -> Ticket {
+        desk.0.lock().outstanding += 1;
+        let permit = Arc::clone(room).try_acquire_owned().expect("there is room");
+        let desk = Arc::clone(desk);
+        let shard = ShardId::new(1);
+        Ticket { desk, number, shard, answered: false, _hold: None, _permit: permit }
+    }
+
+    #[tokio::test]
+    async fn one_who_waits_for_all_is_told_once_and_of_each() {
+        let (desk, room) = (Arc::<Desk>::default(), Arc::new(Semaphore::new(2)));
+        let tickets = [ticket(&desk, 0, &room), ticket(&desk, 1, &room)];
+        let mut any = poll_fn(|context| desk.poll(context, Want::Any)).boxed();
+        assert!(any.as_mut().now_or_never().is_none(), "nothing was answered");
+        let [first, second] = tickets;
+        second.answer(Ok(Receipt { accepted: 7, ..Receipt::default() }));
+        assert_eq!(room.available_permits(), 1, "an answer gives its room back");
+        let mut all = poll_fn(|context| desk.poll(context, Want::All)).boxed();
+        assert!(all.as_mut().now_or_never().is_none(), "one is under way");
+        first.answer(Ok(Receipt::default()));
+        let answers = all.await;
+        let numbers: Vec<u32> = answers.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [1, 0], "in the order of the answers");
+        assert!(poll_fn(|context| desk.poll(context, Want::Any)).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_ticket_that_is_lost_is_answered_as_unknown() {
+        let (desk, room) = (Arc::<Desk>::default(), Arc::new(Semaphore::new(1)));
+        drop(ticket(&desk, 0, &room));
+        let mut answers = poll_fn(|context| desk.poll(context, Want::All)).await;
+        let (number, result) = answers.pop().expect("it was answered");
+        assert_eq!(number, 0);
+        assert_eq!(result.expect_err("nobody knows").fate(), Fate::Unknown);
+        assert_eq!(room.available_permits(), 1);
     }
 }

@@ -37,8 +37,8 @@ pub const FUTURE_SECS: u64 = 300;
 /// Oldest event time accepted, seconds since 1970: 1970 itself is usually a
 /// missing timestamp, but replays of old data are legitimate.
 pub const EARLIEST_SECS: i64 = 0;
-/// Shards of the default pool: enough for 32 nodes, cheap on one.
-pub const SHARDS: u16 = 64;
+/// Shards of the default pool: even over sixteen nodes, cheap on one (ADR 0011).
+pub const SHARDS: u16 = 32;
 /// Longest name of a node, a tenant or a producer, bytes: they appear in labels.
 pub const NAME_BYTES: usize = 128;
 /// Most nodes of one cluster: every peer keeps a link to every other.

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use via_proto::v1::WriteRequest;
 use via_types::config::Mapping;
 use via_types::{Origin, limit};
@@ -17,6 +18,7 @@ use crate::problem::{Code, Problem};
 /// A request's columns, of equal length or absent.
 struct Columns<'a> {
     events: usize,
+    keys: Vec<&'a str>,
     entity: &'a [[u8; 4]],
     at: &'a [[u8; 8]],
     value: &'a [[u8; 8]],
@@ -45,7 +47,7 @@ pub(crate) fn split(
         let pushed = match entities.get_mut(key) {
             None => Err(RowCode::EntityPosition.into()),
             Some(known) => {
-                let text = &request.keys[key];
+                let text = columns.keys[key];
                 let make = || check_key(text).map(|()| splitter.entity(text));
                 known.get_or_insert_with(make).map_err(Fault::from).and_then(|entity| {
                     let row = reader.row(&columns, event, text, &mut lanes)?;
@@ -142,6 +144,7 @@ impl<'a> Columns<'a> {
         }
         Ok(Self {
             events,
+            keys: texts(&request.keys)?,
             entity,
             at: column(&request.at, events, "at")?,
             value: column(&request.value, events, "value")?,
@@ -151,6 +154,14 @@ impl<'a> Columns<'a> {
             lanes,
         })
     }
+}
+
+fn texts(keys: &[Bytes]) -> Result<Vec<&str>, Problem> {
+    let text = |(number, key)| {
+        str::from_utf8(key)
+            .map_err(|_| Problem::new(Code::BadBatch, format!("key {number} is not text in UTF-8")))
+    };
+    keys.iter().map(Bytes::as_ref).enumerate().map(text).collect()
 }
 
 fn column<'a>(bytes: &'a [u8], events: usize, name: &str) -> Result<&'a [[u8; 8]], Problem> {
@@ -191,7 +202,7 @@ mod tests {
 
     fn request() -> WriteRequest {
         WriteRequest {
-            keys: vec!["a".to_owned(), "b".to_owned()],
+            keys: vec!["a".into(), "b".into()],
             entity: positions(&[0, 1, 0]),
             value: floats(&[1.0, 2.0, 3.0]),
             ..WriteRequest::default()
@@ -225,7 +236,7 @@ mod tests {
         let mut request = request();
         request.entity = positions(&[0, 7, 0, 1]);
         request.value = floats(&[f64::NAN, 1.0, 5.0, 1.0]);
-        request.keys[1] = "x".repeat(300);
+        request.keys[1] = "x".repeat(300).into();
         let (pieces, refusals) = cut(&request).expect("fits");
         assert_eq!(
             codes(&refusals),
@@ -261,7 +272,9 @@ mod tests {
         short.value = floats(&[1.0]);
         let mut lanes = request();
         lanes.lanes = vec![Lane { name: "cpu".to_owned(), values: floats(&[1.0]) }];
-        for request in [torn, short, lanes] {
+        let mut keys = request();
+        keys.keys[1] = bytes::Bytes::from_static(b"\xff\xfe");
+        for request in [torn, short, lanes, keys] {
             assert_eq!(cut(&request).expect_err("misfit").code, Code::BadBatch);
         }
         let mut huge = request();

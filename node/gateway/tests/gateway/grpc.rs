@@ -24,7 +24,7 @@ async fn client(rig: &Rig) -> IngestClient<Channel> {
 fn batch(stream: &str, count: u32, tag: u64) -> WriteRequest {
     WriteRequest {
         stream: stream.to_owned(),
-        keys: (0..10).map(|key| format!("e{key}")).collect(),
+        keys: (0..10).map(|key| format!("e{key}").into()).collect(),
         entity: (0..count).flat_map(|event| (event % 10).to_le_bytes()).collect(),
         at: (0..count)
             .flat_map(|event| (NOW - 1_000_000 + i64::from(event)).to_le_bytes())

@@ -16,7 +16,6 @@ fn options() -> Options {
         shards: SHARDS,
         // Rounds only when a test asks for them by events.
         checkpoint_interval: Duration::from_secs(3_600),
-        linger: Duration::ZERO,
         ..Options::default()
     }
 }

@@ -14,7 +14,6 @@ fn options() -> Options {
     Options {
         shards: SHARDS,
         checkpoint_interval: Duration::from_secs(3_600),
-        linger: Duration::ZERO,
         ..Options::default()
     }
 }

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use metrics::{counter, histogram};
@@ -26,6 +26,8 @@ use crate::{Error, Space, metrics as names};
 /// Where the store says what it is; before every space.
 const META: &[u8] = &[0];
 const LAYOUT: u32 = 1;
+/// Longest wait for files that a store closed just now still holds.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Options of [`open`]; the defaults run out of the box.
 #[derive(Clone, Debug)]
@@ -75,8 +77,9 @@ pub fn open(options: &Options) -> Result<Opened, Error> {
     let directory = &options.directory;
     fs::create_dir_all(directory).map_err(failed("create", directory))?;
     let lock = lock(&directory.with_extension("lock"))?;
-    let (db, set_aside) = match try_open(options) {
+    let (db, set_aside) = match open_when_free(options) {
         Ok(db) => (db, None),
+        Err(what) if is_held(&what) => return Err(Error::Locked { path: directory.join("db") }),
         Err(what) if !is_damage(&what) => return Err(what.into_error()),
         Err(what) => {
             let aside = set_aside(directory)?;
@@ -113,6 +116,30 @@ impl Failure {
             Self::Sled(error) => store_error("open", error),
             Self::Panic(what) | Self::Layout(what) => Error::Store { doing: "open", what },
         }
+    }
+}
+
+/// Opens the store once its files are free: the lock beside it is ours, so that
+/// only threads of a store closed just now can still hold them.
+fn open_when_free(options: &Options) -> Result<sled::Db, Failure> {
+    let since = Instant::now();
+    loop {
+        match try_open(options) {
+            Err(what) if is_held(&what) && since.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Says whether somebody else has the files open, which sled only tells in words.
+fn is_held(failure: &Failure) -> bool {
+    match failure {
+        Failure::Sled(sled::Error::Io(error)) => {
+            error.to_string().starts_with("could not acquire lock")
+        }
+        Failure::Sled(_) | Failure::Panic(_) | Failure::Layout(_) => false,
     }
 }
 
