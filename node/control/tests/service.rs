@@ -15,7 +15,7 @@ use via_control::{ClusterId, DEFAULT_TENANT, Error, Handle, Options, Refusal, Se
 use via_storage::{Log, MemoryLog, MemoryStore, Order, Space, Store, Write};
 use via_types::clock::ManualClock;
 use via_types::config::{Explain, StreamConfig};
-use via_types::{Fate, GroupId, NodeId, TenantId, Timestamp};
+use via_types::{Fate, GroupId, NodeId, TenantId, Timestamp, limit};
 
 const NODE: NodeId = NodeId::new(1);
 
@@ -135,9 +135,9 @@ fn quiet() -> StreamConfig {
 async fn the_first_start_forms_the_cluster() {
     let node = Node::start(&Disk::new(), options()).await.unwrap();
     let view = node.handle.view();
-    assert_eq!(view.shards(), 64);
+    assert_eq!(view.shards(), limit::SHARDS);
     assert_eq!(view.node(NODE).unwrap().name, "first");
-    assert_eq!(view.placement().leader(via_types::ShardId::new(63)), Some(NODE));
+    assert_eq!(view.placement().leader(via_types::ShardId::new(limit::SHARDS - 1)), Some(NODE));
     assert_eq!(view.tenant(node.tenant).unwrap().name, DEFAULT_TENANT);
     assert_eq!(node.handle.not_ready(), None);
     node.stop().await;
@@ -379,8 +379,8 @@ async fn refuses_to_start_as_somebody_else() {
     let refused = Node::start(&disk, other).await.err().unwrap();
     assert!(matches!(refused, Error::OtherNode { found: NODE, .. }), "{refused}");
     assert!(refused.to_string().contains("n1"), "{refused}");
-    let refused = Node::start(&disk, Options { shards: 32, ..options() }).await.err().unwrap();
-    assert!(matches!(refused, Error::OtherShards { found: 64, asked: 32 }), "{refused}");
+    let refused = Node::start(&disk, Options { shards: 8, ..options() }).await.err().unwrap();
+    assert!(matches!(refused, Error::OtherShards { found: limit::SHARDS, asked: 8 }), "{refused}");
     let stranger = Some(ClusterId::new(5));
     let refused = Node::start(&disk, Options { cluster: stranger, ..options() }).await.err();
     assert!(matches!(refused, Some(Error::OtherCluster { .. })), "{refused:?}");

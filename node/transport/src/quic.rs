@@ -117,9 +117,16 @@ impl QuicLinks {
 
     async fn ask(&self, peer: NodeId, service: Service, request: Bytes) -> Result<Bytes, Error> {
         let (mut sender, mut receiver) = self.begin(peer, service, Form::Call).await?;
-        sender.write(request.into()).await?;
-        sender.end()?;
-        frames::read_answer(&mut receiver, service).await
+        let sent = match sender.write(request.into()).await {
+            Ok(()) => sender.end(),
+            // Who refuses a call may say so without reading all of it.
+            Err(error @ Error::Broken { .. }) => Err(error),
+            Err(error) => return Err(error),
+        };
+        match (frames::read_answer(&mut receiver, service).await, sent) {
+            (Err(Error::Broken { .. }), Err(error)) => Err(error),
+            (answer, _) => answer,
+        }
     }
 
     async fn begin(
