@@ -10,7 +10,7 @@ use via_types::{Batch, EntityHash, LogIndex, Revision, StreamConfig, StreamId, l
 use crate::Options;
 use crate::index::Index;
 use crate::plan::Plan;
-use crate::profile::{Cold, Hot, LIVE, USED};
+use crate::profile::{Cold, Hot, LIVE, SKIPS, USED};
 use crate::record::Record;
 use crate::slab::Slab;
 
@@ -125,7 +125,7 @@ impl Engine {
         hot.high = entity.high();
         hot.stream = stream.get();
         hot.skip = as_of.get();
-        hot.flags |= LIVE | USED;
+        hot.flags |= LIVE | USED | SKIPS;
         self.place(hot, cold);
         true
     }

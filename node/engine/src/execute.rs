@@ -2,29 +2,54 @@
 //! profile, then judge event after event while the next profiles are fetched.
 //! Allocates nothing per event. Called by the shard. Invariants E-1, D-2, D-5.
 
+use std::ops::Range;
+
 use via_types::receipt::RowReason;
 use via_types::{Batch, Timestamp};
 
+use crate::calm::{Glance, absorb, glance};
 use crate::close;
 use crate::engine::Engine;
 use crate::ensemble::quick_score;
-use crate::judge::{Judgement, Row, Sample, bounded, conclude, is_calm, is_turn, measure};
+use crate::judge::{Judgement, Row, Sample, bounded, conclude, is_turn, measure};
 use crate::learn::learn;
 use crate::plan::Plan;
 use crate::prefetch::{prefetch, prefetch_lines};
-use crate::profile::{CURRENT, Hot, OPEN, USED};
+use crate::profile::{CALM_LINES, CURRENT, DIRTY, OPEN, ROUND, SEEN, SKIPS, USED, WEIGHED_LINES};
 use crate::verdict::{Speaking, is_over};
 use crate::{Answer, Outcome, Position};
 
-/// Events between one stage of fetching and the next.
-const STAGE: usize = 6;
-/// How many events ahead of its execution an event enters the pipeline.
-const LEAD: usize = 4 * STAGE;
+/// Events that go through each stage together. Those of different entities do
+/// not wait for each other's arithmetic, nor for each other's memory.
+const GROUP: usize = 8;
+/// Stages a group goes through: its places in the index are asked for, then the
+/// first lines of its profiles, then all that most events touch; then it is
+/// executed.
+const STAGES: usize = 4;
 /// The place of a key that was not looked for yet.
 const UNKNOWN: u32 = u32::MAX;
 
-/// Cache lines of a profile that every event touches.
-const LINES: usize = 11;
+/// What is done with an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Way {
+    /// It has to wait for those before: its entity is new, or had one of them.
+    #[default]
+    Later,
+    /// It is like most others.
+    Absorb,
+    /// It stands for others like it.
+    Stand,
+    /// It is weighed.
+    Weigh,
+}
+
+/// A group of events at which was glanced.
+#[derive(Clone, Copy, Debug, Default)]
+struct Group {
+    ways: [Way; GROUP],
+    slots: [u32; GROUP],
+    glances: [Glance; GROUP],
+}
 
 /// A batch being executed.
 pub(crate) struct Work<'a> {
@@ -34,6 +59,20 @@ pub(crate) struct Work<'a> {
     pub(crate) answer: Answer,
     pub(crate) plan: &'a Plan,
     pub(crate) numbers: &'a [Option<u32>],
+    may_be_calm: bool,
+}
+
+impl Work<'_> {
+    /// Returns the event in `row`.
+    #[inline(always)]
+    fn sample(&self, row: usize) -> Sample<'_> {
+        Sample {
+            at: self.batch.at[row],
+            value: bounded(self.batch.value[row]),
+            mark: self.batch.mark.get(row).copied().unwrap_or(0),
+            lanes: Row { lanes: &self.batch.lanes, numbers: self.numbers, row, instead: None },
+        }
+    }
 }
 
 impl Engine {
@@ -49,89 +88,196 @@ impl Engine {
     ) {
         debug_assert_eq!(batch.hashes.len(), batch.keys.len(), "the batch is sealed");
         let plan = self.stream_mut(batch.stream).plan;
-        let mut numbers = std::mem::take(&mut self.numbers);
-        numbers.clear();
-        numbers.extend(batch.lanes.iter().map(|lane| self.lane_number(batch.stream, &lane.name)));
+        let mut held = std::mem::take(&mut self.numbers);
+        held.clear();
+        held.extend(batch.lanes.iter().map(|lane| self.lane_number(batch.stream, &lane.name)));
         self.places.clear();
         self.places.resize(batch.keys.len(), UNKNOWN);
-        let work = Work { at, stamp, batch, answer, plan: &plan, numbers: &numbers };
-        for step in 0..batch.len() + LEAD {
-            self.fetch_ahead(batch, step);
-            let Some(row) = step.checked_sub(LEAD) else { continue };
-            let score = self.execute_row(&work, row, out);
-            if answer == Answer::Scores {
-                out.scores.push(score);
+        let may_be_calm = plan.has_calm && batch.lanes.is_empty();
+        let numbers = &held[..];
+        let work = Work { at, stamp, batch, answer, plan: &plan, numbers, may_be_calm };
+        let mut group = Group::default();
+        for step in 0..batch.len().div_ceil(GROUP) + STAGES - 1 {
+            let rows = |stage: usize| {
+                let first = step.checked_sub(stage)? * GROUP;
+                (first < batch.len()).then(|| first..(first + GROUP).min(batch.len()))
+            };
+            if let Some(rows) = rows(0) {
+                self.ask(batch, rows);
+            }
+            if let Some(rows) = rows(1) {
+                self.guess(batch, rows);
+            }
+            if let Some(rows) = rows(2) {
+                self.fetch(batch, rows);
+            }
+            if let Some(rows) = rows(3) {
+                self.glance(&work, rows.clone(), &mut group);
+                self.execute_group(&work, rows, &group, out);
             }
         }
-        self.numbers = numbers;
+        self.numbers = held;
     }
 
-    /// Moves the pipeline on: event `step` enters it, and those before it go on
-    /// from index line to first line, place, and all lines of a profile.
-    #[inline]
-    fn fetch_ahead(&mut self, batch: &Batch, step: usize) {
-        let key = |stage: usize| {
-            let row = step.checked_sub(stage * STAGE)?;
-            batch.entity.get(row).map(|key| (row, *key as usize))
-        };
-        if let Some((_, key)) = key(0) {
-            self.index.prefetch(batch.hashes[key]);
+    /// Asks for the index's lines.
+    #[inline(always)]
+    fn ask(&self, batch: &Batch, rows: Range<usize>) {
+        for key in &batch.entity[rows] {
+            self.index.prefetch(batch.hashes[*key as usize]);
         }
-        if let Some((_, key)) = key(1)
-            && self.places[key] == UNKNOWN
-            && let Some(slot) = self.index.likely(batch.hashes[key])
-        {
-            prefetch(self.hot.get(slot));
-            self.cold.get(slot).sketch.prefetch();
+    }
+
+    /// Asks for the first lines of the profiles that are likely meant.
+    #[inline(always)]
+    fn guess(&self, batch: &Batch, rows: Range<usize>) {
+        for key in &batch.entity[rows] {
+            let key = *key as usize;
+            if self.places[key] == UNKNOWN
+                && let Some(slot) = self.index.likely(batch.hashes[key])
+            {
+                prefetch(self.hot.get(slot));
+                prefetch(self.cold.get(slot));
+            }
         }
-        if let Some((_, key)) = key(2) {
+    }
+
+    /// Finds the profiles and asks for what most events touch of them.
+    #[inline(always)]
+    fn fetch(&mut self, batch: &Batch, rows: Range<usize>) {
+        for key in &batch.entity[rows] {
+            let key = *key as usize;
             if self.places[key] == UNKNOWN {
                 let found = self.find(batch.stream, batch.hashes[key]);
                 self.places[key] = found.map_or(0, |slot| slot + 1);
             }
             if let Some(slot) = self.places[key].checked_sub(1) {
-                prefetch_lines::<LINES, _>(self.hot.get(slot));
-                self.cold.get(slot).sketch.prefetch();
+                prefetch_lines::<0, CALM_LINES, _>(self.hot.get(slot));
+                prefetch(self.cold.get(slot));
             }
-        }
-        if let Some((row, key)) = key(3)
-            && let Some(slot) = self.places[key].checked_sub(1)
-            && let Some(mark) = batch.mark.get(row)
-            && let Some(line) = self.cold.get(slot).sketch.line(*mark)
-        {
-            prefetch(line);
         }
     }
 
-    /// Executes one event; returns its score, NaN when it was not applied or
-    /// nobody asked.
-    fn execute_row(&mut self, work: &Work<'_>, row: usize, out: &mut Outcome) -> f32 {
+    /// Glances at the events of a group, and asks for what those that are not
+    /// calm will touch.
+    #[inline(always)]
+    fn glance(&mut self, work: &Work<'_>, rows: Range<usize>, group: &mut Group) {
+        for (number, row) in rows.enumerate() {
+            group.ways[number] = Way::Later;
+            let Some(slot) = self.places[work.batch.entity[row] as usize].checked_sub(1) else {
+                continue;
+            };
+            group.slots[number] = slot;
+            let (hot, cold) = (self.hot.get_mut(slot), self.cold.get(slot));
+            if hot.is(SEEN | SKIPS) {
+                continue;
+            }
+            hot.flags |= SEEN;
+            let sample = work.sample(row);
+            cold.sketch.prefetch(sample.mark);
+            let (glance, is_calm) = glance(hot, cold, work.plan, &sample);
+            let is_calm = is_calm & work.may_be_calm;
+            group.glances[number] = glance;
+            let way = if is_turn(hot) { Way::Stand } else { Way::Absorb };
+            group.ways[number] = if is_calm { way } else { Way::Weigh };
+            if group.ways[number] != Way::Absorb {
+                prefetch_lines::<CALM_LINES, WEIGHED_LINES, _>(hot);
+            }
+        }
+    }
+
+    /// Executes the events of a group, in their order.
+    #[inline(always)]
+    fn execute_group(
+        &mut self,
+        work: &Work<'_>,
+        rows: Range<usize>,
+        group: &Group,
+        out: &mut Outcome,
+    ) {
+        for (number, row) in rows.enumerate() {
+            let score = match group.ways[number] {
+                Way::Later => self.execute_later(work, row, out),
+                way => self.execute_row(
+                    work,
+                    row,
+                    (way, group.slots[number]),
+                    &group.glances[number],
+                    out,
+                ),
+            };
+            if work.answer == Answer::Scores {
+                out.scores.push(score);
+            }
+        }
+    }
+
+    /// Executes an event at which was not glanced.
+    #[inline(never)]
+    fn execute_later(&mut self, work: &Work<'_>, row: usize, out: &mut Outcome) -> f32 {
         let position = work.batch.entity[row] as usize;
         let Some(slot) = self.place_of(work.batch, position) else {
             out.refused.push((row as u32, RowReason::TableFull));
             return f32::NAN;
         };
+        let (hot, cold) = (self.hot.get_mut(slot), self.cold.get(slot));
+        if hot.is(SKIPS) {
+            if work.at.index.get() <= hot.skip {
+                // Invariant D-2: the restored record contains this event already.
+                out.accepted += 1;
+                return f32::NAN;
+            }
+            hot.flags &= !SKIPS;
+        }
+        let (glance, is_calm) = glance(hot, cold, work.plan, &work.sample(row));
+        let way = match (is_calm & work.may_be_calm, is_turn(hot)) {
+            (true, false) => Way::Absorb,
+            (true, true) => Way::Stand,
+            (false, _) => Way::Weigh,
+        };
+        self.execute_row(work, row, (way, slot), &glance, out)
+    }
+
+    /// Executes one event; returns its score, NaN when it was not applied or
+    /// nobody asked.
+    #[inline(always)]
+    fn execute_row(
+        &mut self,
+        work: &Work<'_>,
+        row: usize,
+        (way, slot): (Way, u32),
+        glance: &Glance,
+        out: &mut Outcome,
+    ) -> f32 {
+        let sample = work.sample(row);
         let hot = self.hot.get_mut(slot);
-        if work.at.index.get() <= hot.skip {
-            // Invariant D-2: the restored record contains this event already.
+        if !hot.is(DIRTY | ROUND) {
+            hot.flags |= DIRTY;
+            self.changed.push(slot);
+            self.unsaved += 1;
+        }
+        let is_current = work.stamp.as_nanos().saturating_sub(sample.at) <= work.plan.lateness;
+        let current = if is_current { CURRENT } else { 0 };
+        hot.flags = hot.flags & !(CURRENT | SEEN) | USED | current;
+        if way == Way::Absorb && work.answer == Answer::Counts {
+            absorb(hot, self.cold.get_mut(slot), work.plan, &sample, glance);
             out.accepted += 1;
             return f32::NAN;
         }
-        hot.flags |= USED;
-        let at = work.batch.at[row];
-        if hot.events > 0 && hot.last.saturating_sub(at) > work.plan.lateness {
+        if hot.events > 0 && hot.last.saturating_sub(sample.at) > work.plan.lateness {
             hot.late = hot.late.saturating_add(1);
-            self.note_change(slot);
             out.refused.push((row as u32, RowReason::Late));
             return f32::NAN;
         }
-        set_current(hot, work, at);
-        self.note_change(slot);
         out.accepted += 1;
-        self.apply(work, row, slot, out)
+        match way {
+            Way::Absorb => self.tell_calm(work, slot, &sample, glance, out),
+            Way::Later | Way::Stand | Way::Weigh => {
+                self.weigh(work, slot, &sample, way == Way::Stand, out)
+            }
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     fn place_of(&mut self, batch: &Batch, position: usize) -> Option<u32> {
         match self.places[position] {
             0 => {
@@ -144,48 +290,62 @@ impl Engine {
         }
     }
 
-    /// Judges one event and takes it in; returns its score, NaN when nobody asked.
-    #[inline]
-    fn apply(&mut self, work: &Work<'_>, row: usize, slot: u32, out: &mut Outcome) -> f32 {
-        let batch = work.batch;
-        let sample = Sample {
-            at: batch.at[row],
-            value: bounded(batch.value[row]),
-            mark: batch.mark.get(row).copied().unwrap_or(0),
-            lanes: Row { lanes: &batch.lanes, numbers: work.numbers, row, instead: None },
-        };
+    /// Answers for a calm event and takes it in; its evidence changes nothing.
+    #[inline(never)]
+    fn tell_calm(
+        &mut self,
+        work: &Work<'_>,
+        slot: u32,
+        sample: &Sample<'_>,
+        glance: &Glance,
+        out: &mut Outcome,
+    ) -> f32 {
         let (hot, cold) = (self.hot.get_mut(slot), self.cold.get_mut(slot));
+        let mut verdict = Judgement::default();
+        measure(hot, work.plan, sample, &mut verdict);
+        conclude(hot, cold, work.plan, sample, &mut verdict);
+        let limit = work.plan.limit.expect("only streams with a fixed limit have calm events");
+        let score = quick_score(verdict.evidence);
+        let (fired, warming) = (false, hot.events < work.plan.warmup);
+        let speaking = Speaking { sample, verdict: &verdict, limit, fired, warming, score };
+        self.speak(work, slot, &speaking, out);
+        let (hot, cold) = (self.hot.get_mut(slot), self.cold.get_mut(slot));
+        absorb(hot, cold, work.plan, sample, glance);
+        if warming { 0.0 } else { score }
+    }
+
+    /// Judges one event and takes it in; returns its score.
+    #[inline(never)]
+    fn weigh(
+        &mut self,
+        work: &Work<'_>,
+        slot: u32,
+        sample: &Sample<'_>,
+        is_calm: bool,
+        out: &mut Outcome,
+    ) -> f32 {
+        let (hot, cold) = (self.hot.get_mut(slot), self.cold.get_mut(slot));
+        let mut allocates = hot.events < 2;
         if hot.events < 2 {
             close::begin(hot, sample.at);
         }
-        let mut allocates = hot.events < 2;
+        let mut verdict = Judgement { is_calm, ..Judgement::default() };
         if sample.at >= hot.bucket.end {
             allocates = true;
-        }
-        let mut verdict = Judgement::default();
-        if sample.at >= hot.bucket.end {
             verdict.closing = close::close(hot, cold, work.plan, sample.at);
         }
-        measure(hot, work.plan, &sample, &mut verdict);
-        verdict.is_calm = is_calm(hot, cold, work.plan, &sample, &verdict);
-        if verdict.is_calm && work.answer == Answer::Counts && !is_turn(hot) {
-            learn(hot, cold, work.plan, &sample, &verdict);
-            return f32::NAN;
-        }
-        conclude(hot, cold, work.plan, &sample, &mut verdict);
+        measure(hot, work.plan, sample, &mut verdict);
+        conclude(hot, cold, work.plan, sample, &mut verdict);
         let warming = hot.events < work.plan.warmup;
         let limit =
             work.plan.limit.unwrap_or_else(|| hot.rule.limit(&work.plan.threshold, hot.gaps.mean));
         let fired = !warming && is_over(hot, cold, work.plan, &verdict, limit);
         let score = if warming { 0.0 } else { quick_score(verdict.evidence) };
-        if !verdict.is_calm || is_turn(hot) {
-            hot.score = score;
-            hot.bucket.worst = hot.bucket.worst.max(score);
-        }
+        hot.score = score;
+        hot.worst = hot.worst.max(score);
         if fired || hot.is(OPEN) || work.answer == Answer::Scores {
-            let speaking =
-                Speaking { sample: &sample, verdict: &verdict, limit, fired, warming, score };
-            self.speak(work, row, slot, &speaking, out);
+            let speaking = Speaking { sample, verdict: &verdict, limit, fired, warming, score };
+            self.speak(work, slot, &speaking, out);
             allocates = true;
         }
         let (hot, cold) = (self.hot.get_mut(slot), self.cold.get_mut(slot));
@@ -193,19 +353,10 @@ impl Engine {
         if work.plan.limit.is_none() {
             hot.rule.learn(&work.plan.threshold, verdict.evidence, elapsed);
         }
-        learn(hot, cold, work.plan, &sample, &verdict);
+        learn(hot, cold, work.plan, sample, &verdict);
         if allocates {
             self.count_memory(slot);
         }
         score
-    }
-}
-
-/// Notes whether the entity's events come at about the time they happen.
-fn set_current(hot: &mut Hot, work: &Work<'_>, at: i64) {
-    if work.stamp.as_nanos().saturating_sub(at) <= work.plan.lateness {
-        hot.flags |= CURRENT;
-    } else {
-        hot.flags &= !CURRENT;
     }
 }

@@ -26,8 +26,6 @@ pub(crate) const SLOW: u64 = 8;
 /// Share of its detector's weight that each statistic has: averages over many
 /// events have few independent pasts to be calibrated by.
 const RELIANCE: [f32; FEATURES] = [1.0, 1.0, 0.6, 0.6, 1.0, 1.0, 1.0, 1.0];
-/// Events from which on calm ones are told from others.
-const SEASONED: u64 = 32;
 /// Nominal evidence above this grows only with its logarithm.
 const COMPRESSED: f32 = 16.0;
 
@@ -148,40 +146,17 @@ pub(crate) fn measure(hot: &Hot, plan: &Plan, sample: &Sample<'_>, verdict: &mut
     }
 }
 
-/// Says whether what was measured is so common that its evidence cannot reach
-/// anything: such an event is neither weighed nor noted, but for one in
-/// [`SLOW`]. Whoever asks for scores changes nothing of it.
-#[inline]
-pub(crate) fn is_calm(
-    hot: &Hot,
-    cold: &Cold,
-    plan: &Plan,
-    sample: &Sample<'_>,
-    verdict: &Judgement,
-) -> bool {
-    let (bucket, reading) = (&hot.bucket, &verdict.reading);
-    let is_full = bucket.alarm > 0.0 && bucket.count as f32 + 1.0 >= bucket.alarm;
-    let is_varied = sample.mark != 0
-        && bucket.distinct_alarm > 0.0
-        && hot.distinct.fresh(&cold.sketch) as f32 >= bucket.distinct_alarm;
-    let has_closed = verdict.closing.has_ended;
-    let is_plain = plan.has_calm && sample.lanes.lanes.is_empty() && !verdict.was_open;
-    is_plain
-        && hot.events >= SEASONED
-        && !(is_full | is_varied | has_closed | reading.flat)
-        && reading.is_level_calm
-        && reading.is_spread_calm
-        && hot.values.is_ready()
-        && hot.tails[0].is_common(verdict.value)
-        && hot.tails[1].is_common(reading.step.nominal)
-        && hot.tails[4].is_common(verdict.gapped.nominal)
+/// Says whether this event stands for [`SLOW`] of its kind.
+#[inline(always)]
+pub(crate) fn is_turn(hot: &Hot) -> bool {
+    is_turn_of(hot, SLOW.ilog2())
 }
 
-/// Says whether this event stands for [`SLOW`] of its kind. The golden ratio
+/// Says whether this event stands for 2^`log` of its kind. The golden ratio
 /// keeps the turns out of step with whatever is periodic.
-#[inline]
-pub(crate) fn is_turn(hot: &Hot) -> bool {
-    hot.events.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOW.ilog2()) == 0
+#[inline(always)]
+pub(crate) fn is_turn_of(hot: &Hot, log: u32) -> bool {
+    hot.events.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - log) == 0
 }
 
 /// Makes evidence of what was measured, and weighs it.
@@ -291,10 +266,9 @@ fn believable(hot: &Hot, deviation: f64) -> f32 {
 /// more than it should already.
 #[inline]
 fn judge_bucket(verdict: &mut Judgement, hot: &Hot, cold: &Cold, sample: &Sample<'_>) {
-    let bucket = &hot.bucket;
-    let count = bucket.count as f32 + 1.0;
-    if count >= bucket.alarm && bucket.alarm > 0.0 {
-        let counted = hot.rate.assess(f64::from(count), bucket.season);
+    let count = hot.count as f32 + 1.0;
+    if count >= hot.alarm && hot.alarm > 0.0 {
+        let counted = hot.rate.assess(f64::from(count), hot.bucket.season);
         if verdict.closing.rate.is_none_or(|closed| closed.nominal < counted.nominal) {
             verdict.closing.rate = Some(counted);
             verdict.closing.observed = f64::from(count);
@@ -303,14 +277,13 @@ fn judge_bucket(verdict: &mut Judgement, hot: &Hot, cold: &Cold, sample: &Sample
     if let Some(counted) = verdict.closing.rate {
         verdict.speak(Feature::Rate, counted.nominal, &hot.rate_tail);
     }
-    if sample.mark != 0 && bucket.distinct_alarm > 0.0 {
+    let is_varied = hot.varied_at > 0.0 && cold.sketch.estimate() as f32 >= hot.varied_at;
+    if sample.mark != 0 && is_varied {
         let marks = hot.distinct.fresh(&cold.sketch);
-        if marks as f32 >= bucket.distinct_alarm {
-            let counted = hot.distinct.assess(marks);
-            if verdict.closing.distinct.is_none_or(|closed| closed.nominal < counted.nominal) {
-                verdict.closing.distinct = Some(counted);
-                verdict.closing.marks = marks;
-            }
+        let counted = hot.distinct.assess(marks);
+        if verdict.closing.distinct.is_none_or(|closed| closed.nominal < counted.nominal) {
+            verdict.closing.distinct = Some(counted);
+            verdict.closing.marks = marks;
         }
     }
     if let Some(counted) = verdict.closing.distinct {

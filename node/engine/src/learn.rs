@@ -3,9 +3,11 @@
 
 use via_types::Detector;
 
+use crate::calibration::COMMON_MOST;
 use crate::close::turn_slot;
 use crate::detector::forecast::Memory;
-use crate::judge::{Judgement, SLOW, Sample, is_turn, note};
+use crate::judge::{Judgement, SLOW, Sample, is_turn, is_turn_of, note};
+use crate::math::{larger, smaller};
 use crate::plan::Plan;
 use crate::profile::{Cold, Feature, Hot, MARKED};
 
@@ -13,8 +15,11 @@ use crate::profile::{Cold, Feature, Hot, MARKED};
 const LAID_OUT: u64 = 8;
 /// Standard deviations on each side that the first bins cover.
 const REACH: f64 = 4.0;
-/// Events between looks at the bins.
-const TENDED: u64 = 64;
+/// The bins are looked at at one event in 2^6, and which of them are common at
+/// one in 2^5, or each turn while there were few.
+const TENDED: u32 = 6;
+const COMPARED: u32 = 5;
+const FEW: u64 = 256;
 /// How much of its usual weight an event of an open detection has.
 const ODD_PACE: f32 = 0.125;
 /// Memory of how often a detector speaks up, events.
@@ -34,8 +39,7 @@ pub(crate) fn learn(
     // During an open detection only events in turn teach what is usual: a long
     // anomaly must not make all later ones normal.
     let is_odd = verdict.was_open;
-    let is_passed_over = verdict.is_calm && !is_turn(hot);
-    if !is_passed_over && (!is_odd || is_turn(hot)) {
+    if !is_odd || is_turn(hot) {
         note(hot, verdict);
         listen(hot, verdict);
     }
@@ -54,12 +58,11 @@ pub(crate) fn learn(
         hot.flags |= MARKED;
         cold.sketch.insert(sample.mark, plan.precision);
     }
-    if !is_passed_over {
-        show(hot, verdict);
-    }
+    show(hot, verdict);
     fill(hot, sample);
     hot.first = if hot.events == 0 { sample.at } else { hot.first.min(sample.at) };
     hot.last = if hot.events == 0 { sample.at } else { hot.last.max(sample.at) };
+    attune(hot, plan);
     hot.events += 1;
 }
 
@@ -74,18 +77,16 @@ fn learn_value(
     hot.level.learn(verdict.plain, &verdict.reading, memory(plan, verdict));
     if hot.values.is_ready() {
         hot.values.learn(sample.value, plan.growth);
-        if hot.events.is_multiple_of(TENDED) {
+        if is_turn_of(hot, TENDED) {
             let mean = hot.level.mean + hot.offset;
             hot.values.tend(mean, hot.level.deviation());
         }
     } else if hot.events + 1 >= LAID_OUT {
         lay_out(hot, plan);
     }
-    if sample.at >= hot.slot_end {
+    if sample.at >= hot.slot.end {
         turn_slot(hot, cold, plan, sample.at);
     }
-    hot.slot_sum += sample.value;
-    hot.slot_count += 1;
 }
 
 /// Returns how fast levels follow: slowly while a detection is open.
@@ -105,23 +106,33 @@ fn lay_out(hot: &mut Hot, plan: &Plan) {
     hot.values.lay_out(low, high);
 }
 
-/// Counts the event in its bucket.
+/// Says anew what is common, after an event that was weighed.
 #[inline]
-fn fill(hot: &mut Hot, sample: &Sample<'_>) {
-    let bucket = &mut hot.bucket;
-    let value = sample.value as f32;
-    if bucket.count == 0 {
-        bucket.least = value;
-        bucket.most = value;
-    } else {
-        bucket.least = bucket.least.min(value);
-        bucket.most = bucket.most.max(value);
+fn attune(hot: &mut Hot, plan: &Plan) {
+    // Nothing is calm where all that is common together might be a detection.
+    let most = hot.joint.correct(COMMON_MOST) * plan.threshold.sensitivity as f32;
+    let is_safe = plan.limit.is_some_and(|limit| most < limit);
+    let common = hot.tails[Feature::Step as usize].common().deviate();
+    hot.level.attune(if is_safe { common } else { 0.0 });
+    hot.gaps.attune(hot.tails[Feature::Gap as usize].common().nominal(), plan.pace);
+    let is_due = is_turn_of(hot, COMPARED) || hot.events < FEW && is_turn(hot);
+    if is_due && hot.values.is_ready() {
+        hot.values.attune(hot.tails[Feature::Value as usize].common().odds());
     }
-    bucket.count = bucket.count.saturating_add(1);
-    bucket.sum += sample.value;
-    if bucket.alarm > 0.0 && bucket.count as f32 >= bucket.alarm {
+}
+
+/// Counts the event in its bucket.
+#[inline(always)]
+pub(crate) fn fill(hot: &mut Hot, sample: &Sample<'_>) {
+    let value = sample.value as f32;
+    let is_first = hot.count == 0;
+    hot.least = if is_first { value } else { smaller(hot.least, value) };
+    hot.most = if is_first { value } else { larger(hot.most, value) };
+    hot.count = hot.count.saturating_add(1);
+    hot.sum += sample.value;
+    if hot.alarm > 0.0 && hot.count as f32 >= hot.alarm {
         // Looked at: again when a quarter more has come.
-        bucket.alarm = bucket.count as f32 * 1.25;
+        hot.alarm = hot.count as f32 * 1.25;
     }
 }
 

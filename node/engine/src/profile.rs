@@ -33,8 +33,12 @@ pub(crate) const OPEN: u32 = 32;
 pub(crate) const SEASONAL: u32 = 64;
 /// Marks were counted.
 pub(crate) const MARKED: u32 = 128;
+/// Replay has not gone beyond what its restored record contains.
+pub(crate) const SKIPS: u32 = 256;
+/// An event of the group in execution was glanced at.
+pub(crate) const SEEN: u32 = 512;
 /// Flags that are the engine's affair and not part of a record.
-pub(crate) const TRANSIENT: u32 = DIRTY | ROUND | USED | LIVE;
+pub(crate) const TRANSIENT: u32 = DIRTY | ROUND | USED | LIVE | SKIPS | SEEN;
 
 /// What the statistics look at, in the order of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,24 +106,15 @@ impl Feature {
     }
 }
 
-/// The bucket of time being filled.
+/// The bucket of time being filled; what each event changes of it is beside
+/// the rest of what each event changes.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Bucket {
     pub(crate) start: i64,
     pub(crate) end: i64,
-    pub(crate) sum: f64,
-    pub(crate) count: u32,
     /// Its width is 2^shift nanoseconds.
     pub(crate) shift: u32,
-    pub(crate) least: f32,
-    pub(crate) most: f32,
-    /// Highest score in it.
-    pub(crate) worst: f32,
-    /// Events at which the rate is worth a look before the bucket closes.
-    pub(crate) alarm: f32,
-    /// Likewise for distinct marks.
-    pub(crate) distinct_alarm: f32,
     /// Empty buckets in a row before this one.
     pub(crate) silent: u32,
     /// Buckets closed so far.
@@ -128,46 +123,90 @@ pub(crate) struct Bucket {
     pub(crate) season: f32,
 }
 
-/// What every event of the entity touches.
+/// The seasonal slot being filled, up to the bucket's begin.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
+pub(crate) struct Slot {
+    pub(crate) end: i64,
+    sum: f64,
+    /// What of the bucket being filled belongs to slots before.
+    taken: f64,
+    count: u32,
+    taken_count: u32,
+}
+
+/// The numbers of a profile. An event like most others touches the first
+/// [`CALM_LINES`] cache lines, one that is weighed [`WEIGHED_LINES`], and only
+/// the end of a bucket all of them.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C, align(64))]
 pub(crate) struct Hot {
     pub(crate) low: u64,
     pub(crate) high: u64,
     pub(crate) stream: u32,
     pub(crate) flags: u32,
-    /// Replay skips entries up to this log index.
-    pub(crate) skip: u64,
-    pub(crate) first: i64,
     pub(crate) last: i64,
+    /// When the bucket or the seasonal slot ends, whichever is first.
+    pub(crate) wake: i64,
     pub(crate) events: u64,
-    pub(crate) late: u32,
-    pub(crate) score: f32,
-    pub(crate) bucket: Bucket,
+    /// Events in the bucket, and their sum.
+    pub(crate) count: u32,
+    /// Events at which the rate is worth a look before the bucket closes.
+    pub(crate) alarm: f32,
+    pub(crate) sum: f64,
+
     pub(crate) level: Level,
-    /// When the value's seasonal slot ends, and what it has seen.
-    pub(crate) slot_end: i64,
-    pub(crate) slot_sum: f64,
     /// Seasonal part of the value now.
     pub(crate) offset: f64,
-    pub(crate) slot_count: u32,
+    /// Extremes in the bucket.
+    pub(crate) least: f32,
+    pub(crate) most: f32,
+
+    pub(crate) gaps: Gaps,
+    /// Distinct marks in the window at which they are worth a look before the
+    /// bucket closes; 0 for never.
+    pub(crate) varied_at: f32,
+    pub(crate) spare: u32,
+    pub(crate) values: Histogram,
+
     /// Newest rarity per detector: one in so many.
     pub(crate) odds: [f32; Detector::ALL.len()],
     /// How much each detector is trusted, of its configured weight.
     pub(crate) doubt: [f32; Detector::ALL.len()],
-    pub(crate) gaps: Gaps,
-    pub(crate) spare: u32,
-    pub(crate) values: Histogram,
+    /// How often each detector spoke up lately.
+    pub(crate) wolf: [f32; Detector::ALL.len()],
+    pub(crate) score: f32,
+    /// Highest score in the bucket.
+    pub(crate) worst: f32,
     pub(crate) tails: [Tail; EVERY_EVENT],
     pub(crate) joint: Tail,
+
+    /// Replay skips entries up to this log index.
+    pub(crate) skip: u64,
+    pub(crate) first: i64,
+    pub(crate) bucket: Bucket,
+    pub(crate) slot: Slot,
+    pub(crate) late: u32,
     pub(crate) rule: Rule,
     pub(crate) rate: Counts,
     pub(crate) distinct: Velocity,
     pub(crate) rate_tail: Tail,
     pub(crate) distinct_tail: Tail,
-    /// How often each detector spoke up lately.
-    pub(crate) wolf: [f32; Detector::ALL.len()],
+    pub(crate) unused: [u32; 5],
 }
+
+/// Cache lines that every event touches.
+pub(crate) const CALM_LINES: usize = 6;
+/// Cache lines that an event touches when its evidence is weighed.
+pub(crate) const WEIGHED_LINES: usize = 10;
+
+const _: () = {
+    assert!(std::mem::offset_of!(Hot, level) == 64);
+    assert!(std::mem::offset_of!(Hot, gaps) == 192);
+    assert!(std::mem::offset_of!(Hot, odds) == CALM_LINES * 64 + 8, "after what lies outside");
+    assert!(std::mem::offset_of!(Hot, skip) == WEIGHED_LINES * 64);
+    assert!(size_of::<Hot>() == 896);
+};
 
 impl Hot {
     /// Returns the identity of the entity.
@@ -185,6 +224,38 @@ impl Hot {
         self.values.quantile(0.5).unwrap_or(self.level.mean + self.offset)
     }
 
+    /// Counts what the bucket being filled holds to its seasonal slot, before
+    /// either ends.
+    pub(crate) fn fill_slot(&mut self) {
+        let slot = &mut self.slot;
+        slot.sum += self.sum - slot.taken;
+        slot.count = slot.count.saturating_add(self.count - slot.taken_count);
+        slot.taken = self.sum;
+        slot.taken_count = self.count;
+    }
+
+    /// Empties the bucket, which was counted to its slot.
+    pub(crate) fn empty_bucket(&mut self) {
+        self.slot.taken = 0.0;
+        self.slot.taken_count = 0;
+        self.count = 0;
+        self.sum = 0.0;
+        self.least = 0.0;
+        self.most = 0.0;
+        self.worst = 0.0;
+    }
+
+    /// Returns the mean of the slot's values, and begins the next.
+    pub(crate) fn end_slot(&mut self, end: i64) -> Option<f64> {
+        self.fill_slot();
+        let mean = (self.slot.count > 0).then(|| self.slot.sum / f64::from(self.slot.count));
+        self.slot.sum = 0.0;
+        self.slot.count = 0;
+        self.slot.end = end;
+        self.wake = end.min(self.bucket.end);
+        mean
+    }
+
     /// Returns the width of its buckets, seconds.
     pub(crate) fn width_secs(&self) -> f64 {
         (1u64 << self.bucket.shift.min(62)) as f64 / 1e9
@@ -194,11 +265,13 @@ impl Hot {
 /// What is touched only when buckets close, marks are counted, detections are
 /// made, or somebody asks.
 #[derive(Clone, Debug, Default)]
+#[repr(C, align(64))]
 pub(crate) struct Cold {
+    /// First, with what follows in one cache line: each mark touches it.
+    pub(crate) sketch: Sketch,
     pub(crate) key: Box<str>,
     /// Bytes held outside of itself when they were last counted.
     pub(crate) counted: usize,
-    pub(crate) sketch: Sketch,
     pub(crate) history: Option<Box<History>>,
     pub(crate) rate_season: Option<Box<Season>>,
     pub(crate) value_season: Option<Box<ValueSeason>>,

@@ -15,7 +15,7 @@ use crate::profile::{Cold, Hot, TRANSIENT};
 use crate::rule::Rule;
 
 /// The layout written below; another one is not opened (invariant D-7).
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 /// One profile at rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

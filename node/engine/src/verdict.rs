@@ -70,11 +70,11 @@ impl Engine {
     pub(crate) fn speak(
         &mut self,
         work: &Work<'_>,
-        row: usize,
         slot: u32,
         speaking: &Speaking<'_>,
         out: &mut Outcome,
     ) {
+        let row = speaking.sample.lanes.row;
         let id = DetectionId {
             shard: work.at.shard,
             index: work.at.index,
@@ -87,7 +87,7 @@ impl Engine {
         };
         self.follow(work.plan, slot, speaking, (id, attributes), out);
         if work.answer == Answer::Scores {
-            let scored = self.scored(work, row, slot, speaking);
+            let scored = self.scored(work, slot, speaking);
             out.scored.push(scored);
         }
     }
@@ -145,7 +145,8 @@ impl Engine {
         }
     }
 
-    fn scored(&self, work: &Work<'_>, row: usize, slot: u32, speaking: &Speaking<'_>) -> Scored {
+    fn scored(&self, work: &Work<'_>, slot: u32, speaking: &Speaking<'_>) -> Scored {
+        let row = speaking.sample.lanes.row;
         let case = self.case(work.plan, slot, speaking);
         let explains = work.plan.explain != Explain::None;
         let score = if speaking.warming { 0.0 } else { f64::from(speaking.score) };

@@ -35,6 +35,10 @@ pub(crate) struct Gaps {
     /// Sum for gaps that are too long.
     long: f32,
     pub(crate) count: f32,
+    /// One over the standard deviation of gap / mean, when it was last looked at.
+    per_sd: f32,
+    /// Sums below this are common.
+    common: f32,
 }
 
 /// Parameters.
@@ -78,8 +82,25 @@ impl Gaps {
         Gapped { nominal, short, long }
     }
 
+    /// Measures a gap of `gap` seconds and says whether what it leads to is common.
+    #[inline(always)]
+    pub(crate) fn glance(&self, gap: f32, pace: Pace) -> (Gapped, bool) {
+        let z = within((gap / self.mean - 1.0) * self.per_sd, -CLIP, CLIP);
+        let short = within(self.short - z - pace.slack, 0.0, CEILING);
+        let long = within(self.long + z - pace.slack, 0.0, CEILING);
+        (Gapped { nominal: 0.0, short, long }, larger(short, long) < self.common)
+    }
+
+    /// Says up to which nominal evidence gaps are common.
+    pub(crate) fn attune(&mut self, nominal: f32, pace: Pace) {
+        self.per_sd = 1.0 / larger(self.variance, STEADIEST * STEADIEST).sqrt();
+        let slack = larger(pace.slack, 0.1);
+        let sum = nominal / (2.0 * slack * std::f32::consts::LOG10_E);
+        self.common = if self.count < YOUNG || self.mean <= 0.0 { 0.0 } else { sum };
+    }
+
     /// Takes a gap in, judged as `gapped`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn learn(&mut self, gap: f32, gapped: Gapped, pace: Pace) {
         if self.count == 0.0 {
             self.quick = gap;

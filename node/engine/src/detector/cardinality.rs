@@ -47,6 +47,12 @@ impl Velocity {
         self.windows >= YOUNG
     }
 
+    /// Returns the distinct marks in the window once the current bucket has
+    /// added `fresh`.
+    pub(crate) fn with(&self, fresh: f64) -> f32 {
+        self.before + fresh as f32
+    }
+
     /// Returns how many marks the current bucket added.
     pub(crate) fn fresh(&self, sketch: &Sketch) -> f64 {
         (sketch.estimate() - f64::from(self.before)).max(0.0)
@@ -123,9 +129,9 @@ impl Velocity {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Sketch {
     /// Open-addressed set of 32-bit marks, 0 empty; unused when dense.
-    exact: Vec<u32>,
+    exact: Box<[u32]>,
     /// Registers: greatest rank per bucket of marks; empty when exact.
-    registers: Vec<u8>,
+    registers: Box<[u8]>,
     estimate: f64,
     /// Chance that a new mark changes a register.
     change: f64,
@@ -144,20 +150,15 @@ impl Sketch {
 
     /// Returns the memory it holds, bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.exact.capacity() * 4 + self.registers.capacity()
+        self.exact.len() * 4 + self.registers.len()
     }
 
-    /// Asks for its lines.
-    #[inline]
-    pub(crate) fn prefetch(&self) {
-        prefetch(&self.exact);
-        prefetch(&self.change);
-    }
-
-    /// Returns the line that `mark` will touch, to fetch it early.
-    pub(crate) fn line(&self, mark: u64) -> Option<&u32> {
-        let mask = self.exact.len().checked_sub(1)?;
-        Some(&self.exact[fold(mark) as usize & mask])
+    /// Asks for the line that `mark` will touch.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, mark: u64) {
+        if let Some(mask) = self.exact.len().checked_sub(1) {
+            prefetch(&self.exact[fold(mark) as usize & mask]);
+        }
     }
 
     /// Counts `mark` (not 0); `precision` is log2 of the registers when dense.
@@ -178,7 +179,7 @@ impl Sketch {
 
     fn insert_exact(&mut self, mark: u32) -> bool {
         if self.exact.is_empty() {
-            self.exact = vec![0; SMALLEST];
+            self.exact = vec![0; SMALLEST].into();
         }
         let mask = self.exact.len() - 1;
         let mut at = mark as usize & mask;
@@ -193,7 +194,7 @@ impl Sketch {
     }
 
     fn widen(&mut self) {
-        let wider = vec![0; self.exact.len() * 2];
+        let wider = vec![0; self.exact.len() * 2].into();
         for mark in std::mem::replace(&mut self.exact, wider) {
             if mark != 0 {
                 self.insert_exact(mark);
@@ -203,7 +204,7 @@ impl Sketch {
 
     fn densify(&mut self, precision: u8) {
         let marks = std::mem::take(&mut self.exact);
-        self.registers = vec![0; 1 << precision.clamp(10, 18)];
+        self.registers = vec![0; 1 << precision.clamp(10, 18)].into();
         self.change = 1.0;
         self.estimate = 0.0;
         let known = marks.iter().filter(|mark| **mark != 0).count();
@@ -229,7 +230,7 @@ impl Sketch {
     /// Begins a new window; small sets keep their memory.
     pub(crate) fn clear(&mut self) {
         self.exact.fill(0);
-        self.registers = Vec::new();
+        self.registers = Box::default();
         self.estimate = 0.0;
         self.change = 0.0;
     }
@@ -260,7 +261,7 @@ impl Sketch {
                 }
             }
         }
-        Some(Self { registers, estimate, change, ..sketch })
+        Some(Self { registers: registers.into(), estimate, change, ..sketch })
     }
 }
 

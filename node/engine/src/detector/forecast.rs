@@ -18,8 +18,10 @@ const SPREAD: f32 = 16.0;
 const CLIP: f64 = 4.0;
 /// Standard deviation of normal data per mean absolute deviation.
 const MAD_TO_SD: f64 = 1.2533;
-/// Standard deviations below which slow statistics are calm.
+/// Standard deviations below which slow statistics say nothing.
 const CALM: f64 = 1.6;
+/// Standard deviations below which they are common, at a glance.
+const COMMON: f64 = 2.6;
 /// Changes of the value before its scale is known.
 const MOVES: f32 = 8.0;
 /// Values before clipping begins: the scale is not known earlier.
@@ -46,7 +48,20 @@ pub(crate) struct Level {
     spread_variance: f32,
     /// How often the value changed at all.
     moves: f32,
-    spare: f32,
+    /// How much of the last deviation is expected of the next, one over the
+    /// scale of the residual, and the deviates that are common: as they were
+    /// when last looked at.
+    phi: f32,
+    per_scale: f32,
+    common: f32,
+}
+
+/// What a value that is like most others says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Brief {
+    residual: f64,
+    z: f32,
+    log_spread: f32,
 }
 
 /// How fast the long level follows.
@@ -147,6 +162,66 @@ impl Level {
         let mut reading = self.measure(x, care);
         self.settle(&mut reading);
         reading
+    }
+
+    /// Measures `x` and says whether it is remarkable in no respect.
+    #[inline(always)]
+    pub(crate) fn glance(&self, x: f64) -> (Brief, bool) {
+        let forecast = self.mean + f64::from(self.phi) * (self.last - self.mean);
+        let residual = x - forecast;
+        let z = (residual * f64::from(self.per_scale)) as f32;
+        let log_spread = self.next_spread(f64::from(z));
+        let off = log_spread - self.spread_mean;
+        let square = (COMMON * COMMON) as f32 * larger(self.spread_variance, 1e-2);
+        let mut is_calm = (z.abs() < self.common) & (off * off < square);
+        for i in 0..HORIZONS.len() {
+            let moved = self.fast[i] + (x - self.fast[i]) * (1.0 / HORIZONS[i]) - self.mean;
+            is_calm &= moved * moved < COMMON * COMMON * self.drift[i];
+        }
+        (Brief { residual, z, log_spread }, is_calm)
+    }
+
+    /// Takes in `x`, of which [`Self::glance`] said that it is like most others;
+    /// `values` are as many as the long level averages.
+    #[inline(always)]
+    pub(crate) fn follow(&mut self, x: f64, brief: Brief, values: f32) {
+        self.count = smaller(self.count + 1.0, 1e7);
+        let n = f64::from(self.count);
+        let rate = larger(1.0 / n, 1.0 / f64::from(values));
+        self.learn_spread(f64::from(brief.z), brief.log_spread, rate as f32);
+        let off = x - self.mean;
+        let off_last = self.last - self.mean;
+        self.absolute += rate * (off.abs() - self.absolute);
+        let usual = MAD_TO_SD * self.absolute;
+        let square = CLIP * CLIP * larger(larger(self.variance, self.residual), usual * usual);
+        let (off, off_last) = if larger(off * off, off_last * off_last) > square {
+            let reach = square.sqrt();
+            (within(off, -reach, reach), within(off_last, -reach, reach))
+        } else {
+            (off, off_last)
+        };
+        self.residual += rate * (brief.residual * brief.residual - self.residual);
+        self.lag += rate * (off * off_last - self.lag);
+        self.variance += rate * (off * off * (1.0 - rate) - self.variance);
+        self.mean += rate * off;
+        for (i, horizon) in HORIZONS.iter().enumerate() {
+            self.fast[i] += larger(1.0 / n, 1.0 / horizon) * (x - self.fast[i]);
+            let moved = self.fast[i] - self.mean;
+            let seen = self.drift[i] + rate * (moved * moved - self.drift[i]);
+            let prior = if n < 2.0 * horizon { self.variance * (1.0 / horizon) } else { 0.0 };
+            self.drift[i] = larger(seen, prior);
+        }
+        self.last = x;
+    }
+
+    /// Brings what [`Self::glance`] goes by up to date; deviates below `common`
+    /// are common.
+    pub(crate) fn attune(&mut self, common: f32) {
+        let lag = self.lag / larger(self.variance, 1e-72);
+        self.phi = within(lag, 0.0, 1.0) as f32;
+        self.per_scale = (1.0 / larger(self.residual, self.floor()).sqrt()) as f32;
+        let is_known = self.count >= YOUNG && !self.is_flat();
+        self.common = if is_known { common } else { 0.0 };
     }
 
     /// Replaces the bound that [`Self::measure`] gave by the step's evidence.

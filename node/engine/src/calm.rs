@@ -1,0 +1,66 @@
+//! Events like most others: told by a glance at the first cache lines of a
+//! profile and taken in without being weighed, but for those whose turn it is.
+//! Owns what makes an event calm; refuses to judge. Called by `execute` for every
+//! event. Invariant E-1: what it goes by rests with the profile.
+
+use via_types::Detector;
+
+use crate::detector::burst::Gapped;
+use crate::detector::forecast::Brief;
+use crate::judge::Sample;
+use crate::learn::fill;
+use crate::plan::Plan;
+use crate::profile::{Cold, Hot, MARKED, OPEN};
+
+/// Events from which on calm ones are told from others.
+const SEASONED: u64 = 32;
+
+/// What was measured of an event.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Glance {
+    plain: f64,
+    brief: Brief,
+    bin: u32,
+    gap: f32,
+    gapped: Gapped,
+}
+
+/// Measures `sample`, which has no lanes, and says whether it is so common in
+/// every respect that its evidence cannot reach anything. Without branches: a
+/// guess is wrong too often.
+#[inline(always)]
+pub(crate) fn glance(hot: &Hot, cold: &Cold, plan: &Plan, sample: &Sample<'_>) -> (Glance, bool) {
+    let is_plain = (hot.flags & OPEN == 0) & (hot.events >= SEASONED);
+    let is_in_time = (sample.at < hot.wake) & (sample.at >= hot.last);
+    let is_full = (hot.alarm > 0.0) & (hot.count as f32 + 1.0 >= hot.alarm);
+    let is_varied = (hot.varied_at > 0.0) & (cold.sketch.estimate() as f32 >= hot.varied_at);
+    let is_quiet = !is_full & !(is_varied & (sample.mark != 0));
+    let plain = sample.value - hot.offset;
+    let gap = (sample.at.wrapping_sub(hot.last) as f64 * 1e-9) as f32;
+    let (brief, is_usual) = hot.level.glance(plain);
+    let (bin, is_common) = hot.values.glance(sample.value);
+    let (gapped, is_paced) = hot.gaps.glance(gap, plan.pace);
+    let is_calm = is_plain & is_in_time & is_quiet & is_usual & is_common & is_paced;
+    (Glance { plain, brief, bin, gap, gapped }, is_calm)
+}
+
+/// Takes a calm event into the profile.
+#[inline(always)]
+pub(crate) fn absorb(
+    hot: &mut Hot,
+    cold: &mut Cold,
+    plan: &Plan,
+    sample: &Sample<'_>,
+    glance: &Glance,
+) {
+    hot.level.follow(glance.plain, glance.brief, plan.memory);
+    hot.values.learn_bin(glance.bin, plan.growth);
+    hot.gaps.learn(glance.gap, glance.gapped, plan.pace);
+    if sample.mark != 0 && plan.weights[Detector::Cardinality as usize] > 0.0 {
+        hot.flags |= MARKED;
+        cold.sketch.insert(sample.mark, plan.precision);
+    }
+    fill(hot, sample);
+    hot.last = sample.at;
+    hot.events += 1;
+}
