@@ -8,7 +8,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::math::{rough_exp2, rough_log2, within};
+use crate::math::{rough_exp2, rough_log2};
 
 /// Levels of nominal evidence whose exceedances are counted.
 const LEVELS: [f32; COUNT] =
@@ -29,11 +29,6 @@ const PRIOR_ABOVE: [f32; COUNT] = {
 };
 /// Levels below which values are read without logarithms.
 const COMMON: usize = 6;
-/// Levels up to which what is common is looked for.
-const USUAL: usize = 10;
-/// The normal deviates whose evidence is zero and each of the usual [`LEVELS`].
-const DEVIATES: [f32; USUAL + 1] =
-    [0.0, 0.137, 0.374, 0.672, 1.002, 1.347, 1.644, 2.148, 2.575, 2.951, 3.290];
 /// Counts are halved when so many observations are held: half-life of memory.
 const FULL: u16 = 16_384;
 /// Exceedances that make a level's rate believable.
@@ -41,7 +36,7 @@ const ENOUGH: u16 = 3;
 /// Exceedances that make a level of a mixture believable.
 const MANY: u16 = 32;
 /// Statistics no rarer than one in so many are common.
-const COMMON_ODDS: f32 = 200.0;
+pub(crate) const COMMON_ODDS: f32 = 200.0;
 /// The most evidence of a mixture of common statistics: log10 of [`COMMON_ODDS`].
 pub(crate) const COMMON_MOST: f32 = 2.302;
 /// How much of the slope a tail had it keeps beyond what was seen: tails of real
@@ -72,35 +67,6 @@ pub(crate) struct Tail {
     total: u16,
 }
 
-/// Up to where a statistic is common: a share of the way to a level from the
-/// one below.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Common {
-    level: usize,
-    share: f32,
-}
-
-impl Common {
-    /// Returns it as nominal evidence.
-    #[inline]
-    pub(crate) fn nominal(self) -> f32 {
-        let low = if self.level == 0 { 0.0 } else { LEVELS[self.level - 1] };
-        low + (LEVELS[self.level] - low) * self.share
-    }
-
-    /// Returns it as a normal deviate, rather less than more.
-    #[inline]
-    pub(crate) fn deviate(self) -> f32 {
-        let (low, high) = (DEVIATES[self.level], DEVIATES[self.level + 1]);
-        low + (high - low) * self.share
-    }
-
-    /// Returns it as one in so many.
-    pub(crate) fn odds(self) -> f32 {
-        rough_exp2(self.nominal() / LOG10_2)
-    }
-}
-
 impl Tail {
     /// Notes an observation of nominal evidence `nominal` that stands for
     /// `times` of its kind.
@@ -128,24 +94,6 @@ impl Tail {
     #[inline]
     fn at(&self, k: usize) -> f32 {
         rough_log2((f32::from(self.total) + PRIOR) / self.weight(k)) * LOG10_2
-    }
-
-    /// Returns up to which nominal evidence a statistic is no rarer than one in
-    /// [`COMMON_ODDS`], by [`Self::odds`].
-    #[inline]
-    pub(crate) fn common(&self) -> Common {
-        let held = f32::from(self.total) + PRIOR;
-        let least = held / COMMON_ODDS;
-        let mut level = 0;
-        for k in 0..USUAL {
-            level += usize::from(self.weight(k) >= least);
-        }
-        if level == USUAL {
-            return Common { level: USUAL - 1, share: 1.0 };
-        }
-        let low = if level == 0 { held } else { self.weight(level - 1) };
-        let share = (low - least) / (low - self.weight(level));
-        Common { level, share: within(share, 0.0, 1.0) }
     }
 
     /// Returns how rare nominal evidence `nominal` is, as one in so many: ten to

@@ -10,7 +10,7 @@ use crate::detector::forecast::Brief;
 use crate::judge::Sample;
 use crate::learn::fill;
 use crate::plan::Plan;
-use crate::profile::{Cold, Hot, MARKED, OPEN};
+use crate::profile::{Cold, Hot, MARKED, OPEN, UNSAFE};
 
 /// Events from which on calm ones are told from others.
 const SEASONED: u64 = 32;
@@ -18,11 +18,13 @@ const SEASONED: u64 = 32;
 /// What was measured of an event.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Glance {
-    plain: f64,
-    brief: Brief,
+    /// The value without its seasonal part.
+    pub(crate) plain: f64,
+    pub(crate) brief: Brief,
     bin: u32,
-    gap: f32,
-    gapped: Gapped,
+    /// Seconds since the newest event before.
+    pub(crate) gap: f32,
+    pub(crate) gapped: Gapped,
 }
 
 /// Measures `sample`, which has no lanes, and says whether it is so common in
@@ -30,7 +32,7 @@ pub(crate) struct Glance {
 /// guess is wrong too often.
 #[inline(always)]
 pub(crate) fn glance(hot: &Hot, cold: &Cold, plan: &Plan, sample: &Sample<'_>) -> (Glance, bool) {
-    let is_plain = (hot.flags & OPEN == 0) & (hot.events >= SEASONED);
+    let is_plain = (hot.flags & (OPEN | UNSAFE) == 0) & (hot.events >= SEASONED);
     let is_in_time = (sample.at < hot.wake) & (sample.at >= hot.last);
     let is_full = (hot.alarm > 0.0) & (hot.count as f32 + 1.0 >= hot.alarm);
     let is_varied = (hot.varied_at > 0.0) & (cold.sketch.estimate() as f32 >= hot.varied_at);
@@ -55,7 +57,7 @@ pub(crate) fn absorb(
 ) {
     hot.level.follow(glance.plain, glance.brief, plan.memory);
     hot.values.learn_bin(glance.bin, plan.growth);
-    hot.gaps.learn(glance.gap, glance.gapped, plan.pace);
+    hot.gaps.follow(glance.gap, glance.gapped, plan.pace);
     if sample.mark != 0 && plan.weights[Detector::Cardinality as usize] > 0.0 {
         hot.flags |= MARKED;
         cold.sketch.insert(sample.mark, plan.precision);

@@ -11,7 +11,7 @@ use crate::profile::{Cold, Hot, MARKED, SEASONAL, ValueSeason};
 
 /// Widths of buckets: 2^24 ns (17 ms) to 2^55 ns (417 days).
 const NARROWEST: u32 = 24;
-const WIDEST: u32 = 55;
+pub(crate) const WIDEST: u32 = 55;
 /// Width before the pace is known: a second.
 const FIRST: u32 = 30;
 /// Events in a bucket, on average, below which it is doubled, above which halved.
@@ -46,8 +46,7 @@ pub(crate) fn begin(hot: &mut Hot, at: i64) {
 fn open(hot: &mut Hot, start: i64, shift: u32) {
     hot.bucket.shift = shift;
     hot.bucket.start = start;
-    hot.bucket.end = start.saturating_add(1 << shift);
-    hot.wake = hot.bucket.end.min(hot.slot.end);
+    hot.wake = hot.bucket.end().min(hot.slot.end);
 }
 
 /// Closes every bucket that ends at or before `at`, of which there is one at least.
@@ -58,7 +57,7 @@ pub(crate) fn close(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Clo
     if !stayed_empty {
         close_filled(hot, cold, plan, &mut closing);
     }
-    let ended = if stayed_empty { hot.bucket.start } else { hot.bucket.end };
+    let ended = if stayed_empty { hot.bucket.start } else { hot.bucket.end() };
     let empty = (at.saturating_sub(ended) >> hot.bucket.shift).min(i64::from(u32::MAX)) as u32;
     if empty > 0 {
         close_empty(hot, cold, plan, ended, empty, &mut closing);

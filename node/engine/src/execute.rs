@@ -11,11 +11,13 @@ use crate::calm::{Glance, absorb, glance};
 use crate::close;
 use crate::engine::Engine;
 use crate::ensemble::quick_score;
-use crate::judge::{Judgement, Row, Sample, bounded, conclude, is_turn, measure};
+use crate::judge::{Judgement, Row, Sample, bounded, conclude, is_turn};
 use crate::learn::learn;
 use crate::plan::Plan;
 use crate::prefetch::{prefetch, prefetch_lines};
-use crate::profile::{CALM_LINES, CURRENT, DIRTY, OPEN, ROUND, SEEN, SKIPS, USED, WEIGHED_LINES};
+use crate::profile::{
+    ALL_LINES, CALM_LINES, CURRENT, DIRTY, OPEN, Profile, ROUND, SEEN, SKIPS, USED, WEIGHED_LINES,
+};
 use crate::verdict::{Speaking, is_over};
 use crate::{Answer, Outcome, Position};
 
@@ -91,8 +93,8 @@ impl Engine {
         let mut held = std::mem::take(&mut self.numbers);
         held.clear();
         held.extend(batch.lanes.iter().map(|lane| self.lane_number(batch.stream, &lane.name)));
-        self.places.clear();
-        self.places.resize(batch.keys.len(), UNKNOWN);
+        self.found.clear();
+        self.found.resize(batch.keys.len(), UNKNOWN);
         let may_be_calm = plan.has_calm && batch.lanes.is_empty();
         let numbers = &held[..];
         let work = Work { at, stamp, batch, answer, plan: &plan, numbers, may_be_calm };
@@ -132,27 +134,36 @@ impl Engine {
     fn guess(&self, batch: &Batch, rows: Range<usize>) {
         for key in &batch.entity[rows] {
             let key = *key as usize;
-            if self.places[key] == UNKNOWN
-                && let Some(slot) = self.index.likely(batch.hashes[key])
-            {
-                prefetch(self.hot.get(slot));
-                prefetch(self.cold.get(slot));
+            let slot = match self.found[key] {
+                UNKNOWN => self.index.likely(batch.hashes[key]),
+                place => place.checked_sub(1),
+            };
+            if let Some(slot) = slot {
+                prefetch(&self.places.get(slot).hot);
             }
         }
     }
 
-    /// Finds the profiles and asks for what most events touch of them.
+    /// Finds the profiles and asks for what their events will touch.
     #[inline(always)]
     fn fetch(&mut self, batch: &Batch, rows: Range<usize>) {
-        for key in &batch.entity[rows] {
+        for (key, at) in batch.entity[rows.clone()].iter().zip(&batch.at[rows]) {
             let key = *key as usize;
-            if self.places[key] == UNKNOWN {
+            if self.found[key] == UNKNOWN {
                 let found = self.find(batch.stream, batch.hashes[key]);
-                self.places[key] = found.map_or(0, |slot| slot + 1);
+                self.found[key] = found.map_or(0, |slot| slot + 1);
             }
-            if let Some(slot) = self.places[key].checked_sub(1) {
-                prefetch_lines::<0, CALM_LINES, _>(self.hot.get(slot));
-                prefetch(self.cold.get(slot));
+            if let Some(slot) = self.found[key].checked_sub(1) {
+                let Profile { hot, cold } = self.places.get(slot);
+                prefetch_lines::<1, CALM_LINES, _>(hot);
+                prefetch(cold);
+                if is_turn(hot) | (*at >= hot.wake) {
+                    prefetch_lines::<CALM_LINES, WEIGHED_LINES, _>(hot);
+                }
+                if *at >= hot.wake {
+                    prefetch_lines::<WEIGHED_LINES, ALL_LINES, _>(hot);
+                    prefetch(&cold.counted);
+                }
             }
         }
     }
@@ -163,11 +174,11 @@ impl Engine {
     fn glance(&mut self, work: &Work<'_>, rows: Range<usize>, group: &mut Group) {
         for (number, row) in rows.enumerate() {
             group.ways[number] = Way::Later;
-            let Some(slot) = self.places[work.batch.entity[row] as usize].checked_sub(1) else {
+            let Some(slot) = self.found[work.batch.entity[row] as usize].checked_sub(1) else {
                 continue;
             };
             group.slots[number] = slot;
-            let (hot, cold) = (self.hot.get_mut(slot), self.cold.get(slot));
+            let Profile { hot, cold } = self.places.get_mut(slot);
             if hot.is(SEEN | SKIPS) {
                 continue;
             }
@@ -179,8 +190,11 @@ impl Engine {
             group.glances[number] = glance;
             let way = if is_turn(hot) { Way::Stand } else { Way::Absorb };
             group.ways[number] = if is_calm { way } else { Way::Weigh };
-            if group.ways[number] != Way::Absorb {
+            if group.ways[number] == Way::Weigh {
                 prefetch_lines::<CALM_LINES, WEIGHED_LINES, _>(hot);
+            }
+            if sample.at >= hot.wake {
+                cold.prefetch();
             }
         }
     }
@@ -219,9 +233,9 @@ impl Engine {
             out.refused.push((row as u32, RowReason::TableFull));
             return f32::NAN;
         };
-        let (hot, cold) = (self.hot.get_mut(slot), self.cold.get(slot));
+        let Profile { hot, cold } = self.places.get_mut(slot);
         if hot.is(SKIPS) {
-            if work.at.index.get() <= hot.skip {
+            if work.at.index.get() <= cold.skip {
                 // Invariant D-2: the restored record contains this event already.
                 out.accepted += 1;
                 return f32::NAN;
@@ -249,7 +263,7 @@ impl Engine {
         out: &mut Outcome,
     ) -> f32 {
         let sample = work.sample(row);
-        let hot = self.hot.get_mut(slot);
+        let Profile { hot, cold } = self.places.get_mut(slot);
         if !hot.is(DIRTY | ROUND) {
             hot.flags |= DIRTY;
             self.changed.push(slot);
@@ -259,7 +273,7 @@ impl Engine {
         let current = if is_current { CURRENT } else { 0 };
         hot.flags = hot.flags & !(CURRENT | SEEN) | USED | current;
         if way == Way::Absorb && work.answer == Answer::Counts {
-            absorb(hot, self.cold.get_mut(slot), work.plan, &sample, glance);
+            absorb(hot, cold, work.plan, &sample, glance);
             out.accepted += 1;
             return f32::NAN;
         }
@@ -272,18 +286,18 @@ impl Engine {
         match way {
             Way::Absorb => self.tell_calm(work, slot, &sample, glance, out),
             Way::Later | Way::Stand | Way::Weigh => {
-                self.weigh(work, slot, &sample, way == Way::Stand, out)
+                self.weigh(work, slot, (&sample, glance), way == Way::Stand, out)
             }
         }
     }
 
     #[inline(always)]
     fn place_of(&mut self, batch: &Batch, position: usize) -> Option<u32> {
-        match self.places[position] {
+        match self.found[position] {
             0 => {
                 let key = batch.keys.get(position as u32);
                 let slot = self.create(batch.stream, batch.hashes[position], key)?;
-                self.places[position] = slot + 1;
+                self.found[position] = slot + 1;
                 Some(slot)
             }
             place => Some(place - 1),
@@ -300,16 +314,15 @@ impl Engine {
         glance: &Glance,
         out: &mut Outcome,
     ) -> f32 {
-        let (hot, cold) = (self.hot.get_mut(slot), self.cold.get_mut(slot));
+        let Profile { hot, cold } = self.places.get_mut(slot);
         let mut verdict = Judgement::default();
-        measure(hot, work.plan, sample, &mut verdict);
-        conclude(hot, cold, work.plan, sample, &mut verdict);
+        conclude(hot, cold, work.plan, (sample, glance), &mut verdict);
         let limit = work.plan.limit.expect("only streams with a fixed limit have calm events");
         let score = quick_score(verdict.evidence);
         let (fired, warming) = (false, hot.events < work.plan.warmup);
         let speaking = Speaking { sample, verdict: &verdict, limit, fired, warming, score };
         self.speak(work, slot, &speaking, out);
-        let (hot, cold) = (self.hot.get_mut(slot), self.cold.get_mut(slot));
+        let Profile { hot, cold } = self.places.get_mut(slot);
         absorb(hot, cold, work.plan, sample, glance);
         if warming { 0.0 } else { score }
     }
@@ -320,25 +333,26 @@ impl Engine {
         &mut self,
         work: &Work<'_>,
         slot: u32,
-        sample: &Sample<'_>,
+        (sample, glance): (&Sample<'_>, &Glance),
         is_calm: bool,
         out: &mut Outcome,
     ) -> f32 {
-        let (hot, cold) = (self.hot.get_mut(slot), self.cold.get_mut(slot));
+        let Profile { hot, cold } = self.places.get_mut(slot);
         let mut allocates = hot.events < 2;
         if hot.events < 2 {
             close::begin(hot, sample.at);
         }
         let mut verdict = Judgement { is_calm, ..Judgement::default() };
-        if sample.at >= hot.bucket.end {
+        if sample.at >= hot.wake && sample.at >= hot.bucket.end() {
             allocates = true;
             verdict.closing = close::close(hot, cold, work.plan, sample.at);
         }
-        measure(hot, work.plan, sample, &mut verdict);
-        conclude(hot, cold, work.plan, sample, &mut verdict);
+        conclude(hot, cold, work.plan, (sample, glance), &mut verdict);
         let warming = hot.events < work.plan.warmup;
-        let limit =
-            work.plan.limit.unwrap_or_else(|| hot.rule.limit(&work.plan.threshold, hot.gaps.mean));
+        let limit = work
+            .plan
+            .limit
+            .unwrap_or_else(|| cold.rule().limit(&work.plan.threshold, hot.gaps.mean));
         let fired = !warming && is_over(hot, cold, work.plan, &verdict, limit);
         let score = if warming { 0.0 } else { quick_score(verdict.evidence) };
         hot.score = score;
@@ -348,10 +362,10 @@ impl Engine {
             self.speak(work, slot, &speaking, out);
             allocates = true;
         }
-        let (hot, cold) = (self.hot.get_mut(slot), self.cold.get_mut(slot));
+        let Profile { hot, cold } = self.places.get_mut(slot);
         let elapsed = verdict.gap.unwrap_or(0.0);
         if work.plan.limit.is_none() {
-            hot.rule.learn(&work.plan.threshold, verdict.evidence, elapsed);
+            cold.rule().learn(&work.plan.threshold, verdict.evidence, elapsed);
         }
         learn(hot, cold, work.plan, sample, &verdict);
         if allocates {

@@ -6,12 +6,13 @@
 use via_types::Lane;
 
 use crate::calibration::{MOST, Tail};
+use crate::calm::{Glance, glance};
 use crate::detector::burst::Gapped;
 use crate::detector::forecast::{Care, Reading};
 use crate::detector::lanes::Joined;
 use crate::detector::volume::Counted;
 use crate::ensemble::mix;
-use crate::math::{log10, rough_exp2, rough_log2};
+use crate::math::{log10, rough_exp2, rough_log2, within};
 use crate::plan::Plan;
 use crate::profile::{Cold, EVERY_EVENT, FEATURES, Feature, Hot, OPEN};
 
@@ -109,8 +110,9 @@ pub(crate) struct Judgement {
 }
 
 /// Returns the value that is judged for `x`.
+#[inline(always)]
 pub(crate) fn bounded(x: f64) -> f64 {
-    if x.abs() < SMALLEST { 0.0 } else { x.clamp(-LARGEST, LARGEST) }
+    if x.abs() < SMALLEST { 0.0 } else { within(x, -LARGEST, LARGEST) }
 }
 
 fn compressed(nominal: f32) -> f32 {
@@ -130,20 +132,8 @@ pub(crate) fn judge(
     sample: &Sample<'_>,
     verdict: &mut Judgement,
 ) {
-    measure(hot, plan, sample, verdict);
-    conclude(hot, cold, plan, sample, verdict);
-}
-
-/// Takes the raw statistics of `sample`, with bounds where evidence is costly.
-#[inline]
-pub(crate) fn measure(hot: &Hot, plan: &Plan, sample: &Sample<'_>, verdict: &mut Judgement) {
-    verdict.was_open = hot.is(OPEN);
-    measure_value(verdict, hot, sample);
-    if hot.events > 0 && sample.at >= hot.last {
-        let gap = ((sample.at - hot.last) as f64 * 1e-9) as f32;
-        verdict.gap = Some(gap);
-        verdict.gapped = hot.gaps.assess(gap, plan.pace);
-    }
+    let (glance, _) = glance(hot, cold, plan, sample);
+    conclude(hot, cold, plan, (sample, &glance), verdict);
 }
 
 /// Says whether this event stands for [`SLOW`] of its kind.
@@ -159,16 +149,23 @@ pub(crate) fn is_turn_of(hot: &Hot, log: u32) -> bool {
     hot.events.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - log) == 0
 }
 
-/// Makes evidence of what was measured, and weighs it.
+/// Makes evidence of `sample`, measured at a glance, and weighs it.
+#[inline]
 pub(crate) fn conclude(
     hot: &Hot,
     cold: &Cold,
     plan: &Plan,
-    sample: &Sample<'_>,
+    (sample, glance): (&Sample<'_>, &Glance),
     verdict: &mut Judgement,
 ) {
-    judge_value(verdict, hot);
-    if verdict.gap.is_some() {
+    verdict.was_open = hot.is(OPEN);
+    verdict.plain = glance.plain;
+    if hot.level.count >= 2.0 {
+        judge_value(verdict, hot, sample, glance);
+    }
+    if hot.events > 0 && sample.at >= hot.last {
+        verdict.gap = Some(glance.gap);
+        verdict.gapped = hot.gaps.judge(glance.gapped, plan.pace);
         verdict.speak(Feature::Gap, verdict.gapped.nominal, &hot.tails[4]);
     }
     if let Some(lanes) = &cold.lanes
@@ -205,27 +202,12 @@ impl Judgement {
 }
 
 #[inline]
-fn measure_value(verdict: &mut Judgement, hot: &Hot, sample: &Sample<'_>) {
-    let plain = sample.value - hot.offset;
-    verdict.plain = plain;
-    if hot.level.count < 2.0 {
-        return;
-    }
+fn judge_value(verdict: &mut Judgement, hot: &Hot, sample: &Sample<'_>, glance: &Glance) {
     let care = if is_turn(hot) { Care::Full } else { Care::Brief };
-    verdict.reading = hot.level.measure(plain, care);
-    if hot.values.is_ready() {
-        verdict.value = hot.values.assess(sample.value);
-    }
-}
-
-#[inline]
-fn judge_value(verdict: &mut Judgement, hot: &Hot) {
-    if hot.level.count < 2.0 {
-        return;
-    }
-    hot.level.settle(&mut verdict.reading);
+    verdict.reading = hot.level.measure(glance.plain, glance.brief, care);
     let reading = verdict.reading;
     if hot.values.is_ready() {
+        verdict.value = hot.values.assess(sample.value);
         verdict.speak(Feature::Value, verdict.value, &hot.tails[0]);
     }
     verdict.speak(Feature::Step, reading.step.nominal, &hot.tails[1]);

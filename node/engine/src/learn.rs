@@ -3,23 +3,22 @@
 
 use via_types::Detector;
 
-use crate::calibration::COMMON_MOST;
+use crate::calibration::{COMMON_MOST, COMMON_ODDS};
 use crate::close::turn_slot;
 use crate::detector::forecast::Memory;
 use crate::judge::{Judgement, SLOW, Sample, is_turn, is_turn_of, note};
 use crate::math::{larger, smaller};
 use crate::plan::Plan;
-use crate::profile::{Cold, Feature, Hot, MARKED};
+use crate::profile::{Cold, Feature, Hot, MARKED, UNSAFE};
 
 /// Values after which the histogram's bins are laid out.
 const LAID_OUT: u64 = 8;
 /// Standard deviations on each side that the first bins cover.
 const REACH: f64 = 4.0;
-/// The bins are looked at at one event in 2^6, and which of them are common at
-/// one in 2^5, or each turn while there were few.
+/// The bins are looked at at one event in 2^6, and whether all that is common
+/// together might be a detection.
 const TENDED: u32 = 6;
-const COMPARED: u32 = 5;
-const FEW: u64 = 256;
+const COMPARED: u32 = 6;
 /// How much of its usual weight an event of an open detection has.
 const ODD_PACE: f32 = 0.125;
 /// Memory of how often a detector speaks up, events.
@@ -43,6 +42,7 @@ pub(crate) fn learn(
         note(hot, verdict);
         listen(hot, verdict);
     }
+    compare(hot, plan, sample, verdict);
     learn_value(hot, cold, plan, sample, verdict);
     if let Some(gap) = verdict.gap {
         hot.gaps.learn(gap, verdict.gapped, plan.pace);
@@ -60,9 +60,14 @@ pub(crate) fn learn(
     }
     show(hot, verdict);
     fill(hot, sample);
-    hot.first = if hot.events == 0 { sample.at } else { hot.first.min(sample.at) };
-    hot.last = if hot.events == 0 { sample.at } else { hot.last.max(sample.at) };
-    attune(hot, plan);
+    if hot.events == 0 {
+        hot.first = sample.at;
+        hot.last = sample.at;
+    } else if sample.at < hot.last {
+        hot.first = hot.first.min(sample.at);
+    } else {
+        hot.last = sample.at;
+    }
     hot.events += 1;
 }
 
@@ -84,7 +89,7 @@ fn learn_value(
     } else if hot.events + 1 >= LAID_OUT {
         lay_out(hot, plan);
     }
-    if sample.at >= hot.slot.end {
+    if sample.at >= hot.wake && sample.at >= hot.slot.end {
         turn_slot(hot, cold, plan, sample.at);
     }
 }
@@ -106,18 +111,22 @@ fn lay_out(hot: &mut Hot, plan: &Plan) {
     hot.values.lay_out(low, high);
 }
 
-/// Says anew what is common, after an event that was weighed.
+/// Learns what is common from an event that was weighed, before it is learned
+/// itself.
 #[inline]
-fn attune(hot: &mut Hot, plan: &Plan) {
-    // Nothing is calm where all that is common together might be a detection.
-    let most = hot.joint.correct(COMMON_MOST) * plan.threshold.sensitivity as f32;
-    let is_safe = plan.limit.is_some_and(|limit| most < limit);
-    let common = hot.tails[Feature::Step as usize].common().deviate();
-    hot.level.attune(if is_safe { common } else { 0.0 });
-    hot.gaps.attune(hot.tails[Feature::Gap as usize].common().nominal(), plan.pace);
-    let is_due = is_turn_of(hot, COMPARED) || hot.events < FEW && is_turn(hot);
-    if is_due && hot.values.is_ready() {
-        hot.values.attune(hot.tails[Feature::Value as usize].common().odds());
+fn compare(hot: &mut Hot, plan: &Plan, sample: &Sample<'_>, verdict: &Judgement) {
+    let is_common = |feature: Feature| verdict.odds[feature as usize] <= COMMON_ODDS;
+    hot.level.compare(&verdict.reading, is_common(Feature::Step));
+    if hot.values.is_ready() {
+        hot.values.compare(sample.value, is_common(Feature::Value));
+    }
+    if verdict.gap.is_some() && hot.gaps.is_ready() {
+        hot.gaps.compare(verdict.gapped, is_common(Feature::Gap));
+    }
+    if is_turn_of(hot, COMPARED) {
+        let most = hot.joint.correct(COMMON_MOST) * plan.threshold.sensitivity as f32;
+        let is_safe = plan.limit.is_some_and(|limit| most < limit);
+        hot.flags = hot.flags & !UNSAFE | if is_safe { 0 } else { UNSAFE };
     }
 }
 

@@ -15,6 +15,7 @@ use crate::detector::season::Season;
 use crate::detector::volume::Counts;
 use crate::episode::Episode;
 use crate::history::History;
+use crate::prefetch::prefetch;
 use crate::rule::Rule;
 
 /// The profile changed since it was last exported.
@@ -37,6 +38,8 @@ pub(crate) const MARKED: u32 = 128;
 pub(crate) const SKIPS: u32 = 256;
 /// An event of the group in execution was glanced at.
 pub(crate) const SEEN: u32 = 512;
+/// All that is common together might be a detection: nothing is calm.
+pub(crate) const UNSAFE: u32 = 1024;
 /// Flags that are the engine's affair and not part of a record.
 pub(crate) const TRANSIENT: u32 = DIRTY | ROUND | USED | LIVE | SKIPS | SEEN;
 
@@ -112,7 +115,6 @@ impl Feature {
 #[repr(C)]
 pub(crate) struct Bucket {
     pub(crate) start: i64,
-    pub(crate) end: i64,
     /// Its width is 2^shift nanoseconds.
     pub(crate) shift: u32,
     /// Empty buckets in a row before this one.
@@ -121,6 +123,13 @@ pub(crate) struct Bucket {
     pub(crate) closed: u32,
     /// Seasonal part of the stabilised rate expected of it.
     pub(crate) season: f32,
+}
+
+impl Bucket {
+    /// Returns when it ends.
+    pub(crate) fn end(&self) -> i64 {
+        self.start.saturating_add(1 << self.shift)
+    }
 }
 
 /// The seasonal slot being filled, up to the bucket's begin.
@@ -166,7 +175,7 @@ pub(crate) struct Hot {
     /// Distinct marks in the window at which they are worth a look before the
     /// bucket closes; 0 for never.
     pub(crate) varied_at: f32,
-    pub(crate) spare: u32,
+    pub(crate) late: u32,
     pub(crate) values: Histogram,
 
     /// Newest rarity per detector: one in so many.
@@ -181,31 +190,29 @@ pub(crate) struct Hot {
     pub(crate) tails: [Tail; EVERY_EVENT],
     pub(crate) joint: Tail,
 
-    /// Replay skips entries up to this log index.
-    pub(crate) skip: u64,
     pub(crate) first: i64,
     pub(crate) bucket: Bucket,
     pub(crate) slot: Slot,
-    pub(crate) late: u32,
-    pub(crate) rule: Rule,
     pub(crate) rate: Counts,
     pub(crate) distinct: Velocity,
     pub(crate) rate_tail: Tail,
     pub(crate) distinct_tail: Tail,
-    pub(crate) unused: [u32; 5],
 }
 
 /// Cache lines that every event touches.
 pub(crate) const CALM_LINES: usize = 6;
 /// Cache lines that an event touches when its evidence is weighed.
 pub(crate) const WEIGHED_LINES: usize = 10;
+/// Cache lines of all of it.
+pub(crate) const ALL_LINES: usize = 13;
 
 const _: () = {
     assert!(std::mem::offset_of!(Hot, level) == 64);
     assert!(std::mem::offset_of!(Hot, gaps) == 192);
     assert!(std::mem::offset_of!(Hot, odds) == CALM_LINES * 64 + 8, "after what lies outside");
-    assert!(std::mem::offset_of!(Hot, skip) == WEIGHED_LINES * 64);
-    assert!(size_of::<Hot>() == 896);
+    assert!(std::mem::offset_of!(Hot, first) == WEIGHED_LINES * 64);
+    assert!(size_of::<Hot>() == ALL_LINES * 64);
+    assert!(size_of::<Profile>() == 15 * 64);
 };
 
 impl Hot {
@@ -252,7 +259,7 @@ impl Hot {
         self.slot.sum = 0.0;
         self.slot.count = 0;
         self.slot.end = end;
-        self.wake = end.min(self.bucket.end);
+        self.wake = end.min(self.bucket.end());
         mean
     }
 
@@ -267,18 +274,43 @@ impl Hot {
 #[derive(Clone, Debug, Default)]
 #[repr(C, align(64))]
 pub(crate) struct Cold {
-    /// First, with what follows in one cache line: each mark touches it.
+    /// First, with what follows in one cache line: each event touches it.
     pub(crate) sketch: Sketch,
+    pub(crate) lanes: Option<Box<Lanes>>,
+    /// Replay skips entries up to this log index.
+    pub(crate) skip: u64,
+
     pub(crate) key: Box<str>,
     /// Bytes held outside of itself when they were last counted.
     pub(crate) counted: usize,
     pub(crate) history: Option<Box<History>>,
     pub(crate) rate_season: Option<Box<Season>>,
     pub(crate) value_season: Option<Box<ValueSeason>>,
-    pub(crate) lanes: Option<Box<Lanes>>,
     pub(crate) episode: Option<Box<Episode>>,
-    /// State of thresholds that single detectors have of their own.
-    pub(crate) rules: Option<Box<[Rule; Detector::ALL.len()]>>,
+    /// State of thresholds, where they have any.
+    pub(crate) rules: Option<Box<Rules>>,
+}
+
+/// What adaptive thresholds remember: those that single detectors have of their
+/// own, then the stream's.
+pub(crate) type Rules = [Rule; Detector::ALL.len() + 1];
+/// The stream's own among them.
+const STREAMS: usize = Detector::ALL.len();
+
+/// Everything that is known of one entity, in one place: 15 cache lines, for a
+/// power of two would crowd the same few sets of every cache.
+#[derive(Clone, Debug)]
+#[repr(C)]
+pub(crate) struct Profile {
+    pub(crate) hot: Hot,
+    pub(crate) cold: Cold,
+}
+
+impl Profile {
+    /// Returns what is known of nobody.
+    pub(crate) fn none() -> Self {
+        Self { hot: Hot::zeroed(), cold: Cold::default() }
+    }
 }
 
 /// A season of the value, in units of its deviation when it was begun.
@@ -290,6 +322,27 @@ pub(crate) struct ValueSeason {
 }
 
 impl Cold {
+    /// Returns what is remembered for each threshold.
+    pub(crate) fn rules(&mut self) -> &mut Rules {
+        self.rules.get_or_insert_with(|| Box::new([Rule::zeroed(); STREAMS + 1]))
+    }
+
+    /// Returns what is remembered for the stream's threshold.
+    pub(crate) fn rule(&mut self) -> &mut Rule {
+        &mut self.rules()[STREAMS]
+    }
+
+    /// Asks for what the end of a bucket touches.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self) {
+        if let Some(history) = &self.history {
+            prefetch(&**history);
+        }
+        if let Some(season) = &self.rate_season {
+            prefetch(&**season);
+        }
+    }
+
     /// Returns what it holds outside of itself, bytes.
     pub(crate) fn heap_bytes(&self) -> usize {
         let boxed = |held: bool, size: usize| if held { size } else { 0 };
@@ -303,6 +356,6 @@ impl Cold {
                     + lanes.lanes.capacity() * size_of::<crate::detector::lanes::Lane>()
             })
             + self.episode.as_ref().map_or(0, |episode| episode.bytes())
-            + boxed(self.rules.is_some(), size_of::<Rule>() * Detector::ALL.len())
+            + boxed(self.rules.is_some(), size_of::<Rules>())
     }
 }

@@ -17,8 +17,6 @@ const BINS: usize = 32;
 const HEAVY: f32 = 1_048_576.0;
 /// Masses that differ by less are as good as equal.
 const TIE: f32 = 0.95;
-/// Halvings in the search for the mass from which on bins are common.
-const HALVINGS: usize = 6;
 /// Share of the mass that may lie outside before the bins are widened.
 const OUTSIDE: f32 = 0.01;
 
@@ -51,7 +49,7 @@ impl Histogram {
 
     /// Returns the mass of all bins and of what lies outside.
     fn total(&self) -> f32 {
-        self.mass_up_to(f32::INFINITY) + (self.below + self.above)
+        self.rare_mass(0.0).1
     }
 
     /// Lays the bins out over `low..high`, forgetting nothing that was there.
@@ -88,31 +86,19 @@ impl Histogram {
         (bin as u32, is_inside & (self.bins[bin] >= self.common))
     }
 
-    /// Says from which mass on bins are common: their value's odds, one in so
-    /// many, are at most `odds`.
-    pub(crate) fn attune(&mut self, odds: f32) {
-        let outside = self.below + self.above;
-        let wanted = (self.total() + self.step) / odds - self.step - outside;
-        let fullest = self.bins.iter().fold(0.0f32, |most, mass| larger(most, *mass));
-        self.common = f32::INFINITY;
-        let (mut few, mut many) = (0.0, fullest * 1.0001);
-        if self.mass_up_to(many) < wanted {
-            return;
-        }
-        for _ in 0..HALVINGS {
-            let middle = 0.5 * (few + many);
-            if self.mass_up_to(middle) >= wanted {
-                many = middle;
+    /// Learns from which mass on bins are common, from that of a value that is or
+    /// is not.
+    #[inline]
+    pub(crate) fn compare(&mut self, x: f64, is_common: bool) {
+        let place = self.place(x);
+        if place >= 0.0 && place < BINS as f64 {
+            let mass = self.bins[place as usize];
+            self.common = if is_common {
+                smaller(self.common, mass * TIE)
             } else {
-                few = middle;
-            }
+                larger(self.common, mass * (1.0 + f32::EPSILON))
+            };
         }
-        // The emptiest of them, and as full as it: masses that differ by their
-        // age alone are ties.
-        let least = self.bins.iter().fold(f32::INFINITY, |least, mass| {
-            smaller(least, if *mass > few { *mass } else { f32::INFINITY })
-        });
-        self.common = larger(smaller(least, many) * TIE, f32::MIN_POSITIVE);
     }
 
     fn add(&mut self, x: f64, mass: f32) {
@@ -130,14 +116,13 @@ impl Histogram {
     /// more with distance, so that tails stay ordered.
     #[inline]
     pub(crate) fn assess(&self, x: f64) -> f32 {
-        let total = self.total();
-        if total <= 0.0 {
-            return 0.0;
-        }
         let place = self.place(x);
         let inside = place >= 0.0 && place < BINS as f64;
         let mass = if inside { self.bins[place as usize] } else { 0.0 };
-        let rare = self.rare_mass(mass);
+        let (rare, total) = self.rare_mass(mass);
+        if total <= 0.0 {
+            return 0.0;
+        }
         let odds = (total + self.step) / (rare + self.step);
         let nominal = larger(rough_log2(odds) * std::f32::consts::LOG10_2, 0.0);
         if inside {
@@ -156,23 +141,22 @@ impl Histogram {
         f64::from((self.mass_below(self.place(x)) / total).clamp(0.0, 1.0))
     }
 
-    /// Returns the mass of bins no fuller than `mass`, and of what lies outside.
+    /// Returns the mass of bins no fuller than `mass` and of what lies outside,
+    /// and the mass of all.
     #[inline]
-    fn rare_mass(&self, mass: f32) -> f32 {
-        let outside = if mass > 0.0 { self.below + self.above } else { 0.0 };
-        self.mass_up_to(mass * 1.0001) + outside
-    }
-
-    /// Returns the mass of bins that hold at most `limit`.
-    #[inline]
-    fn mass_up_to(&self, limit: f32) -> f32 {
-        let mut lanes = [0.0f32; 4];
+    fn rare_mass(&self, mass: f32) -> (f32, f32) {
+        let limit = mass * 1.0001;
+        let (mut rare, mut whole) = ([0.0f32; 4], [0.0f32; 4]);
         for chunk in self.bins.chunks_exact(4) {
-            for (lane, bin) in lanes.iter_mut().zip(chunk) {
-                *lane += if *bin <= limit { *bin } else { 0.0 };
+            for lane in 0..4 {
+                let bin = chunk[lane];
+                rare[lane] += if bin <= limit { bin } else { 0.0 };
+                whole[lane] += bin;
             }
         }
-        (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
+        let sum = |lanes: [f32; 4]| (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+        let outside = self.below + self.above;
+        (sum(rare) + if mass > 0.0 { outside } else { 0.0 }, sum(whole) + outside)
     }
 
     /// Returns the mass below a place; half of its own bin's counts.
