@@ -27,6 +27,20 @@ const PRIOR_ABOVE: [f32; COUNT] = {
     }
     above
 };
+/// Which levels count an observation, by how many it reaches: all ones or none.
+const COUNTING: [[u16; COUNT]; COUNT + 1] = {
+    let mut counting = [[0; COUNT]; COUNT + 1];
+    let mut reached = 0;
+    while reached <= COUNT {
+        let mut k = 0;
+        while k < reached {
+            counting[reached][k] = u16::MAX;
+            k += 1;
+        }
+        reached += 1;
+    }
+    counting
+};
 /// Levels below which values are read without logarithms.
 const COMMON: usize = 6;
 /// Counts are halved when so many observations are held: half-life of memory.
@@ -70,10 +84,14 @@ pub(crate) struct Tail {
 impl Tail {
     /// Notes an observation of nominal evidence `nominal` that stands for
     /// `times` of its kind.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn note(&mut self, nominal: f32, times: u16) {
-        for (count, level) in self.above.iter_mut().zip(LEVELS) {
-            *count += if nominal >= level { times } else { 0 };
+        let mut reached = 0;
+        for level in LEVELS {
+            reached += i32::from(nominal >= level);
+        }
+        for (count, counts) in self.above.iter_mut().zip(COUNTING[reached as usize]) {
+            *count += counts & times;
         }
         self.total += times;
         if self.total >= FULL {
@@ -98,7 +116,7 @@ impl Tail {
 
     /// Returns how rare nominal evidence `nominal` is, as one in so many: ten to
     /// the power of [`Self::read`], but quick where most events are.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn odds(&self, nominal: f32) -> f32 {
         if nominal >= LEVELS[COMMON] {
             return rough_exp2(self.read(nominal).min(MOST) / LOG10_2);

@@ -7,8 +7,9 @@ use via_types::Detector;
 
 use crate::detector::burst::Gapped;
 use crate::detector::forecast::Brief;
-use crate::judge::Sample;
-use crate::learn::fill;
+use crate::ensemble::quick_score;
+use crate::judge::{Judgement, SLOW, Sample, conclude_calm, note};
+use crate::learn::{compare, fill, listen, show, tend};
 use crate::plan::Plan;
 use crate::profile::{Cold, Hot, MARKED, OPEN, UNSAFE};
 
@@ -44,6 +45,29 @@ pub(crate) fn glance(hot: &Hot, cold: &Cold, plan: &Plan, sample: &Sample<'_>) -
     let (gapped, is_paced) = hot.gaps.glance(gap, plan.pace);
     let is_calm = is_plain & is_in_time & is_quiet & is_usual & is_common & is_paced;
     (Glance { plain, brief, bin, gap, gapped }, is_calm)
+}
+
+/// Takes a calm event into the profile that stands for [`SLOW`] like it: its
+/// evidence, too, which cannot reach anything.
+#[inline(always)]
+pub(crate) fn stand(
+    hot: &mut Hot,
+    cold: &mut Cold,
+    plan: &Plan,
+    sample: &Sample<'_>,
+    glance: &Glance,
+) {
+    let mut verdict = Judgement::default();
+    conclude_calm(hot, plan, (sample, glance), &mut verdict);
+    hot.score = quick_score(verdict.evidence);
+    note(hot, &verdict, SLOW as u16);
+    listen(hot, &verdict);
+    compare(hot, plan, sample, &verdict);
+    show(hot, &verdict);
+    tend(hot);
+    absorb(hot, cold, plan, sample, glance);
+    hot.level.refresh();
+    hot.gaps.refresh();
 }
 
 /// Takes a calm event into the profile.

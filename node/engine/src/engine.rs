@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use bytemuck::Zeroable;
-use via_types::{Batch, EntityHash, LogIndex, Revision, StreamConfig, StreamId, limit};
+use via_types::{EntityHash, LogIndex, Revision, StreamConfig, StreamId, limit};
 
 use crate::Options;
 use crate::index::Index;
@@ -46,8 +46,11 @@ pub struct Engine {
     pub(crate) heap: usize,
     /// Per place: when passing time should look at it again.
     pub(crate) due: Vec<i64>,
-    /// Per key of the batch in execution: its place plus one, or 0.
+    /// Per key of the batch in execution, or asked for just before it: its place
+    /// plus one, or 0.
     pub(crate) found: Vec<u32>,
+    /// What was found is of a batch to be executed next.
+    pub(crate) is_asked: bool,
     /// Per lane of the batch in execution: its number in the stream.
     pub(crate) numbers: Vec<Option<u32>>,
 }
@@ -90,15 +93,6 @@ impl Engine {
     pub fn revision(&self, stream: StreamId) -> Option<Revision> {
         let known = self.streams.get(&stream).filter(|stream| stream.is_configured)?;
         Some(known.plan.revision)
-    }
-
-    /// Appends the positions in `batch.keys` whose profile is not in memory.
-    pub fn missing(&self, batch: &Batch, out: &mut Vec<u32>) {
-        for (position, hash) in batch.hashes.iter().enumerate() {
-            if self.find(batch.stream, *hash).is_none() {
-                out.push(position as u32);
-            }
-        }
     }
 
     /// Brings back a profile as it was after log index `as_of`: entries up to
@@ -154,11 +148,16 @@ impl Engine {
         self.index.bytes() + self.places.len() * place + self.heap
     }
 
+    #[inline(always)]
     pub(crate) fn find(&self, stream: StreamId, entity: EntityHash) -> Option<u32> {
-        self.index.find(entity, |slot| {
-            let hot = &self.places.get(slot).hot;
-            hot.high == entity.high() && hot.low == entity.low() && hot.stream == stream.get()
-        })
+        self.index.find(entity, |slot| self.is_of(slot, stream, entity))
+    }
+
+    /// Says whether a place that exists holds an entity's profile.
+    #[inline(always)]
+    pub(crate) fn is_of(&self, slot: u32, stream: StreamId, entity: EntityHash) -> bool {
+        let hot = &self.places.get(slot).hot;
+        hot.high == entity.high() && hot.low == entity.low() && hot.stream == stream.get()
     }
 
     /// Makes a profile of an entity seen for the first time, or says that

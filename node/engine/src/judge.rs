@@ -105,8 +105,6 @@ pub(crate) struct Judgement {
     pub(crate) evidence: f32,
     /// A detection was open before the event.
     pub(crate) was_open: bool,
-    /// It is like most events: its evidence cannot reach anything.
-    pub(crate) is_calm: bool,
 }
 
 /// Returns the value that is judged for `x`.
@@ -150,7 +148,7 @@ pub(crate) fn is_turn_of(hot: &Hot, log: u32) -> bool {
 }
 
 /// Makes evidence of `sample`, measured at a glance, and weighs it.
-#[inline]
+#[inline(always)]
 pub(crate) fn conclude(
     hot: &Hot,
     cold: &Cold,
@@ -159,6 +157,37 @@ pub(crate) fn conclude(
     verdict: &mut Judgement,
 ) {
     verdict.was_open = hot.is(OPEN);
+    judge_series(hot, plan, (sample, glance), verdict);
+    if let Some(lanes) = &cold.lanes
+        && !sample.lanes.lanes.is_empty()
+    {
+        verdict.joined = lanes.assess(sample.lanes.values());
+        verdict.speak(Feature::Lanes, verdict.joined.nominal, &lanes.joint.tail);
+    }
+    judge_bucket(verdict, hot, cold, sample);
+    weigh(verdict, hot, plan);
+}
+
+/// Makes evidence of a calm `sample`, which no lane and no bucket adds to.
+#[inline(always)]
+pub(crate) fn conclude_calm(
+    hot: &Hot,
+    plan: &Plan,
+    (sample, glance): (&Sample<'_>, &Glance),
+    verdict: &mut Judgement,
+) {
+    judge_series(hot, plan, (sample, glance), verdict);
+    weigh(verdict, hot, plan);
+}
+
+/// Judges the value and the gap before it.
+#[inline(always)]
+fn judge_series(
+    hot: &Hot,
+    plan: &Plan,
+    (sample, glance): (&Sample<'_>, &Glance),
+    verdict: &mut Judgement,
+) {
     verdict.plain = glance.plain;
     if hot.level.count >= 2.0 {
         judge_value(verdict, hot, sample, glance);
@@ -168,14 +197,6 @@ pub(crate) fn conclude(
         verdict.gapped = hot.gaps.judge(glance.gapped, plan.pace);
         verdict.speak(Feature::Gap, verdict.gapped.nominal, &hot.tails[4]);
     }
-    if let Some(lanes) = &cold.lanes
-        && !sample.lanes.lanes.is_empty()
-    {
-        verdict.joined = lanes.assess(sample.lanes.values());
-        verdict.speak(Feature::Lanes, verdict.joined.nominal, &lanes.joint.tail);
-    }
-    judge_bucket(verdict, hot, cold, sample);
-    weigh(verdict, hot, plan);
 }
 
 impl Judgement {
@@ -192,7 +213,7 @@ impl Judgement {
     }
 
     /// Notes that a feature has something to say.
-    #[inline]
+    #[inline(always)]
     fn speak(&mut self, feature: Feature, nominal: f32, tail: &Tail) {
         let nominal = compressed(nominal);
         self.nominal[feature as usize] = nominal;
@@ -201,7 +222,7 @@ impl Judgement {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn judge_value(verdict: &mut Judgement, hot: &Hot, sample: &Sample<'_>, glance: &Glance) {
     let care = if is_turn(hot) { Care::Full } else { Care::Brief };
     verdict.reading = hot.level.measure(glance.plain, glance.brief, care);
@@ -246,7 +267,7 @@ fn believable(hot: &Hot, deviation: f64) -> f32 {
 
 /// Looks at the bucket that closed, and at the one being filled when it holds
 /// more than it should already.
-#[inline]
+#[inline(always)]
 fn judge_bucket(verdict: &mut Judgement, hot: &Hot, cold: &Cold, sample: &Sample<'_>) {
     let count = hot.count as f32 + 1.0;
     if count >= hot.alarm && hot.alarm > 0.0 {
@@ -286,7 +307,7 @@ pub(crate) fn judge_time(hot: &Hot, plan: &Plan, closing: &Closing) -> Judgement
     verdict
 }
 
-#[inline]
+#[inline(always)]
 fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
     for feature in Feature::ALL {
         let detector = feature.detector() as usize;
@@ -299,13 +320,12 @@ fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
     verdict.evidence = (hot.joint.correct(verdict.mixed) * sensitivity).min(MOST);
 }
 
-/// Takes the nominal evidence of an event in; `is_odd` events (those of an open
-/// detection) teach less, or a long anomaly would make all later ones normal.
-#[inline]
-pub(crate) fn note(hot: &mut Hot, verdict: &Judgement) {
+/// Takes the nominal evidence of an event in, which stands for `times` of its
+/// kind. Those of an open detection teach less, or a long anomaly would make all
+/// later ones normal.
+#[inline(always)]
+pub(crate) fn note(hot: &mut Hot, verdict: &Judgement, times: u16) {
     let is_turn = is_turn(hot);
-    // A calm event in its turn stands for those that are passed over.
-    let times = if is_turn && verdict.is_calm { SLOW as u16 } else { 1 };
     for feature in 0..EVERY_EVENT {
         let is_slow = feature == Feature::Level as usize || feature == Feature::Spread as usize;
         if verdict.weights[feature] > 0.0 && (is_turn || !is_slow) {

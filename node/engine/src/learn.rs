@@ -27,7 +27,7 @@ const WOLF: f32 = 1.0 / 1024.0;
 const SPOKEN: f32 = 3.0;
 
 /// Takes `sample`, judged as `verdict`, into the profile.
-#[inline]
+#[inline(always)]
 pub(crate) fn learn(
     hot: &mut Hot,
     cold: &mut Cold,
@@ -39,7 +39,7 @@ pub(crate) fn learn(
     // anomaly must not make all later ones normal.
     let is_odd = verdict.was_open;
     if !is_odd || is_turn(hot) {
-        note(hot, verdict);
+        note(hot, verdict, 1);
         listen(hot, verdict);
     }
     compare(hot, plan, sample, verdict);
@@ -71,7 +71,7 @@ pub(crate) fn learn(
     hot.events += 1;
 }
 
-#[inline]
+#[inline(always)]
 fn learn_value(
     hot: &mut Hot,
     cold: &mut Cold,
@@ -82,10 +82,7 @@ fn learn_value(
     hot.level.learn(verdict.plain, &verdict.reading, memory(plan, verdict));
     if hot.values.is_ready() {
         hot.values.learn(sample.value, plan.growth);
-        if is_turn_of(hot, TENDED) {
-            let mean = hot.level.mean + hot.offset;
-            hot.values.tend(mean, hot.level.deviation());
-        }
+        tend(hot);
     } else if hot.events + 1 >= LAID_OUT {
         lay_out(hot, plan);
     }
@@ -94,8 +91,17 @@ fn learn_value(
     }
 }
 
+/// Looks at the histogram's bins, now and then.
+#[inline(always)]
+pub(crate) fn tend(hot: &mut Hot) {
+    if is_turn_of(hot, TENDED) {
+        let mean = hot.level.mean + hot.offset;
+        hot.values.tend(mean, hot.level.deviation());
+    }
+}
+
 /// Returns how fast levels follow: slowly while a detection is open.
-#[inline]
+#[inline(always)]
 fn memory(plan: &Plan, verdict: &Judgement) -> Memory {
     Memory { values: plan.memory, pace: if verdict.was_open { ODD_PACE } else { 1.0 } }
 }
@@ -113,8 +119,8 @@ fn lay_out(hot: &mut Hot, plan: &Plan) {
 
 /// Learns what is common from an event that was weighed, before it is learned
 /// itself.
-#[inline]
-fn compare(hot: &mut Hot, plan: &Plan, sample: &Sample<'_>, verdict: &Judgement) {
+#[inline(always)]
+pub(crate) fn compare(hot: &mut Hot, plan: &Plan, sample: &Sample<'_>, verdict: &Judgement) {
     let is_common = |feature: Feature| verdict.odds[feature as usize] <= COMMON_ODDS;
     hot.level.compare(&verdict.reading, is_common(Feature::Step));
     if hot.values.is_ready() {
@@ -146,8 +152,8 @@ pub(crate) fn fill(hot: &mut Hot, sample: &Sample<'_>) {
 }
 
 /// Keeps the newest rarity of each detector for those who ask.
-#[inline]
-fn show(hot: &mut Hot, verdict: &Judgement) {
+#[inline(always)]
+pub(crate) fn show(hot: &mut Hot, verdict: &Judgement) {
     let odds = &verdict.odds;
     let value = odds[Feature::Value as usize].max(odds[Feature::Step as usize]);
     let drift = odds[Feature::Level as usize].max(odds[Feature::Spread as usize]);
@@ -163,8 +169,8 @@ fn show(hot: &mut Hot, verdict: &Judgement) {
 
 /// Remembers how often each detector speaks up: one that judges buckets, once
 /// for each that ended.
-#[inline]
-fn listen(hot: &mut Hot, verdict: &Judgement) {
+#[inline(always)]
+pub(crate) fn listen(hot: &mut Hot, verdict: &Judgement) {
     if is_turn(hot) {
         for wolf in &mut hot.wolf {
             *wolf -= SLOW as f32 * WOLF * *wolf;

@@ -103,6 +103,12 @@ impl Gaps {
     #[inline]
     pub(crate) fn learn(&mut self, gap: f32, gapped: Gapped, pace: Pace) {
         self.follow(gap, gapped, pace);
+        self.refresh();
+    }
+
+    /// Brings the scale up to date.
+    #[inline(always)]
+    pub(crate) fn refresh(&mut self) {
         self.per_sd = 1.0 / larger(self.variance, STEADIEST * STEADIEST).sqrt();
     }
 

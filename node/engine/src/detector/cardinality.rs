@@ -158,6 +158,8 @@ impl Sketch {
     pub(crate) fn prefetch(&self, mark: u64) {
         if let Some(mask) = self.exact.len().checked_sub(1) {
             prefetch(&self.exact[fold(mark) as usize & mask]);
+        } else if !self.registers.is_empty() {
+            prefetch(&self.registers[self.register(spread(fold(mark)))]);
         }
     }
 
@@ -214,9 +216,15 @@ impl Sketch {
         self.estimate = known as f64;
     }
 
+    /// Returns the register of a dense sketch that `hash` belongs to.
+    #[inline(always)]
+    fn register(&self, hash: u64) -> usize {
+        (hash >> (64 - self.registers.len().trailing_zeros())) as usize
+    }
+
     fn insert_dense(&mut self, hash: u64) {
         let precision = self.registers.len().trailing_zeros();
-        let register = (hash >> (64 - precision)) as usize;
+        let register = self.register(hash);
         let rank = ((hash << precision).leading_zeros() + 1).min(64 - precision + 1) as u8;
         let old = self.registers[register];
         if rank > old {

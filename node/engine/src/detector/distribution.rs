@@ -72,6 +72,7 @@ impl Histogram {
         }
     }
 
+    #[inline(always)]
     fn place(&self, x: f64) -> f64 {
         within((x - self.low) * self.per, -1e9, 1e9)
     }
@@ -88,7 +89,7 @@ impl Histogram {
 
     /// Learns from which mass on bins are common, from that of a value that is or
     /// is not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn compare(&mut self, x: f64, is_common: bool) {
         let place = self.place(x);
         if place >= 0.0 && place < BINS as f64 {
@@ -101,6 +102,7 @@ impl Histogram {
         }
     }
 
+    #[inline(always)]
     fn add(&mut self, x: f64, mass: f32) {
         let place = self.place(x);
         if place < 0.0 {
@@ -114,7 +116,7 @@ impl Histogram {
 
     /// Returns the nominal evidence of `x`: its rare mass, and beyond the bins
     /// more with distance, so that tails stay ordered.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn assess(&self, x: f64) -> f32 {
         let place = self.place(x);
         let inside = place >= 0.0 && place < BINS as f64;
@@ -143,7 +145,7 @@ impl Histogram {
 
     /// Returns the mass of bins no fuller than `mass` and of what lies outside,
     /// and the mass of all.
-    #[inline]
+    #[inline(always)]
     fn rare_mass(&self, mass: f32) -> (f32, f32) {
         let limit = mass * 1.0001;
         let (mut rare, mut whole) = ([0.0f32; 4], [0.0f32; 4]);
@@ -170,7 +172,7 @@ impl Histogram {
     }
 
     /// Takes `x` in; `growth` is 2^(1/half-life).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn learn(&mut self, x: f64, growth: f32) {
         self.add(x, self.step);
         self.grow(growth);

@@ -75,7 +75,7 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// Returns the weight of the newest of `count` values.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn rate(self, count: f64) -> f64 {
         larger(1.0 / count, 1.0 / f64::from(self.values)) * f64::from(self.pace)
     }
@@ -211,7 +211,7 @@ impl Level {
     }
 
     /// Learns which deviates are common from one that is or is not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn compare(&mut self, reading: &Reading, is_common: bool) {
         let z = reading.z.abs();
         let common = if is_common { larger(self.common, z) } else { smaller(self.common, z) };
@@ -220,15 +220,15 @@ impl Level {
     }
 
     /// Brings the forecast and its scale up to date.
-    #[inline]
-    fn refresh(&mut self) {
+    #[inline(always)]
+    pub(crate) fn refresh(&mut self) {
         let lag = self.lag / larger(self.variance, 1e-72);
         self.phi = within(lag, 0.0, 1.0) as f32;
         self.per_scale = (1.0 / larger(self.residual, self.floor()).sqrt()) as f32;
     }
 
     /// Judges `x`, of which a glance has taken the measure.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn measure(&self, x: f64, brief: Brief, care: Care) -> Reading {
         let Brief { residual, z, log_spread } = brief;
         let n = f64::from(self.count);
@@ -259,7 +259,7 @@ impl Level {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_level_calm(&self, x: f64, floor: f64) -> bool {
         let mut is_calm = true;
         for (horizon, (fast, drift)) in HORIZONS.iter().zip(self.fast.iter().zip(self.drift)) {
@@ -270,6 +270,7 @@ impl Level {
         is_calm
     }
 
+    #[inline(always)]
     fn assess_level(&self, x: f64, n: f64, floor: f64) -> Finding {
         let mut best = 0.0f64;
         let mut deviation = 0.0;
@@ -288,13 +289,14 @@ impl Level {
         Finding { nominal, deviation, expected: self.mean }
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_spread_calm(&self, log_spread: f32, n: f64) -> bool {
         let moved = log_spread - self.spread_mean;
         let variance = larger(self.spread_variance, 1e-2);
         n < 32.0 || moved * moved < (CALM * CALM) as f32 * variance
     }
 
+    #[inline(always)]
     fn assess_spread(&self, log_spread: f32, n: f64) -> Finding {
         if n < 32.0 {
             return Finding::default();
@@ -314,7 +316,7 @@ impl Level {
 
     /// Takes `x` in, judged as `reading`; `memory` says how fast the long
     /// level follows.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn learn(&mut self, x: f64, reading: &Reading, memory: Memory) {
         if self.count == 0.0 {
             self.last = x;
