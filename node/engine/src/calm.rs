@@ -8,7 +8,7 @@ use via_types::Detector;
 use crate::detector::burst::Gapped;
 use crate::detector::forecast::Brief;
 use crate::ensemble::quick_score;
-use crate::judge::{Judgement, SLOW, Sample, conclude_calm, note};
+use crate::judge::{Judgement, Sample, conclude_calm, note, turns};
 use crate::learn::{compare, fill, listen, show, tend};
 use crate::plan::Plan;
 use crate::profile::{Cold, Hot, MARKED, OPEN, UNSAFE};
@@ -47,7 +47,7 @@ pub(crate) fn glance(hot: &Hot, cold: &Cold, plan: &Plan, sample: &Sample<'_>) -
     (Glance { plain, brief, bin, gap, gapped }, is_calm)
 }
 
-/// Takes a calm event into the profile that stands for [`SLOW`] like it: its
+/// Takes a calm event into the profile that stands for others like it: its
 /// evidence, too, which cannot reach anything.
 #[inline(always)]
 pub(crate) fn stand(
@@ -60,7 +60,7 @@ pub(crate) fn stand(
     let mut verdict = Judgement::default();
     conclude_calm(hot, plan, (sample, glance), &mut verdict);
     hot.score = quick_score(verdict.evidence);
-    note(hot, &verdict, SLOW as u16);
+    note(hot, &verdict, turns(hot) as u16);
     listen(hot, &verdict);
     compare(hot, plan, sample, &verdict);
     show(hot, &verdict);

@@ -23,7 +23,10 @@ const SMALLEST: f64 = 1e-30;
 /// Statistics that average over many events are noted at one event in so many:
 /// their neighbours say the same again, and a slow rise must not teach its own
 /// rarity away.
-pub(crate) const SLOW: u64 = 8;
+const SLOW: u64 = 9;
+/// Likewise once [`KNOWN`] events are known.
+const SLOWER: u64 = 14;
+const KNOWN: u64 = 4096;
 /// Share of its detector's weight that each statistic has: averages over many
 /// events have few independent pasts to be calibrated by.
 const RELIANCE: [f32; FEATURES] = [1.0, 1.0, 0.6, 0.6, 1.0, 1.0, 1.0, 1.0];
@@ -137,14 +140,27 @@ pub(crate) fn judge(
 /// Says whether this event stands for [`SLOW`] of its kind.
 #[inline(always)]
 pub(crate) fn is_turn(hot: &Hot) -> bool {
-    is_turn_of(hot, SLOW.ilog2())
+    spread(hot) < u64::MAX / turns(hot)
 }
 
 /// Says whether this event stands for 2^`log` of its kind. The golden ratio
 /// keeps the turns out of step with whatever is periodic.
 #[inline(always)]
 pub(crate) fn is_turn_of(hot: &Hot, log: u32) -> bool {
-    hot.events.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - log) == 0
+    spread(hot) >> (64 - log) == 0
+}
+
+/// Returns how many calm events each one in its turn stands for: more once many
+/// are known.
+#[inline(always)]
+pub(crate) fn turns(hot: &Hot) -> u64 {
+    if hot.events < KNOWN { SLOW } else { SLOWER }
+}
+
+/// Returns the number of the event, spread over all 64-bit numbers.
+#[inline(always)]
+fn spread(hot: &Hot) -> u64 {
+    hot.events.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// Makes evidence of `sample`, measured at a glance, and weighs it.

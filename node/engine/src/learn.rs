@@ -6,7 +6,7 @@ use via_types::Detector;
 use crate::calibration::{COMMON_MOST, COMMON_ODDS};
 use crate::close::turn_slot;
 use crate::detector::forecast::Memory;
-use crate::judge::{Judgement, SLOW, Sample, is_turn, is_turn_of, note};
+use crate::judge::{Judgement, Sample, is_turn, is_turn_of, note, turns};
 use crate::math::{larger, smaller};
 use crate::plan::Plan;
 use crate::profile::{Cold, Feature, Hot, MARKED, UNSAFE};
@@ -172,8 +172,9 @@ pub(crate) fn show(hot: &mut Hot, verdict: &Judgement) {
 #[inline(always)]
 pub(crate) fn listen(hot: &mut Hot, verdict: &Judgement) {
     if is_turn(hot) {
+        let fade = turns(hot) as f32 * WOLF;
         for wolf in &mut hot.wolf {
-            *wolf -= SLOW as f32 * WOLF * *wolf;
+            *wolf -= fade * *wolf;
         }
     }
     if verdict.mixed >= SPOKEN - 1.0 {
