@@ -193,9 +193,10 @@ impl Engine {
         out: &mut Outcome,
     ) {
         for (number, row) in rows.enumerate() {
-            let score = match group.ways[number] {
+            let way = group.ways[number];
+            let score = match way {
                 Way::Later => self.execute_later(work, row, out),
-                way => {
+                Way::Absorb | Way::Stand | Way::Weigh => {
                     let (slot, glance) = (group.slots[number], &group.glances[number]);
                     let event = Event { sample: work.sample(row), slot, way, glance };
                     self.execute_event(work, &event, out)

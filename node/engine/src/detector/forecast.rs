@@ -170,9 +170,9 @@ impl Level {
         let off = log_spread - self.spread_mean;
         let square = (COMMON * COMMON) as f32 * larger(self.spread_variance, 1e-2);
         let mut is_calm = (z.abs() < self.common) & (off * off < square);
-        for i in 0..HORIZONS.len() {
-            let moved = self.fast[i] + (x - self.fast[i]) * (1.0 / HORIZONS[i]) - self.mean;
-            is_calm &= moved * moved < COMMON * COMMON * self.drift[i];
+        for (horizon, (fast, drift)) in HORIZONS.iter().zip(self.fast.iter().zip(self.drift)) {
+            let moved = fast + (x - fast) * (1.0 / horizon) - self.mean;
+            is_calm &= moved * moved < COMMON * COMMON * drift;
         }
         (Brief { residual, z, log_spread }, is_calm)
     }
