@@ -27,9 +27,20 @@ const PRIOR_ABOVE: [f32; COUNT] = {
     }
     above
 };
-/// Which levels count an observation, by how many it reaches: all ones or none.
-const COUNTING: [[u16; COUNT]; COUNT + 1] = {
-    let mut counting = [[0; COUNT]; COUNT + 1];
+/// [`LEVELS`] in whole vectors; nothing reaches the last.
+const RUNGS: [f32; COUNT + 1] = {
+    let mut rungs = [f32::INFINITY; COUNT + 1];
+    let mut k = 0;
+    while k < COUNT {
+        rungs[k] = LEVELS[k];
+        k += 1;
+    }
+    rungs
+};
+/// Which counts of a tail an observation adds to, by how many levels it reaches:
+/// all ones or none; the total, which is last, always.
+const COUNTING: [[u16; COUNT + 1]; COUNT + 1] = {
+    let mut counting = [[0; COUNT + 1]; COUNT + 1];
     let mut reached = 0;
     while reached <= COUNT {
         let mut k = 0;
@@ -37,6 +48,7 @@ const COUNTING: [[u16; COUNT]; COUNT + 1] = {
             counting[reached][k] = u16::MAX;
             k += 1;
         }
+        counting[reached][COUNT] = u16::MAX;
         reached += 1;
     }
     counting
@@ -87,13 +99,13 @@ impl Tail {
     #[inline(always)]
     pub(crate) fn note(&mut self, nominal: f32, times: u16) {
         let mut reached = 0;
-        for level in LEVELS {
-            reached += i32::from(nominal >= level);
+        for rung in RUNGS {
+            reached += u32::from(nominal >= rung);
         }
-        for (count, counts) in self.above.iter_mut().zip(COUNTING[reached as usize]) {
-            *count += counts & times;
+        let counts: &mut [u16; COUNT + 1] = bytemuck::cast_mut(self);
+        for (count, counting) in counts.iter_mut().zip(&COUNTING[reached as usize % (COUNT + 1)]) {
+            *count += counting & times;
         }
-        self.total += times;
         if self.total >= FULL {
             for count in &mut self.above {
                 *count /= 2;

@@ -34,7 +34,7 @@ pub(crate) struct Glance {
 #[inline(always)]
 pub(crate) fn glance(hot: &Hot, cold: &Cold, plan: &Plan, sample: &Sample<'_>) -> (Glance, bool) {
     let is_plain = (hot.flags & (OPEN | UNSAFE) == 0) & (hot.events >= SEASONED);
-    let is_in_time = (sample.at < hot.wake) & (sample.at >= hot.last);
+    let is_in_time = sample.at < hot.wake;
     let is_full = (hot.alarm > 0.0) & (hot.count as f32 + 1.0 >= hot.alarm);
     let is_varied = (hot.varied_at > 0.0) & (cold.sketch.estimate() as f32 >= hot.varied_at);
     let is_quiet = !is_full & !(is_varied & (sample.mark != 0));
@@ -43,6 +43,8 @@ pub(crate) fn glance(hot: &Hot, cold: &Cold, plan: &Plan, sample: &Sample<'_>) -
     let (brief, is_usual) = hot.level.glance(plain);
     let (bin, is_common) = hot.values.glance(sample.value);
     let (gapped, is_paced) = hot.gaps.glance(gap, plan.pace);
+    // Of an event out of order the time since the one before says nothing.
+    let is_paced = is_paced | (sample.at < hot.last);
     let is_calm = is_plain & is_in_time & is_quiet & is_usual & is_common & is_paced;
     (Glance { plain, brief, bin, gap, gapped }, is_calm)
 }
@@ -81,12 +83,16 @@ pub(crate) fn absorb(
 ) {
     hot.level.follow(glance.plain, glance.brief, plan.memory);
     hot.values.learn_bin(glance.bin, plan.growth);
-    hot.gaps.follow(glance.gap, glance.gapped, plan.pace);
+    if sample.at >= hot.last {
+        hot.gaps.follow(glance.gap, glance.gapped, plan.pace);
+        hot.last = sample.at;
+    } else {
+        hot.first = hot.first.min(sample.at);
+    }
     if sample.mark != 0 && plan.weights[Detector::Cardinality as usize] > 0.0 {
         hot.flags |= MARKED;
         cold.sketch.insert(sample.mark, plan.precision);
     }
     fill(hot, sample);
-    hot.last = sample.at;
     hot.events += 1;
 }
