@@ -71,26 +71,22 @@ impl Default for Bench {
 }
 
 impl Bench {
-    /// Judges for so long; returns events a second of this thread's own time.
+    /// Judges for so long, from where it stood on, so that event time never goes
+    /// back; returns events a second of this thread's own time.
     fn turn(&mut self, batches: &mut [Batch], length: Duration) -> f64 {
         let (mut events, mut spent) = (0, Duration::ZERO);
         while spent < length {
-            for batch in &mut *batches {
-                if spent >= length {
-                    break;
-                }
-                self.index += 1;
-                let at =
-                    Position { shard: ShardId::new(0), index: LogIndex::new(self.index), base: 0 };
-                let stamp = Timestamp::from_nanos(batch.at[BATCH - 1]);
-                let begun = busy();
-                self.engine.execute(at, stamp, batch, Answer::Counts, &mut self.outcome);
-                spent += busy() - begun;
-                events += self.outcome.accepted;
-                self.outcome = Outcome::default();
-                let lap = (BATCHES * BATCH) as i64 * SPACING;
-                batch.at.iter_mut().for_each(|at| *at += lap);
-            }
+            let batch = &mut batches[self.index as usize % batches.len()];
+            self.index += 1;
+            let at = Position { shard: ShardId::new(0), index: LogIndex::new(self.index), base: 0 };
+            let stamp = Timestamp::from_nanos(batch.at[BATCH - 1]);
+            let begun = busy();
+            self.engine.execute(at, stamp, batch, Answer::Counts, &mut self.outcome);
+            spent += busy() - begun;
+            events += self.outcome.accepted;
+            self.outcome = Outcome::default();
+            let lap = (BATCHES * BATCH) as i64 * SPACING;
+            batch.at.iter_mut().for_each(|at| *at += lap);
         }
         f64::from(events) / spent.as_secs_f64()
     }

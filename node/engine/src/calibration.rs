@@ -27,6 +27,32 @@ const PRIOR_ABOVE: [f32; COUNT] = {
     }
     above
 };
+/// [`LEVELS`] in whole vectors; nothing reaches the last.
+const RUNGS: [f32; COUNT + 1] = {
+    let mut rungs = [f32::INFINITY; COUNT + 1];
+    let mut k = 0;
+    while k < COUNT {
+        rungs[k] = LEVELS[k];
+        k += 1;
+    }
+    rungs
+};
+/// Which counts of a tail an observation adds to, by how many levels it reaches:
+/// all ones or none; the total, which is last, always.
+const COUNTING: [[u16; COUNT + 1]; COUNT + 1] = {
+    let mut counting = [[0; COUNT + 1]; COUNT + 1];
+    let mut reached = 0;
+    while reached <= COUNT {
+        let mut k = 0;
+        while k < reached {
+            counting[reached][k] = u16::MAX;
+            k += 1;
+        }
+        counting[reached][COUNT] = u16::MAX;
+        reached += 1;
+    }
+    counting
+};
 /// Levels below which values are read without logarithms.
 const COMMON: usize = 6;
 /// Counts are halved when so many observations are held: half-life of memory.
@@ -35,12 +61,10 @@ const FULL: u16 = 16_384;
 const ENOUGH: u16 = 3;
 /// Exceedances that make a level of a mixture believable.
 const MANY: u16 = 32;
-/// Statistics no rarer than one in so many are common. A mixture of common ones
-/// is corrected to less than [`COMMON_MOST`].
-const COMMON_ODDS: f32 = 50.0;
-/// The most evidence of a mixture of common statistics: log10 of [`COMMON_ODDS`]
-/// beyond the rarest level that [`MANY`] of [`FULL`] can make.
-pub(crate) const COMMON_MOST: f32 = 4.19;
+/// Statistics no rarer than one in so many are common.
+pub(crate) const COMMON_ODDS: f32 = 200.0;
+/// The most evidence of a mixture of common statistics: log10 of [`COMMON_ODDS`].
+pub(crate) const COMMON_MOST: f32 = 2.302;
 /// How much of the slope a tail had it keeps beyond what was seen: tails of real
 /// data bend.
 const CAUTION: f32 = 0.8;
@@ -72,12 +96,16 @@ pub(crate) struct Tail {
 impl Tail {
     /// Notes an observation of nominal evidence `nominal` that stands for
     /// `times` of its kind.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn note(&mut self, nominal: f32, times: u16) {
-        for (count, level) in self.above.iter_mut().zip(LEVELS) {
-            *count += if nominal >= level { times } else { 0 };
+        let mut reached = 0;
+        for rung in RUNGS {
+            reached += u32::from(nominal >= rung);
         }
-        self.total += times;
+        let counts: &mut [u16; COUNT + 1] = bytemuck::cast_mut(self);
+        for (count, counting) in counts.iter_mut().zip(&COUNTING[reached as usize % (COUNT + 1)]) {
+            *count += counting & times;
+        }
         if self.total >= FULL {
             for count in &mut self.above {
                 *count /= 2;
@@ -98,21 +126,9 @@ impl Tail {
         rough_log2((f32::from(self.total) + PRIOR) / self.weight(k)) * LOG10_2
     }
 
-    /// Says whether nominal evidence of at most `nominal` is surely no rarer
-    /// than one in [`COMMON_ODDS`].
-    #[inline]
-    pub(crate) fn is_common(&self, nominal: f32) -> bool {
-        let mut k = 0;
-        for level in &LEVELS[..COMMON] {
-            k += usize::from(nominal >= *level);
-        }
-        let held = f32::from(self.total) + PRIOR;
-        nominal < LEVELS[COMMON] && held <= COMMON_ODDS * self.weight(k)
-    }
-
     /// Returns how rare nominal evidence `nominal` is, as one in so many: ten to
     /// the power of [`Self::read`], but quick where most events are.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn odds(&self, nominal: f32) -> f32 {
         if nominal >= LEVELS[COMMON] {
             return rough_exp2(self.read(nominal).min(MOST) / LOG10_2);

@@ -11,7 +11,7 @@ use crate::profile::{Cold, Hot, MARKED, SEASONAL, ValueSeason};
 
 /// Widths of buckets: 2^24 ns (17 ms) to 2^55 ns (417 days).
 const NARROWEST: u32 = 24;
-const WIDEST: u32 = 55;
+pub(crate) const WIDEST: u32 = 55;
 /// Width before the pace is known: a second.
 const FIRST: u32 = 30;
 /// Events in a bucket, on average, below which it is doubled, above which halved.
@@ -46,23 +46,18 @@ pub(crate) fn begin(hot: &mut Hot, at: i64) {
 fn open(hot: &mut Hot, start: i64, shift: u32) {
     hot.bucket.shift = shift;
     hot.bucket.start = start;
-    hot.bucket.end = start.saturating_add(1 << shift);
+    hot.wake = hot.bucket.end().min(hot.slot.end);
 }
 
-/// Closes every bucket that ends at or before `at`.
-#[inline]
+/// Closes every bucket that ends at or before `at`, of which there is one at least.
 pub(crate) fn close(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Closing {
-    if at < hot.bucket.end { Closing::default() } else { close_ended(hot, cold, plan, at) }
-}
-
-fn close_ended(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Closing {
     let mut closing = Closing { has_ended: true, ..Closing::default() };
     // A bucket that time alone has opened and that stayed empty is silence.
-    let stayed_empty = hot.bucket.count == 0;
+    let stayed_empty = hot.count == 0;
     if !stayed_empty {
         close_filled(hot, cold, plan, &mut closing);
     }
-    let ended = if stayed_empty { hot.bucket.start } else { hot.bucket.end };
+    let ended = if stayed_empty { hot.bucket.start } else { hot.bucket.end() };
     let empty = (at.saturating_sub(ended) >> hot.bucket.shift).min(i64::from(u32::MAX)) as u32;
     if empty > 0 {
         close_empty(hot, cold, plan, ended, empty, &mut closing);
@@ -80,7 +75,7 @@ fn close_ended(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Closing 
 
 fn close_filled(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closing) {
     let bucket = hot.bucket;
-    let count = f64::from(bucket.count);
+    let count = f64::from(hot.count);
     // The first bucket began before the entity was known.
     if bucket.closed > 0 {
         let season = bucket.season;
@@ -98,14 +93,10 @@ fn close_filled(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closi
         keep(hot, cold);
     }
     doubt(hot);
-    let bucket = &mut hot.bucket;
-    bucket.closed = bucket.closed.saturating_add(1);
-    bucket.silent = 0;
-    bucket.count = 0;
-    bucket.sum = 0.0;
-    bucket.least = 0.0;
-    bucket.most = 0.0;
-    bucket.worst = 0.0;
+    hot.bucket.closed = hot.bucket.closed.saturating_add(1);
+    hot.bucket.silent = 0;
+    hot.fill_slot();
+    hot.empty_bucket();
 }
 
 fn close_marks(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closing) {
@@ -160,17 +151,17 @@ fn close_empty(
 fn keep(hot: &Hot, cold: &mut Cold) {
     let bucket = &hot.bucket;
     let history = cold.history.get_or_insert_with(|| Box::new(History::new(hot.level.mean)));
-    let count = bucket.count.max(1);
+    let count = hot.count.max(1);
     history.push(Closed {
         start: bucket.start,
         shift: bucket.shift,
-        count: bucket.count,
-        mean: bucket.sum / f64::from(count),
-        least: f64::from(bucket.least),
-        most: f64::from(bucket.most),
+        count: hot.count,
+        mean: hot.sum / f64::from(count),
+        least: f64::from(hot.least),
+        most: f64::from(hot.most),
         expected: hot.level.mean + hot.offset,
         reach: BAND * hot.level.deviation(),
-        score: bucket.worst,
+        score: hot.worst,
     });
 }
 
@@ -246,19 +237,23 @@ fn expect(hot: &mut Hot, cold: &Cold, plan: &Plan) {
     let season = season_at(hot, cold, plan, hot.bucket.start);
     hot.bucket.season = season;
     let ready = hot.rate.is_ready() && hot.rate.buckets >= 6.0;
-    hot.bucket.alarm = if ready { hot.rate.range(ALARM, season).1.max(4.0) as f32 } else { 0.0 };
+    hot.alarm = if ready { hot.rate.range(ALARM, season).1.max(4.0) as f32 } else { 0.0 };
     let ready = hot.distinct.is_ready();
-    hot.bucket.distinct_alarm =
-        if ready { hot.distinct.range(ALARM).1.max(4.0) as f32 } else { 0.0 };
+    let many = hot.distinct.range(ALARM).1.max(4.0);
+    hot.varied_at = if ready { hot.distinct.with(many) } else { 0.0 };
 }
 
 /// Ends the value's seasonal slot when `at` is beyond it: learns what it held
 /// and looks up what the next one should add.
 pub(crate) fn turn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) {
     let width = plan.period.slot_nanos();
-    if hot.slot_count > 0 && hot.level.count >= 16.0 {
-        let middle = hot.slot_end.saturating_sub(width / 2);
-        let deviation = hot.slot_sum / f64::from(hot.slot_count) - hot.level.mean;
+    let middle = hot.slot.end.saturating_sub(width / 2);
+    let start = at - at.rem_euclid(width);
+    let mean = hot.end_slot(start.saturating_add(width));
+    if let Some(mean) = mean
+        && hot.level.count >= 16.0
+    {
+        let deviation = mean - hot.level.mean;
         let held = cold.value_season.get_or_insert_with(|| {
             let unit = hot.level.deviation().max(1e-30);
             Box::new(ValueSeason { unit, season: Season::new(middle) })
@@ -266,10 +261,6 @@ pub(crate) fn turn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) {
         let relative = (deviation / held.unit).clamp(-1e6, 1e6) as f32;
         held.season.fold(middle, relative, plan.gamma, plan.period);
     }
-    hot.slot_sum = 0.0;
-    hot.slot_count = 0;
-    let start = at - at.rem_euclid(width);
-    hot.slot_end = start.saturating_add(width);
     hot.offset = 0.0;
     hot.flags &= !SEASONAL;
     if let Some(held) = &cold.value_season {

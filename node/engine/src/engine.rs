@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 
 use bytemuck::Zeroable;
-use via_types::{Batch, EntityHash, LogIndex, Revision, StreamConfig, StreamId, limit};
+use via_types::{EntityHash, LogIndex, Revision, StreamConfig, StreamId, limit};
 
 use crate::Options;
 use crate::index::Index;
 use crate::plan::Plan;
-use crate::profile::{Cold, Hot, LIVE, USED};
+use crate::profile::{Cold, Hot, LIVE, Profile, SKIPS, USED};
 use crate::record::Record;
 use crate::slab::Slab;
 
@@ -32,8 +32,7 @@ pub struct Engine {
     pub(crate) options: Options,
     pub(crate) streams: BTreeMap<StreamId, Stream>,
     pub(crate) index: Index,
-    pub(crate) hot: Slab<Hot>,
-    pub(crate) cold: Slab<Cold>,
+    pub(crate) places: Slab<Profile>,
     pub(crate) free: Vec<u32>,
     /// Changed since their last export, in the order they changed.
     pub(crate) changed: Vec<u32>,
@@ -47,8 +46,11 @@ pub struct Engine {
     pub(crate) heap: usize,
     /// Per place: when passing time should look at it again.
     pub(crate) due: Vec<i64>,
-    /// Per key of the batch in execution: its place plus one, or 0.
-    pub(crate) places: Vec<u32>,
+    /// Per key of the batch in execution, or asked for just before it: its place
+    /// plus one, or 0.
+    pub(crate) found: Vec<u32>,
+    /// What was found is of a batch to be executed next.
+    pub(crate) is_asked: bool,
     /// Per lane of the batch in execution: its number in the stream.
     pub(crate) numbers: Vec<Option<u32>>,
 }
@@ -93,15 +95,6 @@ impl Engine {
         Some(known.plan.revision)
     }
 
-    /// Appends the positions in `batch.keys` whose profile is not in memory.
-    pub fn missing(&self, batch: &Batch, out: &mut Vec<u32>) {
-        for (position, hash) in batch.hashes.iter().enumerate() {
-            if self.find(batch.stream, *hash).is_none() {
-                out.push(position as u32);
-            }
-        }
-    }
-
     /// Brings back a profile as it was after log index `as_of`: entries up to
     /// it are skipped for this profile (invariant D-2). A profile already in
     /// memory stays as it is. Returns false when the record cannot be read:
@@ -116,7 +109,7 @@ impl Engine {
         if self.find(stream, entity).is_some() {
             return true;
         }
-        let Some((mut hot, cold)) =
+        let Some((mut hot, mut cold)) =
             record.open(&mut |name| self.lane_number(stream, name).map(|number| number as usize))
         else {
             return false;
@@ -124,8 +117,8 @@ impl Engine {
         hot.low = entity.low();
         hot.high = entity.high();
         hot.stream = stream.get();
-        hot.skip = as_of.get();
-        hot.flags |= LIVE | USED;
+        cold.skip = as_of.get();
+        hot.flags |= LIVE | USED | SKIPS;
         self.place(hot, cold);
         true
     }
@@ -151,15 +144,20 @@ impl Engine {
 
     /// Returns the memory that profiles and their index hold, bytes.
     pub fn memory_bytes(&self) -> usize {
-        let place = size_of::<Hot>() + size_of::<Cold>() + size_of::<i64>();
-        self.index.bytes() + self.hot.len() * place + self.heap
+        let place = size_of::<Profile>() + size_of::<i64>();
+        self.index.bytes() + self.places.len() * place + self.heap
     }
 
+    #[inline(always)]
     pub(crate) fn find(&self, stream: StreamId, entity: EntityHash) -> Option<u32> {
-        self.index.find(entity, |slot| {
-            let hot = self.hot.get(slot);
-            hot.high == entity.high() && hot.low == entity.low() && hot.stream == stream.get()
-        })
+        self.index.find(entity, |slot| self.is_of(slot, stream, entity))
+    }
+
+    /// Says whether a place that exists holds an entity's profile.
+    #[inline(always)]
+    pub(crate) fn is_of(&self, slot: u32, stream: StreamId, entity: EntityHash) -> bool {
+        let hot = &self.places.get(slot).hot;
+        hot.high == entity.high() && hot.low == entity.low() && hot.stream == stream.get()
     }
 
     /// Makes a profile of an entity seen for the first time, or says that
@@ -185,14 +183,12 @@ impl Engine {
         let hash = hot.hash();
         let slot = match self.free.pop() {
             Some(slot) => {
-                *self.hot.get_mut(slot) = hot;
-                *self.cold.get_mut(slot) = cold;
+                *self.places.get_mut(slot) = Profile { hot, cold };
                 slot
             }
             None => {
                 self.due.push(i64::MIN);
-                self.cold.push(cold);
-                self.hot.push(hot)
+                self.places.push(Profile { hot, cold })
             }
         };
         self.due[slot as usize] = i64::MIN;
@@ -203,19 +199,18 @@ impl Engine {
 
     /// Brings the count of memory up to date with what a profile holds.
     pub(crate) fn count_memory(&mut self, slot: u32) {
-        let cold = self.cold.get_mut(slot);
+        let cold = &mut self.places.get_mut(slot).cold;
         let now = cold.heap_bytes();
         self.heap = self.heap + now - cold.counted;
         cold.counted = now;
     }
 
     pub(crate) fn drop_profile(&mut self, slot: u32) {
-        let hot = *self.hot.get(slot);
         self.forget_changes(slot);
-        self.index.remove(hot.hash(), slot);
-        self.heap -= self.cold.get(slot).counted;
-        *self.hot.get_mut(slot) = Hot::zeroed();
-        *self.cold.get_mut(slot) = Cold::default();
+        let profile = self.places.get_mut(slot);
+        self.index.remove(profile.hot.hash(), slot);
+        self.heap -= profile.cold.counted;
+        *profile = Profile::none();
         self.free.push(slot);
     }
 }

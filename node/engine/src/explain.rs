@@ -25,6 +25,10 @@ const NEGLIGIBLE: f64 = 1e-4;
 /// Standard deviations of the range called normal.
 const NORMAL: f64 = 3.0;
 
+/// Ranges no wider than this, relative to their middle, are those of a line that
+/// never moved.
+const UNMOVED: f64 = 1e-8;
+
 /// An event with everything that was known when it was judged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case<'a> {
@@ -199,12 +203,22 @@ fn lane_terms(case: &Case<'_>, evidence: f64, terms: &mut Vec<Contribution>) {
     }
 }
 
-/// Returns the range that would have been normal for a feature.
+/// Returns the range that would have been normal for the value, whatever else
+/// deviated; none before there are two values to know it from.
 pub(crate) fn expected(case: &Case<'_>, feature: Feature) -> Option<Expected> {
+    if case.hot.level.count < 2.0 {
+        return None;
+    }
+    let is_forecast = feature == Feature::Step;
+    Some(value_range(case, if is_forecast { feature } else { Feature::Value }))
+}
+
+/// Returns the range that would have been normal for a feature, in its unit.
+pub(crate) fn normal(case: &Case<'_>, feature: Feature) -> Option<Expected> {
     let hot = case.hot;
     let range = match feature {
         Feature::Value | Feature::Step | Feature::Level | Feature::Spread => {
-            value_range(case, feature)
+            return (hot.level.count >= 2.0).then(|| value_range(case, feature));
         }
         Feature::Rate => {
             let season = hot.bucket.season;
@@ -239,20 +253,25 @@ fn value_range(case: &Case<'_>, feature: Feature) -> Expected {
     let hot = case.hot;
     let reading = &case.verdict.reading;
     if feature == Feature::Step {
-        let value = reading.step.expected + hot.offset;
-        let reach = NORMAL * reading.scale;
-        return Expected { value, low: value - reach, high: value + reach };
+        return around(reading.step.expected + hot.offset, reading.scale);
     }
-    let value = hot.level.mean + hot.offset;
-    let reach = NORMAL * hot.level.deviation();
-    let (low, high) = (value - reach, value + reach);
+    let range = around(hot.level.mean + hot.offset, hot.level.deviation());
     let seen = hot.values.quantile(0.005).zip(hot.values.quantile(0.995));
     match seen {
-        Some((least, most)) if feature == Feature::Value && least <= value && value <= most => {
-            Expected { value, low: low.max(least), high: high.min(most) }
+        Some((least, most))
+            if feature == Feature::Value && least <= range.value && range.value <= most =>
+        {
+            Expected { low: range.low.max(least), high: range.high.min(most), ..range }
         }
-        Some(_) | None => Expected { value, low, high },
+        Some(_) | None => range,
     }
+}
+
+/// Returns the normal range around `value`; of a line that never moved, a point.
+fn around(value: f64, deviation: f64) -> Expected {
+    let reach = NORMAL * deviation;
+    let reach = if reach <= value.abs() * UNMOVED + 1e-30 { 0.0 } else { reach };
+    Expected { value, low: value - reach, high: value + reach }
 }
 
 /// Returns the lane that deviates most, and its value.

@@ -63,14 +63,14 @@ impl Index {
         }
     }
 
-    /// Returns the place at which `hash` is looked for first, which it may share.
+    /// Returns the place that [`Self::find`] will look at first.
+    #[inline(always)]
     pub(crate) fn likely(&self, hash: EntityHash) -> Option<u32> {
-        let entries = &self.tables[table_of(hash)].entries;
-        let mask = entries.len().checked_sub(1)?;
-        entries[hash.low() as usize & mask].slot.checked_sub(1)
+        self.find(hash, |_| true)
     }
 
     /// Returns the place of the profile that has this hash and is a match.
+    #[inline(always)]
     pub(crate) fn find(
         &self,
         hash: EntityHash,

@@ -6,12 +6,13 @@
 use via_types::Lane;
 
 use crate::calibration::{MOST, Tail};
+use crate::calm::{Glance, glance};
 use crate::detector::burst::Gapped;
 use crate::detector::forecast::{Care, Reading};
 use crate::detector::lanes::Joined;
 use crate::detector::volume::Counted;
 use crate::ensemble::mix;
-use crate::math::{log10, rough_exp2, rough_log2};
+use crate::math::{log10, rough_exp2, rough_log2, within};
 use crate::plan::Plan;
 use crate::profile::{Cold, EVERY_EVENT, FEATURES, Feature, Hot, OPEN};
 
@@ -22,12 +23,13 @@ const SMALLEST: f64 = 1e-30;
 /// Statistics that average over many events are noted at one event in so many:
 /// their neighbours say the same again, and a slow rise must not teach its own
 /// rarity away.
-pub(crate) const SLOW: u64 = 8;
+const SLOW: u64 = 9;
+/// Likewise once [`KNOWN`] events are known.
+const SLOWER: u64 = 14;
+const KNOWN: u64 = 4096;
 /// Share of its detector's weight that each statistic has: averages over many
 /// events have few independent pasts to be calibrated by.
 const RELIANCE: [f32; FEATURES] = [1.0, 1.0, 0.6, 0.6, 1.0, 1.0, 1.0, 1.0];
-/// Events from which on calm ones are told from others.
-const SEASONED: u64 = 32;
 /// Nominal evidence above this grows only with its logarithm.
 const COMPRESSED: f32 = 16.0;
 
@@ -106,13 +108,12 @@ pub(crate) struct Judgement {
     pub(crate) evidence: f32,
     /// A detection was open before the event.
     pub(crate) was_open: bool,
-    /// It is like most events: its evidence cannot reach anything.
-    pub(crate) is_calm: bool,
 }
 
 /// Returns the value that is judged for `x`.
+#[inline(always)]
 pub(crate) fn bounded(x: f64) -> f64 {
-    if x.abs() < SMALLEST { 0.0 } else { x.clamp(-LARGEST, LARGEST) }
+    if x.abs() < SMALLEST { 0.0 } else { within(x, -LARGEST, LARGEST) }
 }
 
 fn compressed(nominal: f32) -> f32 {
@@ -132,70 +133,47 @@ pub(crate) fn judge(
     sample: &Sample<'_>,
     verdict: &mut Judgement,
 ) {
-    measure(hot, plan, sample, verdict);
-    conclude(hot, cold, plan, sample, verdict);
+    let (glance, _) = glance(hot, cold, plan, sample);
+    conclude(hot, cold, plan, (sample, &glance), verdict);
 }
 
-/// Takes the raw statistics of `sample`, with bounds where evidence is costly.
-#[inline]
-pub(crate) fn measure(hot: &Hot, plan: &Plan, sample: &Sample<'_>, verdict: &mut Judgement) {
-    verdict.was_open = hot.is(OPEN);
-    measure_value(verdict, hot, sample);
-    if hot.events > 0 && sample.at >= hot.last {
-        let gap = ((sample.at - hot.last) as f64 * 1e-9) as f32;
-        verdict.gap = Some(gap);
-        verdict.gapped = hot.gaps.assess(gap, plan.pace);
-    }
-}
-
-/// Says whether what was measured is so common that its evidence cannot reach
-/// anything: such an event is neither weighed nor noted, but for one in
-/// [`SLOW`]. Whoever asks for scores changes nothing of it.
-#[inline]
-pub(crate) fn is_calm(
-    hot: &Hot,
-    cold: &Cold,
-    plan: &Plan,
-    sample: &Sample<'_>,
-    verdict: &Judgement,
-) -> bool {
-    let (bucket, reading) = (&hot.bucket, &verdict.reading);
-    let is_full = bucket.alarm > 0.0 && bucket.count as f32 + 1.0 >= bucket.alarm;
-    let is_varied = sample.mark != 0
-        && bucket.distinct_alarm > 0.0
-        && hot.distinct.fresh(&cold.sketch) as f32 >= bucket.distinct_alarm;
-    let has_closed = verdict.closing.has_ended;
-    let is_plain = plan.has_calm && sample.lanes.lanes.is_empty() && !verdict.was_open;
-    is_plain
-        && hot.events >= SEASONED
-        && !(is_full | is_varied | has_closed | reading.flat)
-        && reading.is_level_calm
-        && reading.is_spread_calm
-        && hot.values.is_ready()
-        && hot.tails[0].is_common(verdict.value)
-        && hot.tails[1].is_common(reading.step.nominal)
-        && hot.tails[4].is_common(verdict.gapped.nominal)
-}
-
-/// Says whether this event stands for [`SLOW`] of its kind. The golden ratio
-/// keeps the turns out of step with whatever is periodic.
-#[inline]
+/// Says whether this event stands for [`SLOW`] of its kind.
+#[inline(always)]
 pub(crate) fn is_turn(hot: &Hot) -> bool {
-    hot.events.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOW.ilog2()) == 0
+    spread(hot) < u64::MAX / turns(hot)
 }
 
-/// Makes evidence of what was measured, and weighs it.
+/// Says whether this event stands for 2^`log` of its kind. The golden ratio
+/// keeps the turns out of step with whatever is periodic.
+#[inline(always)]
+pub(crate) fn is_turn_of(hot: &Hot, log: u32) -> bool {
+    spread(hot) >> (64 - log) == 0
+}
+
+/// Returns how many calm events each one in its turn stands for: more once many
+/// are known.
+#[inline(always)]
+pub(crate) fn turns(hot: &Hot) -> u64 {
+    if hot.events < KNOWN { SLOW } else { SLOWER }
+}
+
+/// Returns the number of the event, spread over all 64-bit numbers.
+#[inline(always)]
+fn spread(hot: &Hot) -> u64 {
+    hot.events.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Makes evidence of `sample`, measured at a glance, and weighs it.
+#[inline(always)]
 pub(crate) fn conclude(
     hot: &Hot,
     cold: &Cold,
     plan: &Plan,
-    sample: &Sample<'_>,
+    (sample, glance): (&Sample<'_>, &Glance),
     verdict: &mut Judgement,
 ) {
-    judge_value(verdict, hot);
-    if verdict.gap.is_some() {
-        verdict.speak(Feature::Gap, verdict.gapped.nominal, &hot.tails[4]);
-    }
+    verdict.was_open = hot.is(OPEN);
+    judge_series(hot, plan, (sample, glance), verdict);
     if let Some(lanes) = &cold.lanes
         && !sample.lanes.lanes.is_empty()
     {
@@ -204,6 +182,37 @@ pub(crate) fn conclude(
     }
     judge_bucket(verdict, hot, cold, sample);
     weigh(verdict, hot, plan);
+}
+
+/// Makes evidence of a calm `sample`, which no lane and no bucket adds to.
+#[inline(always)]
+pub(crate) fn conclude_calm(
+    hot: &Hot,
+    plan: &Plan,
+    (sample, glance): (&Sample<'_>, &Glance),
+    verdict: &mut Judgement,
+) {
+    judge_series(hot, plan, (sample, glance), verdict);
+    weigh(verdict, hot, plan);
+}
+
+/// Judges the value and the gap before it.
+#[inline(always)]
+fn judge_series(
+    hot: &Hot,
+    plan: &Plan,
+    (sample, glance): (&Sample<'_>, &Glance),
+    verdict: &mut Judgement,
+) {
+    verdict.plain = glance.plain;
+    if hot.level.count >= 2.0 {
+        judge_value(verdict, hot, sample, glance);
+    }
+    if hot.events > 0 && sample.at >= hot.last {
+        verdict.gap = Some(glance.gap);
+        verdict.gapped = hot.gaps.judge(glance.gapped, plan.pace);
+        verdict.speak(Feature::Gap, verdict.gapped.nominal, &hot.tails[4]);
+    }
 }
 
 impl Judgement {
@@ -220,7 +229,7 @@ impl Judgement {
     }
 
     /// Notes that a feature has something to say.
-    #[inline]
+    #[inline(always)]
     fn speak(&mut self, feature: Feature, nominal: f32, tail: &Tail) {
         let nominal = compressed(nominal);
         self.nominal[feature as usize] = nominal;
@@ -229,28 +238,13 @@ impl Judgement {
     }
 }
 
-#[inline]
-fn measure_value(verdict: &mut Judgement, hot: &Hot, sample: &Sample<'_>) {
-    let plain = sample.value - hot.offset;
-    verdict.plain = plain;
-    if hot.level.count < 2.0 {
-        return;
-    }
+#[inline(always)]
+fn judge_value(verdict: &mut Judgement, hot: &Hot, sample: &Sample<'_>, glance: &Glance) {
     let care = if is_turn(hot) { Care::Full } else { Care::Brief };
-    verdict.reading = hot.level.measure(plain, care);
-    if hot.values.is_ready() {
-        verdict.value = hot.values.assess(sample.value);
-    }
-}
-
-#[inline]
-fn judge_value(verdict: &mut Judgement, hot: &Hot) {
-    if hot.level.count < 2.0 {
-        return;
-    }
-    hot.level.settle(&mut verdict.reading);
+    verdict.reading = hot.level.measure(glance.plain, glance.brief, care);
     let reading = verdict.reading;
     if hot.values.is_ready() {
+        verdict.value = hot.values.assess(sample.value);
         verdict.speak(Feature::Value, verdict.value, &hot.tails[0]);
     }
     verdict.speak(Feature::Step, reading.step.nominal, &hot.tails[1]);
@@ -289,12 +283,11 @@ fn believable(hot: &Hot, deviation: f64) -> f32 {
 
 /// Looks at the bucket that closed, and at the one being filled when it holds
 /// more than it should already.
-#[inline]
+#[inline(always)]
 fn judge_bucket(verdict: &mut Judgement, hot: &Hot, cold: &Cold, sample: &Sample<'_>) {
-    let bucket = &hot.bucket;
-    let count = bucket.count as f32 + 1.0;
-    if count >= bucket.alarm && bucket.alarm > 0.0 {
-        let counted = hot.rate.assess(f64::from(count), bucket.season);
+    let count = hot.count as f32 + 1.0;
+    if count >= hot.alarm && hot.alarm > 0.0 {
+        let counted = hot.rate.assess(f64::from(count), hot.bucket.season);
         if verdict.closing.rate.is_none_or(|closed| closed.nominal < counted.nominal) {
             verdict.closing.rate = Some(counted);
             verdict.closing.observed = f64::from(count);
@@ -303,14 +296,13 @@ fn judge_bucket(verdict: &mut Judgement, hot: &Hot, cold: &Cold, sample: &Sample
     if let Some(counted) = verdict.closing.rate {
         verdict.speak(Feature::Rate, counted.nominal, &hot.rate_tail);
     }
-    if sample.mark != 0 && bucket.distinct_alarm > 0.0 {
+    let is_varied = hot.varied_at > 0.0 && cold.sketch.estimate() as f32 >= hot.varied_at;
+    if sample.mark != 0 && is_varied {
         let marks = hot.distinct.fresh(&cold.sketch);
-        if marks as f32 >= bucket.distinct_alarm {
-            let counted = hot.distinct.assess(marks);
-            if verdict.closing.distinct.is_none_or(|closed| closed.nominal < counted.nominal) {
-                verdict.closing.distinct = Some(counted);
-                verdict.closing.marks = marks;
-            }
+        let counted = hot.distinct.assess(marks);
+        if verdict.closing.distinct.is_none_or(|closed| closed.nominal < counted.nominal) {
+            verdict.closing.distinct = Some(counted);
+            verdict.closing.marks = marks;
         }
     }
     if let Some(counted) = verdict.closing.distinct {
@@ -331,7 +323,7 @@ pub(crate) fn judge_time(hot: &Hot, plan: &Plan, closing: &Closing) -> Judgement
     verdict
 }
 
-#[inline]
+#[inline(always)]
 fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
     for feature in Feature::ALL {
         let detector = feature.detector() as usize;
@@ -344,13 +336,12 @@ fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
     verdict.evidence = (hot.joint.correct(verdict.mixed) * sensitivity).min(MOST);
 }
 
-/// Takes the nominal evidence of an event in; `is_odd` events (those of an open
-/// detection) teach less, or a long anomaly would make all later ones normal.
-#[inline]
-pub(crate) fn note(hot: &mut Hot, verdict: &Judgement) {
+/// Takes the nominal evidence of an event in, which stands for `times` of its
+/// kind. Those of an open detection teach less, or a long anomaly would make all
+/// later ones normal.
+#[inline(always)]
+pub(crate) fn note(hot: &mut Hot, verdict: &Judgement, times: u16) {
     let is_turn = is_turn(hot);
-    // A calm event in its turn stands for those that are passed over.
-    let times = if is_turn && verdict.is_calm { SLOW as u16 } else { 1 };
     for feature in 0..EVERY_EVENT {
         let is_slow = feature == Feature::Level as usize || feature == Feature::Spread as usize;
         if verdict.weights[feature] > 0.0 && (is_turn || !is_slow) {

@@ -3,18 +3,22 @@
 
 use via_types::Detector;
 
+use crate::calibration::{COMMON_MOST, COMMON_ODDS};
 use crate::close::turn_slot;
 use crate::detector::forecast::Memory;
-use crate::judge::{Judgement, SLOW, Sample, is_turn, note};
+use crate::judge::{Judgement, Sample, is_turn, is_turn_of, note, turns};
+use crate::math::{larger, smaller};
 use crate::plan::Plan;
-use crate::profile::{Cold, Feature, Hot, MARKED};
+use crate::profile::{Cold, Feature, Hot, MARKED, UNSAFE};
 
 /// Values after which the histogram's bins are laid out.
 const LAID_OUT: u64 = 8;
 /// Standard deviations on each side that the first bins cover.
 const REACH: f64 = 4.0;
-/// Events between looks at the bins.
-const TENDED: u64 = 64;
+/// The bins are looked at at one event in 2^6, and whether all that is common
+/// together might be a detection.
+const TENDED: u32 = 6;
+const COMPARED: u32 = 6;
 /// How much of its usual weight an event of an open detection has.
 const ODD_PACE: f32 = 0.125;
 /// Memory of how often a detector speaks up, events.
@@ -23,7 +27,7 @@ const WOLF: f32 = 1.0 / 1024.0;
 const SPOKEN: f32 = 3.0;
 
 /// Takes `sample`, judged as `verdict`, into the profile.
-#[inline]
+#[inline(always)]
 pub(crate) fn learn(
     hot: &mut Hot,
     cold: &mut Cold,
@@ -34,11 +38,11 @@ pub(crate) fn learn(
     // During an open detection only events in turn teach what is usual: a long
     // anomaly must not make all later ones normal.
     let is_odd = verdict.was_open;
-    let is_passed_over = verdict.is_calm && !is_turn(hot);
-    if !is_passed_over && (!is_odd || is_turn(hot)) {
-        note(hot, verdict);
+    if !is_odd || is_turn(hot) {
+        note(hot, verdict, 1);
         listen(hot, verdict);
     }
+    compare(hot, plan, sample, verdict);
     learn_value(hot, cold, plan, sample, verdict);
     if let Some(gap) = verdict.gap {
         hot.gaps.learn(gap, verdict.gapped, plan.pace);
@@ -54,16 +58,20 @@ pub(crate) fn learn(
         hot.flags |= MARKED;
         cold.sketch.insert(sample.mark, plan.precision);
     }
-    if !is_passed_over {
-        show(hot, verdict);
-    }
+    show(hot, verdict);
     fill(hot, sample);
-    hot.first = if hot.events == 0 { sample.at } else { hot.first.min(sample.at) };
-    hot.last = if hot.events == 0 { sample.at } else { hot.last.max(sample.at) };
+    if hot.events == 0 {
+        hot.first = sample.at;
+        hot.last = sample.at;
+    } else if sample.at < hot.last {
+        hot.first = hot.first.min(sample.at);
+    } else {
+        hot.last = sample.at;
+    }
     hot.events += 1;
 }
 
-#[inline]
+#[inline(always)]
 fn learn_value(
     hot: &mut Hot,
     cold: &mut Cold,
@@ -74,22 +82,26 @@ fn learn_value(
     hot.level.learn(verdict.plain, &verdict.reading, memory(plan, verdict));
     if hot.values.is_ready() {
         hot.values.learn(sample.value, plan.growth);
-        if hot.events.is_multiple_of(TENDED) {
-            let mean = hot.level.mean + hot.offset;
-            hot.values.tend(mean, hot.level.deviation());
-        }
+        tend(hot);
     } else if hot.events + 1 >= LAID_OUT {
         lay_out(hot, plan);
     }
-    if sample.at >= hot.slot_end {
+    if sample.at >= hot.wake && sample.at >= hot.slot.end {
         turn_slot(hot, cold, plan, sample.at);
     }
-    hot.slot_sum += sample.value;
-    hot.slot_count += 1;
+}
+
+/// Looks at the histogram's bins, now and then.
+#[inline(always)]
+pub(crate) fn tend(hot: &mut Hot) {
+    if is_turn_of(hot, TENDED) {
+        let mean = hot.level.mean + hot.offset;
+        hot.values.tend(mean, hot.level.deviation());
+    }
 }
 
 /// Returns how fast levels follow: slowly while a detection is open.
-#[inline]
+#[inline(always)]
 fn memory(plan: &Plan, verdict: &Judgement) -> Memory {
     Memory { values: plan.memory, pace: if verdict.was_open { ODD_PACE } else { 1.0 } }
 }
@@ -105,29 +117,43 @@ fn lay_out(hot: &mut Hot, plan: &Plan) {
     hot.values.lay_out(low, high);
 }
 
-/// Counts the event in its bucket.
-#[inline]
-fn fill(hot: &mut Hot, sample: &Sample<'_>) {
-    let bucket = &mut hot.bucket;
-    let value = sample.value as f32;
-    if bucket.count == 0 {
-        bucket.least = value;
-        bucket.most = value;
-    } else {
-        bucket.least = bucket.least.min(value);
-        bucket.most = bucket.most.max(value);
+/// Learns what is common from an event that was weighed, before it is learned
+/// itself.
+#[inline(always)]
+pub(crate) fn compare(hot: &mut Hot, plan: &Plan, sample: &Sample<'_>, verdict: &Judgement) {
+    let is_common = |feature: Feature| verdict.odds[feature as usize] <= COMMON_ODDS;
+    hot.level.compare(&verdict.reading, is_common(Feature::Step));
+    if hot.values.is_ready() {
+        hot.values.compare(sample.value, is_common(Feature::Value));
     }
-    bucket.count = bucket.count.saturating_add(1);
-    bucket.sum += sample.value;
-    if bucket.alarm > 0.0 && bucket.count as f32 >= bucket.alarm {
+    if verdict.gap.is_some() && hot.gaps.is_ready() {
+        hot.gaps.compare(verdict.gapped, is_common(Feature::Gap));
+    }
+    if is_turn_of(hot, COMPARED) {
+        let most = hot.joint.correct(COMMON_MOST) * plan.threshold.sensitivity as f32;
+        let is_safe = plan.limit.is_some_and(|limit| most < limit);
+        hot.flags = hot.flags & !UNSAFE | if is_safe { 0 } else { UNSAFE };
+    }
+}
+
+/// Counts the event in its bucket.
+#[inline(always)]
+pub(crate) fn fill(hot: &mut Hot, sample: &Sample<'_>) {
+    let value = sample.value as f32;
+    let is_first = hot.count == 0;
+    hot.least = if is_first { value } else { smaller(hot.least, value) };
+    hot.most = if is_first { value } else { larger(hot.most, value) };
+    hot.count = hot.count.saturating_add(1);
+    hot.sum += sample.value;
+    if hot.alarm > 0.0 && hot.count as f32 >= hot.alarm {
         // Looked at: again when a quarter more has come.
-        bucket.alarm = bucket.count as f32 * 1.25;
+        hot.alarm = hot.count as f32 * 1.25;
     }
 }
 
 /// Keeps the newest rarity of each detector for those who ask.
-#[inline]
-fn show(hot: &mut Hot, verdict: &Judgement) {
+#[inline(always)]
+pub(crate) fn show(hot: &mut Hot, verdict: &Judgement) {
     let odds = &verdict.odds;
     let value = odds[Feature::Value as usize].max(odds[Feature::Step as usize]);
     let drift = odds[Feature::Level as usize].max(odds[Feature::Spread as usize]);
@@ -143,11 +169,12 @@ fn show(hot: &mut Hot, verdict: &Judgement) {
 
 /// Remembers how often each detector speaks up: one that judges buckets, once
 /// for each that ended.
-#[inline]
-fn listen(hot: &mut Hot, verdict: &Judgement) {
+#[inline(always)]
+pub(crate) fn listen(hot: &mut Hot, verdict: &Judgement) {
     if is_turn(hot) {
+        let fade = turns(hot) as f32 * WOLF;
         for wolf in &mut hot.wolf {
-            *wolf -= SLOW as f32 * WOLF * *wolf;
+            *wolf -= fade * *wolf;
         }
     }
     if verdict.mixed >= SPOKEN - 1.0 {

@@ -4,13 +4,16 @@
 //! batches whose place in the log and time are given.
 
 mod calibration;
+mod calm;
 mod close;
 mod detector;
 mod engine;
 mod ensemble;
 mod episode;
+mod event;
 mod execute;
 mod explain;
+mod group;
 mod history;
 mod index;
 mod judge;
@@ -36,7 +39,7 @@ use via_types::{LogIndex, ShardId};
 
 /// The engine's version, named in every detection: it changes whenever the
 /// same profile, events and configuration could give other scores.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// How much an engine may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 use via_types::{EntityHash, StreamId};
 
 use crate::engine::Engine;
-use crate::profile::{Cold, DIRTY, Hot, LIVE, ROUND, USED};
+use crate::profile::{DIRTY, LIVE, Profile, ROUND, USED};
 use crate::record::Record;
 
 impl Engine {
@@ -13,7 +13,7 @@ impl Engine {
     /// export has to be exported before the round is over.
     pub fn begin_round(&mut self) {
         for slot in std::mem::take(&mut self.changed) {
-            let hot = self.hot.get_mut(slot);
+            let hot = &mut self.places.get_mut(slot).hot;
             if hot.is(DIRTY) {
                 hot.flags = hot.flags & !DIRTY | ROUND;
                 self.round.push(slot);
@@ -32,7 +32,7 @@ impl Engine {
         let mut exported = 0;
         while exported < max {
             let Some(slot) = self.round.pop() else { break };
-            let hot = self.hot.get_mut(slot);
+            let hot = &mut self.places.get_mut(slot).hot;
             if !hot.is(ROUND) {
                 continue;
             }
@@ -40,7 +40,7 @@ impl Engine {
             self.round_left -= 1;
             self.unsaved -= 1;
             exported += 1;
-            let (hot, cold) = (self.hot.get(slot), self.cold.get(slot));
+            let Profile { hot, cold } = self.places.get(slot);
             let stream = StreamId::new(hot.stream);
             let names = self.streams.get(&stream).map_or(&[][..], |known| &known.lanes);
             sink(stream, hot.hash(), Record::of(hot, cold, names));
@@ -57,14 +57,14 @@ impl Engine {
         sink: &mut dyn FnMut(StreamId, EntityHash),
     ) -> usize {
         let mut freed = 0;
-        let places = self.hot.len();
+        let places = self.places.len();
         for _ in 0..places * 2 {
             if freed >= target_bytes {
                 break;
             }
             let slot = self.hand;
             self.hand = if slot as usize + 1 < places { slot + 1 } else { 0 };
-            let hot = self.hot.get_mut(slot);
+            let Profile { hot, cold } = self.places.get_mut(slot);
             if !hot.is(LIVE) || hot.is(DIRTY | ROUND) {
                 continue;
             }
@@ -73,7 +73,7 @@ impl Engine {
                 continue;
             }
             let (stream, hash) = (StreamId::new(hot.stream), hot.hash());
-            freed += size_of::<Hot>() + size_of::<Cold>() + self.cold.get(slot).counted;
+            freed += size_of::<Profile>() + cold.counted;
             self.drop_profile(slot);
             sink(stream, hash);
         }
@@ -82,7 +82,7 @@ impl Engine {
 
     /// Notes that the profile at `slot` changed.
     pub(crate) fn note_change(&mut self, slot: u32) {
-        let hot = self.hot.get_mut(slot);
+        let hot = &mut self.places.get_mut(slot).hot;
         if !hot.is(DIRTY | ROUND) {
             hot.flags |= DIRTY;
             self.changed.push(slot);
@@ -93,7 +93,7 @@ impl Engine {
     /// Takes a profile that leaves memory out of the counts; its entries in
     /// the lists are passed over because its flags are gone.
     pub(crate) fn forget_changes(&mut self, slot: u32) {
-        let hot = self.hot.get(slot);
+        let hot = &self.places.get(slot).hot;
         if hot.is(DIRTY | ROUND) {
             self.unsaved -= 1;
         }

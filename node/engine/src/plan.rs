@@ -5,7 +5,6 @@
 use via_types::config::{Explain, Threshold};
 use via_types::{Detector, Revision, StreamConfig};
 
-use crate::calibration::COMMON_MOST;
 use crate::detector::burst::Pace;
 use crate::detector::distribution::growth;
 use crate::detector::season::Period;
@@ -21,7 +20,7 @@ pub(crate) struct Plan {
     pub(crate) threshold: Threshold,
     /// Evidence from which on there is a detection, where that never changes.
     pub(crate) limit: Option<f32>,
-    /// Whether what is common can never be a detection.
+    /// Whether events that cannot be a detection are told at a glance.
     pub(crate) has_calm: bool,
     /// Thresholds of single detectors.
     pub(crate) own: [Option<Threshold>; Detector::ALL.len()],
@@ -53,7 +52,6 @@ impl Plan {
         let own =
             [volume.threshold, distribution.threshold, cardinality.threshold, burst.threshold];
         let limit = fixed_limit(&config.threshold);
-        let most = COMMON_MOST * config.threshold.sensitivity as f32;
         let has_own = own.iter().any(Option::is_some);
         Self {
             revision,
@@ -65,7 +63,7 @@ impl Plan {
             ],
             threshold: config.threshold,
             limit,
-            has_calm: !has_own && limit.is_some_and(|limit| limit > most),
+            has_calm: !has_own && limit.is_some(),
             own,
             has_own,
             explain: config.explain,

@@ -17,11 +17,11 @@ pub(crate) fn prefetch<T>(place: &T) {
 #[inline(always)]
 pub(crate) fn prefetch<T>(_place: &T) {}
 
-/// Asks for the first `LINES` cache lines of `record`.
+/// Asks for the cache lines of `record` from `FIRST` up to `END`.
 #[inline(always)]
-pub(crate) fn prefetch_lines<const LINES: usize, T: bytemuck::Pod>(record: &T) {
+pub(crate) fn prefetch_lines<const FIRST: usize, const END: usize, T: bytemuck::Pod>(record: &T) {
     let bytes = bytemuck::bytes_of(record);
-    for line in 0..LINES {
+    for line in FIRST..END {
         prefetch(&bytes[(line * 64).min(bytes.len() - 1)]);
     }
 }

@@ -15,6 +15,7 @@ use crate::detector::season::Season;
 use crate::detector::volume::Counts;
 use crate::episode::Episode;
 use crate::history::History;
+use crate::prefetch::prefetch;
 use crate::rule::Rule;
 
 /// The profile changed since it was last exported.
@@ -33,8 +34,14 @@ pub(crate) const OPEN: u32 = 32;
 pub(crate) const SEASONAL: u32 = 64;
 /// Marks were counted.
 pub(crate) const MARKED: u32 = 128;
+/// Replay has not gone beyond what its restored record contains.
+pub(crate) const SKIPS: u32 = 256;
+/// An event of the group in execution was glanced at.
+pub(crate) const SEEN: u32 = 512;
+/// All that is common together might be a detection: nothing is calm.
+pub(crate) const UNSAFE: u32 = 1024;
 /// Flags that are the engine's affair and not part of a record.
-pub(crate) const TRANSIENT: u32 = DIRTY | ROUND | USED | LIVE;
+pub(crate) const TRANSIENT: u32 = DIRTY | ROUND | USED | LIVE | SKIPS | SEEN;
 
 /// What the statistics look at, in the order of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,24 +109,14 @@ impl Feature {
     }
 }
 
-/// The bucket of time being filled.
+/// The bucket of time being filled; what each event changes of it is beside
+/// the rest of what each event changes.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Bucket {
     pub(crate) start: i64,
-    pub(crate) end: i64,
-    pub(crate) sum: f64,
-    pub(crate) count: u32,
     /// Its width is 2^shift nanoseconds.
     pub(crate) shift: u32,
-    pub(crate) least: f32,
-    pub(crate) most: f32,
-    /// Highest score in it.
-    pub(crate) worst: f32,
-    /// Events at which the rate is worth a look before the bucket closes.
-    pub(crate) alarm: f32,
-    /// Likewise for distinct marks.
-    pub(crate) distinct_alarm: f32,
     /// Empty buckets in a row before this one.
     pub(crate) silent: u32,
     /// Buckets closed so far.
@@ -128,46 +125,95 @@ pub(crate) struct Bucket {
     pub(crate) season: f32,
 }
 
-/// What every event of the entity touches.
+impl Bucket {
+    /// Returns when it ends.
+    pub(crate) fn end(&self) -> i64 {
+        self.start.saturating_add(1 << self.shift)
+    }
+}
+
+/// The seasonal slot being filled, up to the bucket's begin.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
+pub(crate) struct Slot {
+    pub(crate) end: i64,
+    sum: f64,
+    /// What of the bucket being filled belongs to slots before.
+    taken: f64,
+    count: u32,
+    taken_count: u32,
+}
+
+/// The numbers of a profile. An event like most others touches the first
+/// [`CALM_LINES`] cache lines, one that is weighed [`WEIGHED_LINES`], and only
+/// the end of a bucket all of them.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C, align(64))]
 pub(crate) struct Hot {
     pub(crate) low: u64,
     pub(crate) high: u64,
     pub(crate) stream: u32,
     pub(crate) flags: u32,
-    /// Replay skips entries up to this log index.
-    pub(crate) skip: u64,
-    pub(crate) first: i64,
     pub(crate) last: i64,
+    /// When the bucket or the seasonal slot ends, whichever is first.
+    pub(crate) wake: i64,
     pub(crate) events: u64,
-    pub(crate) late: u32,
-    pub(crate) score: f32,
-    pub(crate) bucket: Bucket,
+    /// Events in the bucket, and their sum.
+    pub(crate) count: u32,
+    /// Events at which the rate is worth a look before the bucket closes.
+    pub(crate) alarm: f32,
+    pub(crate) sum: f64,
+
     pub(crate) level: Level,
-    /// When the value's seasonal slot ends, and what it has seen.
-    pub(crate) slot_end: i64,
-    pub(crate) slot_sum: f64,
     /// Seasonal part of the value now.
     pub(crate) offset: f64,
-    pub(crate) slot_count: u32,
+    /// Extremes in the bucket.
+    pub(crate) least: f32,
+    pub(crate) most: f32,
+
+    pub(crate) gaps: Gaps,
+    /// Distinct marks in the window at which they are worth a look before the
+    /// bucket closes; 0 for never.
+    pub(crate) varied_at: f32,
+    pub(crate) late: u32,
+    pub(crate) values: Histogram,
+
     /// Newest rarity per detector: one in so many.
     pub(crate) odds: [f32; Detector::ALL.len()],
     /// How much each detector is trusted, of its configured weight.
     pub(crate) doubt: [f32; Detector::ALL.len()],
-    pub(crate) gaps: Gaps,
-    pub(crate) spare: u32,
-    pub(crate) values: Histogram,
+    /// How often each detector spoke up lately.
+    pub(crate) wolf: [f32; Detector::ALL.len()],
+    pub(crate) score: f32,
+    /// Highest score in the bucket.
+    pub(crate) worst: f32,
     pub(crate) tails: [Tail; EVERY_EVENT],
     pub(crate) joint: Tail,
-    pub(crate) rule: Rule,
+
+    pub(crate) first: i64,
+    pub(crate) bucket: Bucket,
+    pub(crate) slot: Slot,
     pub(crate) rate: Counts,
     pub(crate) distinct: Velocity,
     pub(crate) rate_tail: Tail,
     pub(crate) distinct_tail: Tail,
-    /// How often each detector spoke up lately.
-    pub(crate) wolf: [f32; Detector::ALL.len()],
 }
+
+/// Cache lines that every event touches.
+pub(crate) const CALM_LINES: usize = 6;
+/// Cache lines that an event touches when its evidence is weighed.
+pub(crate) const WEIGHED_LINES: usize = 10;
+/// Cache lines of all of it.
+pub(crate) const ALL_LINES: usize = 13;
+
+const _: () = {
+    assert!(std::mem::offset_of!(Hot, level) == 64);
+    assert!(std::mem::offset_of!(Hot, gaps) == 192);
+    assert!(std::mem::offset_of!(Hot, odds) == CALM_LINES * 64 + 8, "after what lies outside");
+    assert!(std::mem::offset_of!(Hot, first) == WEIGHED_LINES * 64);
+    assert!(size_of::<Hot>() == ALL_LINES * 64);
+    assert!(size_of::<Profile>() == 15 * 64);
+};
 
 impl Hot {
     /// Returns the identity of the entity.
@@ -185,6 +231,38 @@ impl Hot {
         self.values.quantile(0.5).unwrap_or(self.level.mean + self.offset)
     }
 
+    /// Counts what the bucket being filled holds to its seasonal slot, before
+    /// either ends.
+    pub(crate) fn fill_slot(&mut self) {
+        let slot = &mut self.slot;
+        slot.sum += self.sum - slot.taken;
+        slot.count = slot.count.saturating_add(self.count - slot.taken_count);
+        slot.taken = self.sum;
+        slot.taken_count = self.count;
+    }
+
+    /// Empties the bucket, which was counted to its slot.
+    pub(crate) fn empty_bucket(&mut self) {
+        self.slot.taken = 0.0;
+        self.slot.taken_count = 0;
+        self.count = 0;
+        self.sum = 0.0;
+        self.least = 0.0;
+        self.most = 0.0;
+        self.worst = 0.0;
+    }
+
+    /// Returns the mean of the slot's values, and begins the next.
+    pub(crate) fn end_slot(&mut self, end: i64) -> Option<f64> {
+        self.fill_slot();
+        let mean = (self.slot.count > 0).then(|| self.slot.sum / f64::from(self.slot.count));
+        self.slot.sum = 0.0;
+        self.slot.count = 0;
+        self.slot.end = end;
+        self.wake = end.min(self.bucket.end());
+        mean
+    }
+
     /// Returns the width of its buckets, seconds.
     pub(crate) fn width_secs(&self) -> f64 {
         (1u64 << self.bucket.shift.min(62)) as f64 / 1e9
@@ -194,18 +272,45 @@ impl Hot {
 /// What is touched only when buckets close, marks are counted, detections are
 /// made, or somebody asks.
 #[derive(Clone, Debug, Default)]
+#[repr(C, align(64))]
 pub(crate) struct Cold {
+    /// First, with what follows in one cache line: each event touches it.
+    pub(crate) sketch: Sketch,
+    pub(crate) lanes: Option<Box<Lanes>>,
+    /// Replay skips entries up to this log index.
+    pub(crate) skip: u64,
+
     pub(crate) key: Box<str>,
     /// Bytes held outside of itself when they were last counted.
     pub(crate) counted: usize,
-    pub(crate) sketch: Sketch,
     pub(crate) history: Option<Box<History>>,
     pub(crate) rate_season: Option<Box<Season>>,
     pub(crate) value_season: Option<Box<ValueSeason>>,
-    pub(crate) lanes: Option<Box<Lanes>>,
     pub(crate) episode: Option<Box<Episode>>,
-    /// State of thresholds that single detectors have of their own.
-    pub(crate) rules: Option<Box<[Rule; Detector::ALL.len()]>>,
+    /// State of thresholds, where they have any.
+    pub(crate) rules: Option<Box<Rules>>,
+}
+
+/// What adaptive thresholds remember: those that single detectors have of their
+/// own, then the stream's.
+pub(crate) type Rules = [Rule; Detector::ALL.len() + 1];
+/// The stream's own among them.
+const STREAMS: usize = Detector::ALL.len();
+
+/// Everything that is known of one entity, in one place: 15 cache lines, for a
+/// power of two would crowd the same few sets of every cache.
+#[derive(Clone, Debug)]
+#[repr(C)]
+pub(crate) struct Profile {
+    pub(crate) hot: Hot,
+    pub(crate) cold: Cold,
+}
+
+impl Profile {
+    /// Returns what is known of nobody.
+    pub(crate) fn none() -> Self {
+        Self { hot: Hot::zeroed(), cold: Cold::default() }
+    }
 }
 
 /// A season of the value, in units of its deviation when it was begun.
@@ -217,6 +322,27 @@ pub(crate) struct ValueSeason {
 }
 
 impl Cold {
+    /// Returns what is remembered for each threshold.
+    pub(crate) fn rules(&mut self) -> &mut Rules {
+        self.rules.get_or_insert_with(|| Box::new([Rule::zeroed(); STREAMS + 1]))
+    }
+
+    /// Returns what is remembered for the stream's threshold.
+    pub(crate) fn rule(&mut self) -> &mut Rule {
+        &mut self.rules()[STREAMS]
+    }
+
+    /// Asks for what the end of a bucket touches.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self) {
+        if let Some(history) = &self.history {
+            prefetch(&**history);
+        }
+        if let Some(season) = &self.rate_season {
+            prefetch(&**season);
+        }
+    }
+
     /// Returns what it holds outside of itself, bytes.
     pub(crate) fn heap_bytes(&self) -> usize {
         let boxed = |held: bool, size: usize| if held { size } else { 0 };
@@ -230,6 +356,6 @@ impl Cold {
                     + lanes.lanes.capacity() * size_of::<crate::detector::lanes::Lane>()
             })
             + self.episode.as_ref().map_or(0, |episode| episode.bytes())
-            + boxed(self.rules.is_some(), size_of::<Rule>() * Detector::ALL.len())
+            + boxed(self.rules.is_some(), size_of::<Rules>())
     }
 }

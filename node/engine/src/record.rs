@@ -5,17 +5,17 @@
 
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
-use via_types::{Column, Detector};
+use via_types::Column;
 
+use crate::close::WIDEST;
 use crate::detector::cardinality::Sketch;
 use crate::detector::lanes::{Joint, Lane, Lanes};
 use crate::episode::Episode;
 use crate::history::{History, POINTS};
-use crate::profile::{Cold, Hot, TRANSIENT};
-use crate::rule::Rule;
+use crate::profile::{Cold, Hot, Rules, TRANSIENT};
 
 /// The layout written below; another one is not opened (invariant D-7).
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 /// One profile at rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,8 +118,8 @@ impl Record {
         plain.low = 0;
         plain.high = 0;
         plain.stream = 0;
-        plain.skip = 0;
         plain.flags &= !TRANSIENT;
+        plain.wake = 0;
         Self {
             layout: LAYOUT,
             key: cold.key.to_string(),
@@ -140,14 +140,17 @@ impl Record {
         if self.layout != LAYOUT {
             return None;
         }
-        let hot: Hot = self.hot.open()?;
+        let mut hot: Hot = self.hot.open()?;
+        if hot.bucket.shift > WIDEST {
+            return None;
+        }
+        hot.wake = hot.bucket.end().min(hot.slot.end);
         let words = |part: Option<Words>| {
             part.map(|words| words.open()).map_or(Some(None), |x| x.map(Some))
         };
-        let rules: Option<[Rule; Detector::ALL.len()]> = words(self.rules)?;
+        let rules: Option<Rules> = words(self.rules)?;
         let cold = Cold {
             key: self.key.into_boxed_str(),
-            counted: 0,
             sketch: self.sketch.map_or(Some(Sketch::default()), Marks::open)?,
             history: self.history.map_or(Some(None), |past| past.open().map(Some))?,
             rate_season: boxed(self.rate_season)?,
@@ -158,6 +161,8 @@ impl Record {
             },
             episode: self.episode,
             rules: rules.map(Box::new),
+            counted: 0,
+            skip: 0,
         };
         Some((hot, cold))
     }

@@ -20,6 +20,7 @@ impl<T> Default for Slab<T> {
 
 /// Returns the segment and offset of place `slot`: segment `s` holds
 /// `FIRST << s` records.
+#[inline(always)]
 fn locate(slot: u32) -> (usize, usize) {
     let shifted = slot as usize + FIRST;
     let segment = (shifted.ilog2() - FIRST.ilog2()) as usize;
@@ -45,12 +46,14 @@ impl<T> Slab<T> {
     }
 
     /// Returns the record at an existing place.
+    #[inline(always)]
     pub(crate) fn get(&self, slot: u32) -> &T {
         let (segment, offset) = locate(slot);
         &self.segments[segment][offset]
     }
 
     /// Returns the record at an existing place, to change it.
+    #[inline(always)]
     pub(crate) fn get_mut(&mut self, slot: u32) -> &mut T {
         let (segment, offset) = locate(slot);
         &mut self.segments[segment][offset]

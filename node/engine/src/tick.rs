@@ -7,7 +7,7 @@ use crate::close;
 use crate::engine::Engine;
 use crate::judge::{Row, Sample, judge_time};
 use crate::plan::Plan;
-use crate::profile::{CURRENT, LIVE, OPEN, USED};
+use crate::profile::{CURRENT, LIVE, OPEN, Profile, USED};
 use crate::verdict::{Speaking, is_over};
 use crate::{Outcome, Position};
 
@@ -23,38 +23,38 @@ impl Engine {
     pub fn tick(&mut self, at: Position, stamp: Timestamp, out: &mut Outcome) {
         let now = stamp.as_nanos().saturating_sub(GRACE);
         let mut offset = at.base;
-        for slot in 0..self.hot.len() as u32 {
+        for slot in 0..self.places.len() as u32 {
             if self.due[slot as usize] > now {
                 continue;
             }
-            let hot = self.hot.get(slot);
+            let Profile { hot, cold } = self.places.get(slot);
             let stream = StreamId::new(hot.stream);
             let Some(plan) = self.streams.get(&stream).map(|stream| stream.plan) else { continue };
             let judged = hot.is(LIVE) && hot.is(CURRENT) && hot.events >= plan.warmup;
-            if !judged || at.index.get() <= hot.skip {
+            if !judged || at.index.get() <= cold.skip {
                 self.due[slot as usize] = now.saturating_add(REST);
                 continue;
             }
-            if now >= hot.bucket.end {
+            if now >= hot.bucket.end() {
                 let id = DetectionId { shard: at.shard, index: at.index, offset };
                 let told = out.changes.len();
                 self.pass(&plan, slot, now, id, out);
                 offset = offset.saturating_add((out.changes.len() - told) as u32);
             }
-            self.due[slot as usize] = self.hot.get(slot).bucket.end;
+            self.due[slot as usize] = self.places.get(slot).hot.bucket.end();
         }
     }
 
     /// Closes what ended of one profile by `now` and judges it.
     fn pass(&mut self, plan: &Plan, slot: u32, now: i64, id: DetectionId, out: &mut Outcome) {
-        let (hot, cold) = (self.hot.get_mut(slot), self.cold.get_mut(slot));
+        let Profile { hot, cold } = self.places.get_mut(slot);
         let was_used = hot.flags & USED;
         let closing = close::close(hot, cold, plan, now);
         let lanes = Row { lanes: &[], numbers: &[], row: 0, instead: None };
         let value = hot.level.mean + hot.offset;
         let sample = Sample { at: now, value, mark: 0, lanes };
         let verdict = judge_time(hot, plan, &closing);
-        let limit = hot.rule.limit(&plan.threshold, hot.gaps.mean);
+        let limit = cold.rule().limit(&plan.threshold, hot.gaps.mean);
         let fired = is_over(hot, cold, plan, &verdict, limit);
         if fired || hot.is(OPEN) && verdict.evidence > 0.0 {
             let score = crate::ensemble::quick_score(verdict.evidence);
@@ -66,7 +66,7 @@ impl Engine {
         self.note_change(slot);
         self.count_memory(slot);
         // Passing time is no use: silent profiles may leave memory.
-        let hot = self.hot.get_mut(slot);
+        let hot = &mut self.places.get_mut(slot).hot;
         hot.flags = hot.flags & !USED | was_used;
     }
 }

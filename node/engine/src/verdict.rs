@@ -2,10 +2,9 @@
 //! events whose scores were asked for. Owns the decision; refuses to judge.
 //! Called by `execute` and `tick`. Invariants E-2, D-4 (ids are positional).
 
-use bytemuck::Zeroable;
 use via_types::config::Explain;
 use via_types::detection::Change;
-use via_types::{DetectionId, Detector, Scored};
+use via_types::{DetectionId, Scored};
 
 use crate::engine::Engine;
 use crate::episode::{self, adopt_if_lasting};
@@ -13,8 +12,7 @@ use crate::execute::Work;
 use crate::explain::{Case, contributions, expected, reason, strongest};
 use crate::judge::{Judgement, Sample};
 use crate::plan::Plan;
-use crate::profile::{Cold, FEATURES, Feature, Hot, OPEN};
-use crate::rule::Rule;
+use crate::profile::{Cold, FEATURES, Feature, Hot, OPEN, Profile};
 use crate::{Answer, Outcome};
 
 /// A judged event about which something may have to be said.
@@ -44,7 +42,7 @@ pub(crate) fn is_over(
 /// Says whether a detector's own threshold is reached.
 fn is_over_own(hot: &Hot, cold: &mut Cold, plan: &Plan, verdict: &Judgement) -> bool {
     let mut over = false;
-    let rules = cold.rules.get_or_insert_with(|| Box::new([Rule::zeroed(); Detector::ALL.len()]));
+    let rules = cold.rules();
     for (number, threshold) in plan.own.iter().enumerate() {
         let Some(threshold) = threshold else { continue };
         let mut evidence = 0.0f32;
@@ -70,11 +68,11 @@ impl Engine {
     pub(crate) fn speak(
         &mut self,
         work: &Work<'_>,
-        row: usize,
         slot: u32,
         speaking: &Speaking<'_>,
         out: &mut Outcome,
     ) {
+        let row = speaking.sample.lanes.row;
         let id = DetectionId {
             shard: work.at.shard,
             index: work.at.index,
@@ -87,7 +85,7 @@ impl Engine {
         };
         self.follow(work.plan, slot, speaking, (id, attributes), out);
         if work.answer == Answer::Scores {
-            let scored = self.scored(work, row, slot, speaking);
+            let scored = self.scored(work, slot, speaking);
             out.scored.push(scored);
         }
     }
@@ -101,13 +99,15 @@ impl Engine {
         (id, attributes): (DetectionId, &str),
         out: &mut Outcome,
     ) {
-        let Some(mut episode) = self.cold.get_mut(slot).episode.take() else {
+        let Some(mut episode) = self.places.get_mut(slot).cold.episode.take() else {
             if speaking.fired {
                 let episode = episode::open(&self.case(plan, slot, speaking), id, attributes);
                 out.changes.push(Change::Opened(Box::new(episode.detection.clone())));
-                self.cold.get_mut(slot).episode = Some(Box::new(episode));
-                let hot = self.hot.get_mut(slot);
-                hot.rule.pay();
+                self.places.get_mut(slot).cold.episode = Some(Box::new(episode));
+                let Profile { hot, cold } = self.places.get_mut(slot);
+                if plan.limit.is_none() {
+                    cold.rule().pay();
+                }
                 hot.flags |= OPEN;
             }
             return;
@@ -118,25 +118,26 @@ impl Engine {
                 out.changes.push(episode.told());
             }
         } else {
-            let gap = self.hot.get(slot).gaps.mean;
+            let gap = self.places.get(slot).hot.gaps.mean;
             if episode.rest(evidence, speaking.limit, at, gap) {
                 out.changes.push(episode.end());
-                self.hot.get_mut(slot).flags &= !OPEN;
+                self.places.get_mut(slot).hot.flags &= !OPEN;
                 return;
             }
         }
-        self.cold.get_mut(slot).episode = Some(episode);
+        self.places.get_mut(slot).cold.episode = Some(episode);
         if speaking.fired {
-            adopt_if_lasting(self.hot.get_mut(slot), self.cold.get(slot));
+            let Profile { hot, cold } = self.places.get_mut(slot);
+            adopt_if_lasting(hot, cold);
         }
     }
 
     fn case<'a>(&'a self, plan: &'a Plan, slot: u32, speaking: &'a Speaking<'a>) -> Case<'a> {
-        let hot = self.hot.get(slot);
+        let Profile { hot, cold } = self.places.get(slot);
         let stream = self.streams.get(&via_types::StreamId::new(hot.stream));
         Case {
             hot,
-            cold: self.cold.get(slot),
+            cold,
             plan,
             sample: speaking.sample,
             verdict: speaking.verdict,
@@ -145,7 +146,8 @@ impl Engine {
         }
     }
 
-    fn scored(&self, work: &Work<'_>, row: usize, slot: u32, speaking: &Speaking<'_>) -> Scored {
+    fn scored(&self, work: &Work<'_>, slot: u32, speaking: &Speaking<'_>) -> Scored {
+        let row = speaking.sample.lanes.row;
         let case = self.case(work.plan, slot, speaking);
         let explains = work.plan.explain != Explain::None;
         let score = if speaking.warming { 0.0 } else { f64::from(speaking.score) };

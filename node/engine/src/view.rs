@@ -8,14 +8,14 @@ use crate::engine::Engine;
 use crate::history::decimate;
 use crate::math::log10;
 use crate::plan::Plan;
-use crate::profile::{Cold, Hot, MARKED};
+use crate::profile::{Cold, Hot, MARKED, Profile};
 
 impl Engine {
     /// Returns what was learned of an entity.
     pub fn profile(&self, stream: StreamId, entity: EntityHash) -> Option<ProfileView> {
         let slot = self.find(stream, entity)?;
         let plan = &self.streams.get(&stream)?.plan;
-        let (hot, cold) = (self.hot.get(slot), self.cold.get(slot));
+        let Profile { hot, cold } = self.places.get(slot);
         Some(ProfileView {
             entity: cold.key.to_string(),
             first: Timestamp::from_nanos(hot.first),
@@ -38,9 +38,9 @@ impl Engine {
         max_points: usize,
     ) -> Option<Vec<SeriesPoint>> {
         let slot = self.find(stream, entity)?;
-        let (hot, cold) = (self.hot.get(slot), self.cold.get(slot));
+        let Profile { hot, cold } = self.places.get(slot);
         let mut series = cold.history.as_ref().map_or_else(Vec::new, |history| history.series());
-        if hot.bucket.count > 0 {
+        if hot.count > 0 {
             series.push(filling(hot));
         }
         Some(decimate(series, max_points))
@@ -54,14 +54,14 @@ fn filling(hot: &Hot) -> SeriesPoint {
     SeriesPoint {
         at: Timestamp::from_nanos(bucket.start),
         width_secs: hot.width_secs(),
-        count: f64::from(bucket.count),
-        mean: bucket.sum / f64::from(bucket.count.max(1)),
-        min: f64::from(bucket.least),
-        max: f64::from(bucket.most),
+        count: f64::from(hot.count),
+        mean: hot.sum / f64::from(hot.count.max(1)),
+        min: f64::from(hot.least),
+        max: f64::from(hot.most),
         expected,
         low: expected - reach,
         high: expected + reach,
-        score: f64::from(bucket.worst),
+        score: f64::from(hot.worst),
     }
 }
 

@@ -35,6 +35,10 @@ pub(crate) struct Gaps {
     /// Sum for gaps that are too long.
     long: f32,
     pub(crate) count: f32,
+    /// One over the standard deviation of gap / mean, when it was last looked at.
+    per_sd: f32,
+    /// Sums below this are common.
+    common: f32,
 }
 
 /// Parameters.
@@ -63,24 +67,54 @@ impl Gapped {
 }
 
 impl Gaps {
-    /// Judges a gap of `gap` seconds.
-    #[inline]
-    pub(crate) fn assess(&self, gap: f32, pace: Pace) -> Gapped {
-        if self.count < YOUNG || self.mean <= 0.0 {
-            return Gapped::default();
-        }
-        let sd = larger(self.variance, STEADIEST * STEADIEST).sqrt();
-        let z = within((gap / self.mean - 1.0) / sd, -CLIP, CLIP);
+    /// Measures a gap of `gap` seconds, and says whether what it leads to is common.
+    #[inline(always)]
+    pub(crate) fn glance(&self, gap: f32, pace: Pace) -> (Gapped, bool) {
+        let z = within((gap / self.mean - 1.0) * self.per_sd, -CLIP, CLIP);
         let short = within(self.short - z - pace.slack, 0.0, CEILING);
         let long = within(self.long + z - pace.slack, 0.0, CEILING);
-        let slack = larger(pace.slack, 0.1);
-        let nominal = 2.0 * slack * larger(short, long) * std::f32::consts::LOG10_E;
-        Gapped { nominal, short, long }
+        (Gapped { nominal: 0.0, short, long }, larger(short, long) < self.common)
     }
 
-    /// Takes a gap in, judged as `gapped`.
+    /// Says whether gaps are judged yet.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.count >= YOUNG && self.mean > 0.0
+    }
+
+    /// Judges a gap that was measured as `gapped`.
+    #[inline]
+    pub(crate) fn judge(&self, gapped: Gapped, pace: Pace) -> Gapped {
+        if !self.is_ready() {
+            return Gapped::default();
+        }
+        let slack = larger(pace.slack, 0.1);
+        let sum = larger(gapped.short, gapped.long);
+        Gapped { nominal: 2.0 * slack * sum * std::f32::consts::LOG10_E, ..gapped }
+    }
+
+    /// Learns which sums are common from one that is or is not.
+    #[inline]
+    pub(crate) fn compare(&mut self, gapped: Gapped, is_common: bool) {
+        let sum = larger(gapped.short, gapped.long);
+        self.common = if is_common { larger(self.common, sum) } else { smaller(self.common, sum) };
+    }
+
+    /// Takes a gap in that was judged.
     #[inline]
     pub(crate) fn learn(&mut self, gap: f32, gapped: Gapped, pace: Pace) {
+        self.follow(gap, gapped, pace);
+        self.refresh();
+    }
+
+    /// Brings the scale up to date.
+    #[inline(always)]
+    pub(crate) fn refresh(&mut self) {
+        self.per_sd = 1.0 / larger(self.variance, STEADIEST * STEADIEST).sqrt();
+    }
+
+    /// Takes a gap in, measured as `gapped`.
+    #[inline(always)]
+    pub(crate) fn follow(&mut self, gap: f32, gapped: Gapped, pace: Pace) {
         if self.count == 0.0 {
             self.quick = gap;
             self.mean = gap;
@@ -158,7 +192,7 @@ mod tests {
             let mut state: Gaps = bytemuck::Zeroable::zeroed();
             let mut naive = Naive::default();
             for gap in gaps {
-                let judged = state.assess(gap, PACE);
+                let judged = state.judge(state.glance(gap, PACE).0, PACE);
                 state.learn(gap, judged, PACE);
                 naive.push(f64::from(gap));
                 prop_assert!((f64::from(state.mean) - naive.mean).abs() < 1e-3 * naive.mean);
@@ -176,7 +210,7 @@ mod tests {
             for number in 0..400u32 {
                 let steady = 0.5 + (number % 7) as f32 * 0.15;
                 let gap = if number < 360 { steady } else { steady * factor };
-                last = state.assess(gap, PACE);
+                last = state.judge(state.glance(gap, PACE).0, PACE);
                 state.learn(gap, last, PACE);
                 if number == 359 {
                     assert!(last.nominal < 2.0);

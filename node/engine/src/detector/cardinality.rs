@@ -47,6 +47,12 @@ impl Velocity {
         self.windows >= YOUNG
     }
 
+    /// Returns the distinct marks in the window once the current bucket has
+    /// added `fresh`.
+    pub(crate) fn with(&self, fresh: f64) -> f32 {
+        self.before + fresh as f32
+    }
+
     /// Returns how many marks the current bucket added.
     pub(crate) fn fresh(&self, sketch: &Sketch) -> f64 {
         (sketch.estimate() - f64::from(self.before)).max(0.0)
@@ -123,9 +129,9 @@ impl Velocity {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Sketch {
     /// Open-addressed set of 32-bit marks, 0 empty; unused when dense.
-    exact: Vec<u32>,
+    exact: Box<[u32]>,
     /// Registers: greatest rank per bucket of marks; empty when exact.
-    registers: Vec<u8>,
+    registers: Box<[u8]>,
     estimate: f64,
     /// Chance that a new mark changes a register.
     change: f64,
@@ -144,20 +150,17 @@ impl Sketch {
 
     /// Returns the memory it holds, bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.exact.capacity() * 4 + self.registers.capacity()
+        self.exact.len() * 4 + self.registers.len()
     }
 
-    /// Asks for its lines.
-    #[inline]
-    pub(crate) fn prefetch(&self) {
-        prefetch(&self.exact);
-        prefetch(&self.change);
-    }
-
-    /// Returns the line that `mark` will touch, to fetch it early.
-    pub(crate) fn line(&self, mark: u64) -> Option<&u32> {
-        let mask = self.exact.len().checked_sub(1)?;
-        Some(&self.exact[fold(mark) as usize & mask])
+    /// Asks for the line that `mark` will touch.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, mark: u64) {
+        if let Some(mask) = self.exact.len().checked_sub(1) {
+            prefetch(&self.exact[fold(mark) as usize & mask]);
+        } else if !self.registers.is_empty() {
+            prefetch(&self.registers[self.register(spread(fold(mark)))]);
+        }
     }
 
     /// Counts `mark` (not 0); `precision` is log2 of the registers when dense.
@@ -178,7 +181,7 @@ impl Sketch {
 
     fn insert_exact(&mut self, mark: u32) -> bool {
         if self.exact.is_empty() {
-            self.exact = vec![0; SMALLEST];
+            self.exact = vec![0; SMALLEST].into();
         }
         let mask = self.exact.len() - 1;
         let mut at = mark as usize & mask;
@@ -193,7 +196,7 @@ impl Sketch {
     }
 
     fn widen(&mut self) {
-        let wider = vec![0; self.exact.len() * 2];
+        let wider = vec![0; self.exact.len() * 2].into();
         for mark in std::mem::replace(&mut self.exact, wider) {
             if mark != 0 {
                 self.insert_exact(mark);
@@ -203,7 +206,7 @@ impl Sketch {
 
     fn densify(&mut self, precision: u8) {
         let marks = std::mem::take(&mut self.exact);
-        self.registers = vec![0; 1 << precision.clamp(10, 18)];
+        self.registers = vec![0; 1 << precision.clamp(10, 18)].into();
         self.change = 1.0;
         self.estimate = 0.0;
         let known = marks.iter().filter(|mark| **mark != 0).count();
@@ -213,9 +216,15 @@ impl Sketch {
         self.estimate = known as f64;
     }
 
+    /// Returns the register of a dense sketch that `hash` belongs to.
+    #[inline(always)]
+    fn register(&self, hash: u64) -> usize {
+        (hash >> (64 - self.registers.len().trailing_zeros())) as usize
+    }
+
     fn insert_dense(&mut self, hash: u64) {
         let precision = self.registers.len().trailing_zeros();
-        let register = (hash >> (64 - precision)) as usize;
+        let register = self.register(hash);
         let rank = ((hash << precision).leading_zeros() + 1).min(64 - precision + 1) as u8;
         let old = self.registers[register];
         if rank > old {
@@ -229,7 +238,7 @@ impl Sketch {
     /// Begins a new window; small sets keep their memory.
     pub(crate) fn clear(&mut self) {
         self.exact.fill(0);
-        self.registers = Vec::new();
+        self.registers = Box::default();
         self.estimate = 0.0;
         self.change = 0.0;
     }
@@ -260,7 +269,7 @@ impl Sketch {
                 }
             }
         }
-        Some(Self { registers, estimate, change, ..sketch })
+        Some(Self { registers: registers.into(), estimate, change, ..sketch })
     }
 }
 

@@ -9,12 +9,14 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::math::{exp2, larger, rough_log2, within};
+use crate::math::{exp2, larger, rough_log2, smaller, within};
 
 /// Bins.
 const BINS: usize = 32;
 /// When a new count weighs so much, all are scaled back.
 const HEAVY: f32 = 1_048_576.0;
+/// Masses that differ by less are as good as equal.
+const TIE: f32 = 0.95;
 /// Share of the mass that may lie outside before the bins are widened.
 const OUTSIDE: f32 = 0.01;
 
@@ -24,46 +26,83 @@ const OUTSIDE: f32 = 0.01;
 pub(crate) struct Histogram {
     /// Lower edge of the first bin.
     low: f64,
-    /// Width of a bin; 0 before the bins are laid out.
-    width: f64,
+    /// Bins per unit; 0 before the bins are laid out.
+    per: f64,
+    /// Weight of the next count.
+    step: f32,
+    /// A bin that holds so much is common.
+    common: f32,
     bins: [f32; BINS],
     below: f32,
     above: f32,
-    total: f32,
-    /// Weight of the next count.
-    step: f32,
 }
 
 impl Histogram {
     /// Says whether the bins are laid out.
     pub(crate) fn is_ready(&self) -> bool {
-        self.width > 0.0
+        self.per > 0.0
+    }
+
+    fn width(&self) -> f64 {
+        1.0 / self.per
+    }
+
+    /// Returns the mass of all bins and of what lies outside.
+    fn total(&self) -> f32 {
+        self.rare_mass(0.0).1
     }
 
     /// Lays the bins out over `low..high`, forgetting nothing that was there.
     pub(crate) fn lay_out(&mut self, low: f64, high: f64) {
         let old = *self;
-        let width = ((high - low) / BINS as f64).max(f64::MIN_POSITIVE);
-        *self = Self { low, width, step: old.step.max(1.0), ..Self::zeroed() };
+        let per = 1.0 / ((high - low) / BINS as f64).max(f64::MIN_POSITIVE);
+        let step = old.step.max(1.0);
+        *self = Self { low, per, step, common: f32::INFINITY, ..Self::zeroed() };
         if !old.is_ready() {
             return;
         }
         self.below = old.below;
         self.above = old.above;
-        self.total = old.below + old.above;
         for (bin, mass) in old.bins.into_iter().enumerate() {
             // Four points per old bin keep its shape across new edges.
             for quarter in 0..4 {
-                let x = old.low + (bin as f64 + 0.125 + 0.25 * f64::from(quarter)) * old.width;
+                let x = old.low + (bin as f64 + 0.125 + 0.25 * f64::from(quarter)) * old.width();
                 self.add(x, mass * 0.25);
             }
         }
     }
 
+    #[inline(always)]
     fn place(&self, x: f64) -> f64 {
-        within((x - self.low) / self.width, -1e9, 1e9)
+        within((x - self.low) * self.per, -1e9, 1e9)
     }
 
+    /// Returns a bin, and whether it is that of `x` and a common one:
+    /// [`Self::attune`] said which are.
+    #[inline(always)]
+    pub(crate) fn glance(&self, x: f64) -> (u32, bool) {
+        let place = (x - self.low) * self.per;
+        let is_inside = (place >= 0.0) & (place < BINS as f64);
+        let bin = place as i32 as usize % BINS;
+        (bin as u32, is_inside & (self.bins[bin] >= self.common))
+    }
+
+    /// Learns from which mass on bins are common, from that of a value that is or
+    /// is not.
+    #[inline(always)]
+    pub(crate) fn compare(&mut self, x: f64, is_common: bool) {
+        let place = self.place(x);
+        if place >= 0.0 && place < BINS as f64 {
+            let mass = self.bins[place as usize];
+            self.common = if is_common {
+                smaller(self.common, mass * TIE)
+            } else {
+                larger(self.common, mass * (1.0 + f32::EPSILON))
+            };
+        }
+    }
+
+    #[inline(always)]
     fn add(&mut self, x: f64, mass: f32) {
         let place = self.place(x);
         if place < 0.0 {
@@ -73,21 +112,20 @@ impl Histogram {
         } else {
             self.bins[place as usize] += mass;
         }
-        self.total += mass;
     }
 
     /// Returns the nominal evidence of `x`: its rare mass, and beyond the bins
     /// more with distance, so that tails stay ordered.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn assess(&self, x: f64) -> f32 {
-        if self.total <= 0.0 {
-            return 0.0;
-        }
         let place = self.place(x);
         let inside = place >= 0.0 && place < BINS as f64;
         let mass = if inside { self.bins[place as usize] } else { 0.0 };
-        let rare = self.rare_mass(mass);
-        let odds = (self.total + self.step) / (rare + self.step);
+        let (rare, total) = self.rare_mass(mass);
+        if total <= 0.0 {
+            return 0.0;
+        }
+        let odds = (total + self.step) / (rare + self.step);
         let nominal = larger(rough_log2(odds) * std::f32::consts::LOG10_2, 0.0);
         if inside {
             return nominal;
@@ -98,24 +136,29 @@ impl Histogram {
 
     /// Returns the share of past values below `x`, 0..1.
     pub(crate) fn percentile(&self, x: f64) -> f64 {
-        if self.total <= 0.0 {
+        let total = self.total();
+        if total <= 0.0 {
             return 0.5;
         }
-        f64::from((self.mass_below(self.place(x)) / self.total).clamp(0.0, 1.0))
+        f64::from((self.mass_below(self.place(x)) / total).clamp(0.0, 1.0))
     }
 
-    /// Returns the mass of bins no fuller than `mass`, and of what lies outside.
-    #[inline]
-    fn rare_mass(&self, mass: f32) -> f32 {
+    /// Returns the mass of bins no fuller than `mass` and of what lies outside,
+    /// and the mass of all.
+    #[inline(always)]
+    fn rare_mass(&self, mass: f32) -> (f32, f32) {
         let limit = mass * 1.0001;
-        let mut lanes = [0.0f32; 4];
+        let (mut rare, mut whole) = ([0.0f32; 4], [0.0f32; 4]);
         for chunk in self.bins.chunks_exact(4) {
-            for (lane, bin) in lanes.iter_mut().zip(chunk) {
-                *lane += if *bin <= limit { *bin } else { 0.0 };
+            for lane in 0..4 {
+                let bin = chunk[lane];
+                rare[lane] += if bin <= limit { bin } else { 0.0 };
+                whole[lane] += bin;
             }
         }
-        let outside = if mass > 0.0 { self.below + self.above } else { 0.0 };
-        (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]) + outside
+        let sum = |lanes: [f32; 4]| (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+        let outside = self.below + self.above;
+        (sum(rare) + if mass > 0.0 { outside } else { 0.0 }, sum(whole) + outside)
     }
 
     /// Returns the mass below a place; half of its own bin's counts.
@@ -129,15 +172,28 @@ impl Histogram {
     }
 
     /// Takes `x` in; `growth` is 2^(1/half-life).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn learn(&mut self, x: f64, growth: f32) {
         self.add(x, self.step);
+        self.grow(growth);
+    }
+
+    /// Takes a value of `bin` in.
+    #[inline(always)]
+    pub(crate) fn learn_bin(&mut self, bin: u32, growth: f32) {
+        self.bins[bin as usize % BINS] += self.step;
+        self.grow(growth);
+    }
+
+    #[inline(always)]
+    fn grow(&mut self, growth: f32) {
         self.step *= growth;
         if self.step > HEAVY {
             self.scale_back();
         }
     }
 
+    #[cold]
     fn scale_back(&mut self) {
         let shrink = 1.0 / HEAVY;
         for bin in &mut self.bins {
@@ -145,37 +201,38 @@ impl Histogram {
         }
         self.below *= shrink;
         self.above *= shrink;
-        self.total *= shrink;
+        self.common *= shrink;
         self.step *= shrink;
     }
 
     /// Widens bins that miss too much and narrows bins that resolve too little,
     /// around a level `mean` with standard deviation `sd`.
     pub(crate) fn tend(&mut self, mean: f64, sd: f64) {
-        let outside = OUTSIDE * self.total;
-        let span = self.width * BINS as f64;
+        let total = self.total();
+        let outside = OUTSIDE * total;
+        let span = self.width() * BINS as f64;
         if self.below > outside || self.above > outside {
             let (below, above) = (self.below, self.above);
             let low = if below > outside { self.low - span } else { self.low };
             let high = self.low + if above > outside { 2.0 * span } else { span };
             self.lay_out(low, high);
-            self.settle(below, above);
+            self.settle(below, above, outside);
             return;
         }
         let fullest = self.bins.iter().fold(0.0f32, |most, mass| most.max(*mass));
-        if fullest > 0.8 * self.total && sd > 0.0 && sd * 8.0 < span / 4.0 {
+        if fullest > 0.8 * total && sd > 0.0 && sd * 8.0 < span / 4.0 {
             self.lay_out(mean - 4.0 * sd, mean + 4.0 * sd);
         }
     }
 
     /// Moves what lay outside into the new outer bins: half of it is nearer.
-    fn settle(&mut self, below: f32, above: f32) {
+    fn settle(&mut self, below: f32, above: f32, outside: f32) {
         let outer = BINS / 4;
-        if below > OUTSIDE * self.total {
+        if below > outside {
             self.below -= below * 0.5;
             self.bins[outer] += below * 0.5;
         }
-        if above > OUTSIDE * self.total {
+        if above > outside {
             self.above -= above * 0.5;
             self.bins[BINS - 1 - outer] += above * 0.5;
         }
@@ -183,19 +240,20 @@ impl Histogram {
 
     /// Returns the value below which a share `q` of the mass lies.
     pub(crate) fn quantile(&self, q: f64) -> Option<f64> {
-        if self.total <= 0.0 {
+        let total = self.total();
+        if total <= 0.0 {
             return None;
         }
-        let wanted = q.clamp(0.0, 1.0) as f32 * self.total;
+        let wanted = q.clamp(0.0, 1.0) as f32 * total;
         let mut below = self.below;
         for (bin, mass) in self.bins.iter().enumerate() {
             if *mass > 0.0 && below + mass >= wanted {
                 let share = f64::from(((wanted - below) / mass).clamp(0.0, 1.0));
-                return Some(self.low + (bin as f64 + share) * self.width);
+                return Some(self.low + (bin as f64 + share) * self.width());
             }
             below += mass;
         }
-        Some(self.low + self.width * BINS as f64)
+        Some(self.low + self.width() * BINS as f64)
     }
 }
 
@@ -228,7 +286,7 @@ mod tests {
             }
             let whole: f64 = eager.iter().sum();
             for (bin, mass) in eager.iter().enumerate() {
-                let share = f64::from(lazy.bins[bin] / lazy.total);
+                let share = f64::from(lazy.bins[bin] / lazy.total());
                 prop_assert!((share - mass / whole).abs() < 1e-3, "{share} for {}", mass / whole);
             }
         }
@@ -258,7 +316,7 @@ mod tests {
             }
             let held: f32 = histogram.bins.iter().sum::<f32>() + histogram.below + histogram.above;
             prop_assert!((held - values.len() as f32).abs() < 0.01 * values.len() as f32);
-            prop_assert!((histogram.total - held).abs() < 0.01 * held);
+            prop_assert!((histogram.total() - held).abs() < 0.01 * held);
         }
     }
 

@@ -18,8 +18,10 @@ const SPREAD: f32 = 16.0;
 const CLIP: f64 = 4.0;
 /// Standard deviation of normal data per mean absolute deviation.
 const MAD_TO_SD: f64 = 1.2533;
-/// Standard deviations below which slow statistics are calm.
+/// Standard deviations below which slow statistics say nothing.
 const CALM: f64 = 1.6;
+/// Standard deviations below which they are common, at a glance.
+const COMMON: f64 = 2.6;
 /// Changes of the value before its scale is known.
 const MOVES: f32 = 8.0;
 /// Values before clipping begins: the scale is not known earlier.
@@ -46,7 +48,20 @@ pub(crate) struct Level {
     spread_variance: f32,
     /// How often the value changed at all.
     moves: f32,
-    spare: f32,
+    /// How much of the last deviation is expected of the next, one over the
+    /// scale of the residual, and the deviates that are common: as they were
+    /// when last looked at.
+    phi: f32,
+    per_scale: f32,
+    common: f32,
+}
+
+/// What a value that is like most others says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Brief {
+    residual: f64,
+    z: f32,
+    log_spread: f32,
 }
 
 /// How fast the long level follows.
@@ -60,7 +75,7 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// Returns the weight of the newest of `count` values.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn rate(self, count: f64) -> f64 {
         larger(1.0 / count, 1.0 / f64::from(self.values)) * f64::from(self.pace)
     }
@@ -101,15 +116,16 @@ pub(crate) struct Reading {
     /// Nor does the spread.
     pub(crate) is_spread_calm: bool,
     /// The value against its forecast, standard deviations.
-    z: f64,
+    z: f32,
     /// The series never moved: evidence is bounded by how long it did not.
     pub(crate) flat: bool,
 }
 
 /// Evidence of a deviation of `z` standard deviations that were estimated from
 /// `freedom` values.
-fn evidence(z: f64, freedom: f64) -> f32 {
-    smaller(student_evidence(within(z, -1e15, 1e15) as f32, freedom as f32), 1e6)
+#[inline]
+fn evidence(z: f32, freedom: f32) -> f32 {
+    smaller(student_evidence(within(z, -1e15, 1e15), freedom), 1e6)
 }
 
 impl Level {
@@ -135,40 +151,90 @@ impl Level {
     }
 
     fn forecast(&self) -> f64 {
-        let phi =
-            if self.variance > 0.0 { within(self.lag / self.variance, 0.0, 1.0) } else { 0.0 };
-        self.mean + phi * (self.last - self.mean)
+        self.mean + f64::from(self.phi) * (self.last - self.mean)
     }
 
     /// Judges `x` against the past. In brief, the slow statistics are left
     /// out while they are calm: nothing is said of them then.
     #[cfg(test)]
     pub(crate) fn assess(&self, x: f64, care: Care) -> Reading {
-        let mut reading = self.measure(x, care);
-        self.settle(&mut reading);
-        reading
+        self.measure(x, self.glance(x).0, care)
     }
 
-    /// Replaces the bound that [`Self::measure`] gave by the step's evidence.
-    #[inline]
-    pub(crate) fn settle(&self, reading: &mut Reading) {
-        let freedom = larger(f64::from(self.count) - 1.0, 1.0);
-        reading.step.nominal = evidence(reading.z, freedom);
+    /// Measures `x` and says whether it is remarkable in no respect.
+    #[inline(always)]
+    pub(crate) fn glance(&self, x: f64) -> (Brief, bool) {
+        let residual = x - self.forecast();
+        let z = within(residual * f64::from(self.per_scale), -1e15, 1e15) as f32;
+        let log_spread = self.next_spread(z);
+        let off = log_spread - self.spread_mean;
+        let square = (COMMON * COMMON) as f32 * larger(self.spread_variance, 1e-2);
+        let mut is_calm = (z.abs() < self.common) & (off * off < square);
+        for (horizon, (fast, drift)) in HORIZONS.iter().zip(self.fast.iter().zip(self.drift)) {
+            let moved = fast + (x - fast) * (1.0 / horizon) - self.mean;
+            is_calm &= moved * moved < COMMON * COMMON * drift;
+        }
+        (Brief { residual, z, log_spread }, is_calm)
     }
 
-    /// Measures `x` against the past, with an upper bound of the step's
-    /// evidence: that of a known scale.
-    #[inline]
-    pub(crate) fn measure(&self, x: f64, care: Care) -> Reading {
+    /// Takes in `x`, of which [`Self::glance`] said that it is like most others;
+    /// `values` are as many as the long level averages.
+    #[inline(always)]
+    pub(crate) fn follow(&mut self, x: f64, brief: Brief, values: f32) {
+        self.count = smaller(self.count + 1.0, 1e7);
+        let n = f64::from(self.count);
+        let rate = larger(1.0 / n, 1.0 / f64::from(values));
+        self.learn_spread(brief.z, brief.log_spread, rate as f32);
+        let off = x - self.mean;
+        let off_last = self.last - self.mean;
+        self.absolute += rate * (off.abs() - self.absolute);
+        let usual = MAD_TO_SD * self.absolute;
+        let square = CLIP * CLIP * larger(larger(self.variance, self.residual), usual * usual);
+        let (off, off_last) = if larger(off * off, off_last * off_last) > square {
+            let reach = square.sqrt();
+            (within(off, -reach, reach), within(off_last, -reach, reach))
+        } else {
+            (off, off_last)
+        };
+        self.residual += rate * (brief.residual * brief.residual - self.residual);
+        self.lag += rate * (off * off_last - self.lag);
+        self.variance += rate * (off * off * (1.0 - rate) - self.variance);
+        self.mean += rate * off;
+        for (i, horizon) in HORIZONS.iter().enumerate() {
+            self.fast[i] += larger(1.0 / n, 1.0 / horizon) * (x - self.fast[i]);
+            let moved = self.fast[i] - self.mean;
+            let seen = self.drift[i] + rate * (moved * moved - self.drift[i]);
+            let prior = if n < 2.0 * horizon { self.variance * (1.0 / horizon) } else { 0.0 };
+            self.drift[i] = larger(seen, prior);
+        }
+        self.last = x;
+    }
+
+    /// Learns which deviates are common from one that is or is not.
+    #[inline(always)]
+    pub(crate) fn compare(&mut self, reading: &Reading, is_common: bool) {
+        let z = reading.z.abs();
+        let common = if is_common { larger(self.common, z) } else { smaller(self.common, z) };
+        let is_known = self.count >= YOUNG && !self.is_flat();
+        self.common = if is_known { smaller(common, CLIP as f32) } else { 0.0 };
+    }
+
+    /// Brings the forecast and its scale up to date.
+    #[inline(always)]
+    pub(crate) fn refresh(&mut self) {
+        let lag = self.lag / larger(self.variance, 1e-72);
+        self.phi = within(lag, 0.0, 1.0) as f32;
+        self.per_scale = (1.0 / larger(self.residual, self.floor()).sqrt()) as f32;
+    }
+
+    /// Judges `x`, of which a glance has taken the measure.
+    #[inline(always)]
+    pub(crate) fn measure(&self, x: f64, brief: Brief, care: Care) -> Reading {
+        let Brief { residual, z, log_spread } = brief;
         let n = f64::from(self.count);
         let floor = self.floor();
-        let forecast = self.forecast();
-        let residual = x - forecast;
-        let scale = larger(self.residual, floor).sqrt();
-        let z = residual / scale;
-        let nominal = evidence(z, f64::INFINITY);
-        let step = Finding { nominal, deviation: residual, expected: forecast };
-        let log_spread = self.next_spread(z);
+        let nominal = evidence(z, larger(self.count - 1.0, 1.0));
+        let step = Finding { nominal, deviation: residual, expected: x - residual };
         let is_level_calm = self.is_level_calm(x, floor);
         let is_spread_calm = self.is_spread_calm(log_spread, n);
         let is_brief = care == Care::Brief;
@@ -188,12 +254,12 @@ impl Level {
             is_spread_calm,
             log_spread,
             z,
-            scale,
+            scale: 1.0 / f64::from(self.per_scale),
             flat: self.is_flat(),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_level_calm(&self, x: f64, floor: f64) -> bool {
         let mut is_calm = true;
         for (horizon, (fast, drift)) in HORIZONS.iter().zip(self.fast.iter().zip(self.drift)) {
@@ -204,6 +270,7 @@ impl Level {
         is_calm
     }
 
+    #[inline(always)]
     fn assess_level(&self, x: f64, n: f64, floor: f64) -> Finding {
         let mut best = 0.0f64;
         let mut deviation = 0.0;
@@ -218,35 +285,38 @@ impl Level {
             }
         }
         let freedom = larger(n / 8.0 - 1.0, 1.0);
-        Finding { nominal: evidence(best.sqrt(), freedom), deviation, expected: self.mean }
+        let nominal = evidence(best.sqrt() as f32, freedom as f32);
+        Finding { nominal, deviation, expected: self.mean }
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_spread_calm(&self, log_spread: f32, n: f64) -> bool {
         let moved = log_spread - self.spread_mean;
         let variance = larger(self.spread_variance, 1e-2);
         n < 32.0 || moved * moved < (CALM * CALM) as f32 * variance
     }
 
+    #[inline(always)]
     fn assess_spread(&self, log_spread: f32, n: f64) -> Finding {
         if n < 32.0 {
             return Finding::default();
         }
         let moved = log_spread - self.spread_mean;
         let variance = larger(self.spread_variance, 1e-2);
-        let nominal = evidence(f64::from(moved / variance.sqrt()), n / 16.0);
+        let nominal = evidence(moved / variance.sqrt(), n as f32 / 16.0);
         Finding { nominal, deviation: f64::from(moved), expected: 0.0 }
     }
 
-    fn next_spread(&self, z: f64) -> f32 {
-        let size = smaller(z.abs(), 2.0 * CLIP) as f32;
+    #[inline(always)]
+    fn next_spread(&self, z: f32) -> f32 {
+        let size = smaller(z.abs(), 2.0 * CLIP as f32);
         let spread = self.spread + (size - self.spread) * (1.0 / SPREAD);
         rough_log2(larger(spread, 1e-3))
     }
 
     /// Takes `x` in, judged as `reading`; `memory` says how fast the long
     /// level follows.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn learn(&mut self, x: f64, reading: &Reading, memory: Memory) {
         if self.count == 0.0 {
             self.last = x;
@@ -254,6 +324,7 @@ impl Level {
             self.fast = [x; 2];
             self.count = 1.0;
             self.spread = 0.8;
+            self.refresh();
             return;
         }
         self.count = smaller(self.count + 1.0, 1e7);
@@ -277,7 +348,7 @@ impl Level {
                 (CLIP * square.sqrt()).copysign(deviation)
             }
         };
-        let z = if self.count <= 2.0 { residual / scale } else { reading.z };
+        let z = if self.count <= 2.0 { (residual / scale) as f32 } else { reading.z };
         self.learn_spread(z, reading.log_spread, rate as f32);
         self.absolute += rate * ((x - self.mean).abs() - self.absolute);
         let usual = larger(scale, MAD_TO_SD * self.absolute);
@@ -301,10 +372,13 @@ impl Level {
             self.drift[i] = if n < 2.0 * horizon { larger(seen, prior) } else { seen };
         }
         self.last = x;
+        self.refresh();
     }
 
-    fn learn_spread(&mut self, z: f64, log: f32, rate: f32) {
-        self.spread += (smaller(z.abs(), 2.0 * CLIP) as f32 - self.spread) * (1.0 / SPREAD);
+    #[inline(always)]
+    fn learn_spread(&mut self, z: f32, log: f32, rate: f32) {
+        let size = smaller(z.abs(), 2.0 * CLIP as f32);
+        self.spread += (size - self.spread) * (1.0 / SPREAD);
         let off = log - self.spread_mean;
         self.spread_mean += rate * off;
         self.spread_variance += rate * (off * off - self.spread_variance);
@@ -316,6 +390,7 @@ impl Level {
         self.mean = self.fast[1];
         self.spread_mean = rough_log2(larger(self.spread, 1e-3));
         self.lag = self.variance * 0.5;
+        self.refresh();
     }
 }
 

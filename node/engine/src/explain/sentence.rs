@@ -3,29 +3,29 @@
 
 use via_types::detection::{Contribution, Direction, Expected};
 
-use crate::explain::{Case, direction, expected, hottest, measured};
+use crate::explain::{Case, direction, hottest, measured, normal};
 use crate::math::exp2;
 use crate::profile::Feature;
 
 /// Returns one sentence that a person can read aloud.
 pub(crate) fn sentence(case: &Case<'_>, feature: Feature, terms: &[Contribution]) -> String {
-    let range = expected(case, feature);
+    let range = normal(case, feature);
     match feature {
         Feature::Value => value(case, range),
         Feature::Step => {
             let (observed, forecast) = measured(case, feature);
             let way = way(direction(case, feature), "jumped", "fell");
             format!(
-                "value {way} to {} where about {} was next{}",
+                "value {way} to {} where about {} was expected next{}",
                 figure(observed),
                 figure(forecast),
-                between(range)
+                aside(range)
             )
         }
         Feature::Level => {
             let (observed, long) = measured(case, feature);
             let way = way(direction(case, feature), "rose", "fell");
-            format!("level {way} to {} from {}{}", figure(observed), figure(long), between(range))
+            format!("level {way} from {} to {}{}", figure(long), figure(observed), aside(range))
         }
         Feature::Spread => {
             let ratio = exp2(case.verdict.reading.spread.deviation);
@@ -62,7 +62,7 @@ fn value(case: &Case<'_>, range: Option<Expected>) -> String {
         let percent = percent(share.min(most));
         text.push_str(&format!(", {word} than {percent} % of the past {past} values"));
     } else {
-        text.push_str(&format!(", which is rare among the past {past} values"));
+        text.push_str(&format!(", rare among the past {past} values"));
     }
     text
 }
@@ -127,6 +127,17 @@ fn between(range: Option<Expected>) -> String {
     }
 }
 
+/// Spells the normal range beside what the sentence compares with already.
+fn aside(range: Option<Expected>) -> String {
+    let Some(Expected { low, high, .. }) = range else { return String::new() };
+    let (low, high) = (figure(low), figure(high));
+    if low == high {
+        // A line that never moved: its only value was told.
+        return String::new();
+    }
+    format!(" ({low} to {high} is normal)")
+}
+
 fn way(direction: Direction, above: &'static str, below: &'static str) -> &'static str {
     match direction {
         Direction::Above => above,
@@ -176,7 +187,9 @@ pub(crate) fn figure(x: f64) -> String {
         s if s >= 100.0 => 1,
         s if s >= 10.0 => 2,
         s if s >= 0.1 => 3,
-        _ => 6,
+        s if s >= 0.01 => 5,
+        s if s >= 0.001 => 6,
+        _ => 7,
     };
     let plain = format!("{size:.decimals$}");
     let (whole, fraction) = plain.split_once('.').unwrap_or((&plain, ""));
@@ -206,6 +219,10 @@ mod tests {
         let wanted =
             ["8,113", "0.1", "1,234,568", "-12.35", "0", "1.00e20", "5.00e-9", "99.99", "140"];
         assert_eq!(spelled, wanted);
+        assert_eq!(
+            [0.084_039_2, 0.001_234_56, 0.000_123_456].map(figure),
+            ["0.08404", "0.001235", "0.0001235"]
+        );
         assert_eq!(percent(0.99991), "99.991");
         assert_eq!(percent(0.95), "95");
         assert_eq!(span(0.25), "250 ms");

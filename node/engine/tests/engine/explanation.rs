@@ -1,11 +1,11 @@
 //! Invariant E-2: explanations add up and counterfactuals keep their promise.
 
 use proptest::prelude::*;
-use via_types::StreamConfig;
 use via_types::config::{Explain, Method};
 use via_types::detection::Change;
+use via_types::{Detector, StreamConfig};
 
-use crate::feed::{Dice, Feed, MONDAY, event};
+use crate::feed::{Dice, Feed, MONDAY, batch, event};
 
 /// A feed that has seen `count` normal values a second apart.
 fn warmed(config: &StreamConfig, seed: u64, count: usize) -> Feed {
@@ -58,6 +58,43 @@ fn a_detection_says_what_was_expected_and_why() {
     assert!(found.context.iter().any(|phrase| phrase.contains("Monday")), "{:?}", found.context);
     assert!(found.contributions.is_sorted_by(|a, b| a.evidence >= b.evidence));
     assert_eq!(found.engine, via_engine::VERSION);
+}
+
+#[test]
+fn what_is_expected_is_the_values_whatever_deviates() {
+    let mut feed = warmed(&StreamConfig::default(), 8, 3000);
+    let mut dice = Dice::new(80);
+    let burst: Vec<_> = (0..300)
+        .map(|i| event(MONDAY + 3000.0 + f64::from(i) * 0.05, dice.normal(100.0, 5.0)))
+        .collect();
+    feed.feed(&burst);
+    let found = *feed.opened().last().unwrap();
+    assert!(matches!(found.detector, Detector::Burst | Detector::Volume), "{found:?}");
+    let range = found.expected.unwrap();
+    assert!((range.low..range.high).contains(&100.0) && range.low > 70.0, "{range:?}");
+    assert!(found.contributions[0].observed != found.value, "the leading test has its own figures");
+}
+
+#[test]
+fn nothing_is_expected_before_two_values() {
+    let mut feed = Feed::new(&StreamConfig::default());
+    let zeros: Vec<_> = (0..12).map(|i| event(MONDAY + f64::from(i), 0.0)).collect();
+    let scored = feed.batch(&batch(&zeros)).scored;
+    for one in &scored {
+        let range = one.expected.map(|range| [range.value, range.low, range.high]);
+        assert_eq!(range, (one.row >= 2).then_some([0.0; 3]), "row {}", one.row);
+    }
+}
+
+#[test]
+fn a_sentence_has_one_where_and_figures_as_long_as_they_say() {
+    let mut feed = warmed(&StreamConfig::default(), 9, 500);
+    feed.one(event(MONDAY + 500.0, 0.084_039_21));
+    for found in feed.opened() {
+        assert!(found.reason.matches("where").count() <= 1, "{}", found.reason);
+        assert!(!found.reason.contains("0.084039"), "{}", found.reason);
+    }
+    assert!(!feed.opened().is_empty());
 }
 
 #[test]

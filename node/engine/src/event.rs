@@ -1,0 +1,185 @@
+//! What is done with one event: refused, taken in at a glance, or weighed. Owns
+//! these ways; refuses to know groups. Allocates nothing for most events. Called
+//! by `group`. Invariants D-2, D-5.
+
+use via_types::Batch;
+use via_types::receipt::RowReason;
+
+use crate::calm::{Glance, absorb, glance, stand};
+use crate::close;
+use crate::engine::Engine;
+use crate::ensemble::quick_score;
+use crate::execute::Work;
+use crate::judge::{Judgement, Sample, conclude, is_turn};
+use crate::learn::learn;
+use crate::profile::{CURRENT, DIRTY, OPEN, Profile, ROUND, SEEN, SKIPS, USED};
+use crate::verdict::{Speaking, is_over};
+use crate::{Answer, Outcome};
+
+/// What is done with an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// It has to wait for those before: its entity is new, or had one of them.
+    #[default]
+    Later,
+    /// It is like most others.
+    Absorb,
+    /// It stands for others like it.
+    Stand,
+    /// It is weighed.
+    Weigh,
+}
+
+/// An event whose profile is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event<'a> {
+    pub(crate) sample: Sample<'a>,
+    pub(crate) slot: u32,
+    pub(crate) way: Way,
+    pub(crate) glance: &'a Glance,
+}
+
+impl Engine {
+    /// Executes an event at which was not glanced.
+    #[inline(never)]
+    pub(crate) fn execute_later(&mut self, work: &Work<'_>, row: usize, out: &mut Outcome) -> f32 {
+        let position = work.batch.entity[row] as usize;
+        let Some(slot) = self.place_of(work.batch, position) else {
+            out.refused.push((row as u32, RowReason::TableFull));
+            return f32::NAN;
+        };
+        let Profile { hot, cold } = self.places.get_mut(slot);
+        if hot.is(SKIPS) {
+            if work.at.index.get() <= cold.skip {
+                // Invariant D-2: the restored record contains this event already.
+                out.accepted += 1;
+                return f32::NAN;
+            }
+            hot.flags &= !SKIPS;
+        }
+        let sample = work.sample(row);
+        let (glance, is_calm) = glance(hot, cold, work.plan, &sample);
+        let way = match (is_calm & work.may_be_calm, is_turn(hot)) {
+            (true, false) => Way::Absorb,
+            (true, true) => Way::Stand,
+            (false, _) => Way::Weigh,
+        };
+        self.execute_event(work, &Event { sample, slot, way, glance: &glance }, out)
+    }
+
+    /// Executes one event; returns its score, NaN when it was not applied or
+    /// nobody asked.
+    #[inline(always)]
+    pub(crate) fn execute_event(
+        &mut self,
+        work: &Work<'_>,
+        event: &Event<'_>,
+        out: &mut Outcome,
+    ) -> f32 {
+        let Event { sample, slot, way, glance } = *event;
+        let Profile { hot, cold } = self.places.get_mut(slot);
+        if !hot.is(DIRTY | ROUND) {
+            hot.flags |= DIRTY;
+            self.changed.push(slot);
+            self.unsaved += 1;
+        }
+        let is_current = work.stamp.as_nanos().saturating_sub(sample.at) <= work.plan.lateness;
+        let current = if is_current { CURRENT } else { 0 };
+        hot.flags = hot.flags & !(CURRENT | SEEN) | USED | current;
+        if work.answer == Answer::Counts && matches!(way, Way::Absorb | Way::Stand) {
+            out.accepted += 1;
+            if way == Way::Absorb {
+                absorb(hot, cold, work.plan, &sample, glance);
+            } else {
+                stand(hot, cold, work.plan, &sample, glance);
+            }
+            return f32::NAN;
+        }
+        if hot.events > 0 && hot.last.saturating_sub(sample.at) > work.plan.lateness {
+            hot.late = hot.late.saturating_add(1);
+            out.refused.push((sample.lanes.row as u32, RowReason::Late));
+            return f32::NAN;
+        }
+        out.accepted += 1;
+        match way {
+            Way::Absorb | Way::Stand => self.tell_calm(work, event, out),
+            Way::Later | Way::Weigh => self.weigh(work, event, out),
+        }
+    }
+
+    fn place_of(&mut self, batch: &Batch, position: usize) -> Option<u32> {
+        match self.found[position] {
+            0 => {
+                let key = batch.keys.get(position as u32);
+                let slot = self.create(batch.stream, batch.hashes[position], key)?;
+                self.found[position] = slot + 1;
+                Some(slot)
+            }
+            place => Some(place - 1),
+        }
+    }
+
+    /// Answers for a calm event and takes it in; its evidence changes nothing.
+    #[inline(never)]
+    fn tell_calm(&mut self, work: &Work<'_>, event: &Event<'_>, out: &mut Outcome) -> f32 {
+        let Event { sample, slot, way, glance } = event;
+        let slot = *slot;
+        let Profile { hot, cold } = self.places.get_mut(slot);
+        let mut verdict = Judgement::default();
+        conclude(hot, cold, work.plan, (sample, glance), &mut verdict);
+        let limit = work.plan.limit.expect("only streams with a fixed limit have calm events");
+        let score = quick_score(verdict.evidence);
+        let (fired, warming) = (false, hot.events < work.plan.warmup);
+        let speaking = Speaking { sample, verdict: &verdict, limit, fired, warming, score };
+        self.speak(work, slot, &speaking, out);
+        let Profile { hot, cold } = self.places.get_mut(slot);
+        if *way == Way::Absorb {
+            absorb(hot, cold, work.plan, sample, glance);
+        } else {
+            stand(hot, cold, work.plan, sample, glance);
+        }
+        if warming { 0.0 } else { score }
+    }
+
+    /// Judges one event and takes it in; returns its score.
+    #[inline(never)]
+    fn weigh(&mut self, work: &Work<'_>, event: &Event<'_>, out: &mut Outcome) -> f32 {
+        let Event { sample, slot, glance, .. } = event;
+        let slot = *slot;
+        let Profile { hot, cold } = self.places.get_mut(slot);
+        let mut allocates = hot.events < 2;
+        if hot.events < 2 {
+            close::begin(hot, sample.at);
+        }
+        let mut verdict = Judgement::default();
+        if sample.at >= hot.wake && sample.at >= hot.bucket.end() {
+            allocates = true;
+            verdict.closing = close::close(hot, cold, work.plan, sample.at);
+        }
+        conclude(hot, cold, work.plan, (sample, glance), &mut verdict);
+        let warming = hot.events < work.plan.warmup;
+        let limit = work
+            .plan
+            .limit
+            .unwrap_or_else(|| cold.rule().limit(&work.plan.threshold, hot.gaps.mean));
+        let fired = !warming && is_over(hot, cold, work.plan, &verdict, limit);
+        let score = if warming { 0.0 } else { quick_score(verdict.evidence) };
+        hot.score = score;
+        hot.worst = hot.worst.max(score);
+        if fired || hot.is(OPEN) || work.answer == Answer::Scores {
+            let speaking = Speaking { sample, verdict: &verdict, limit, fired, warming, score };
+            self.speak(work, slot, &speaking, out);
+            allocates = true;
+        }
+        let Profile { hot, cold } = self.places.get_mut(slot);
+        let elapsed = verdict.gap.unwrap_or(0.0);
+        if work.plan.limit.is_none() {
+            cold.rule().learn(&work.plan.threshold, verdict.evidence, elapsed);
+        }
+        learn(hot, cold, work.plan, sample, &verdict);
+        if allocates {
+            self.count_memory(slot);
+        }
+        score
+    }
+}
