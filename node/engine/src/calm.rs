@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::profile::{Cold, Hot, MARKED, OPEN, UNSAFE};
 
 /// Events from which on calm ones are told from others.
-const SEASONED: u64 = 32;
+const SEASONED: u64 = 16;
 
 /// What was measured of an event.
 #[derive(Clone, Copy, Debug, Default)]
