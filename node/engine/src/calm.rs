@@ -51,7 +51,7 @@ pub(crate) fn glance(hot: &Hot, cold: &Cold, plan: &Plan, sample: &Sample<'_>) -
 
 /// Takes a calm event into the profile that stands for others like it: its
 /// evidence, too, which cannot reach anything.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn stand(
     hot: &mut Hot,
     cold: &mut Cold,
