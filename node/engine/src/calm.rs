@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::profile::{Cold, Hot, MARKED, OPEN, UNSAFE};
 
 /// Events from which on calm ones are told from others.
-const SEASONED: u64 = 32;
+const SEASONED: u64 = 16;
 
 /// What was measured of an event.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,7 +51,7 @@ pub(crate) fn glance(hot: &Hot, cold: &Cold, plan: &Plan, sample: &Sample<'_>) -
 
 /// Takes a calm event into the profile that stands for others like it: its
 /// evidence, too, which cannot reach anything.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn stand(
     hot: &mut Hot,
     cold: &mut Cold,

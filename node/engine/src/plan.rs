@@ -5,6 +5,7 @@
 use via_types::config::{Explain, Threshold};
 use via_types::{Detector, Revision, StreamConfig};
 
+use crate::calibration::COMMON_MOST;
 use crate::detector::burst::Pace;
 use crate::detector::distribution::growth;
 use crate::detector::season::Period;
@@ -52,6 +53,7 @@ impl Plan {
         let own =
             [volume.threshold, distribution.threshold, cardinality.threshold, burst.threshold];
         let limit = fixed_limit(&config.threshold);
+        let most = COMMON_MOST * config.threshold.sensitivity as f32;
         let has_own = own.iter().any(Option::is_some);
         Self {
             revision,
@@ -63,7 +65,7 @@ impl Plan {
             ],
             threshold: config.threshold,
             limit,
-            has_calm: !has_own && limit.is_some(),
+            has_calm: !has_own && limit.is_some_and(|limit| limit > most),
             own,
             has_own,
             explain: config.explain,

@@ -76,6 +76,30 @@ fn eviction_drops_only_clean_profiles_and_frees_memory() {
 }
 
 #[test]
+fn what_was_found_missing_or_not_may_have_changed_since() {
+    let mut engine = Engine::new(Options::default());
+    execute(&mut engine, 1, &crowd(100, MONDAY));
+    let (batch, other) = (crowd(100, MONDAY + 2.0), crowd(50, MONDAY + 1.0));
+    let mut missing = Vec::new();
+    engine.missing(&batch, &mut missing);
+    assert!(missing.is_empty());
+    // Places change hands: the last comes to be where the first was.
+    assert!(engine.reset(STREAM, batch.hashes[0]) && engine.reset(STREAM, batch.hashes[99]));
+    execute(&mut engine, 2, &other);
+    engine.missing(&batch, &mut missing);
+    assert_eq!(missing, [99]);
+    assert!(engine.reset(STREAM, batch.hashes[7]));
+    assert_eq!(execute(&mut engine, 3, &batch).accepted, 100);
+    let events = |key: usize| engine.profile(STREAM, batch.hashes[key]).unwrap().events;
+    assert_eq!([0, 7, 20, 80, 99].map(events), [2, 1, 3, 2, 1]);
+    let mut whole = Vec::new();
+    engine.missing(&batch, &mut whole);
+    assert!(whole.is_empty());
+    assert_eq!(execute(&mut engine, 4, &crowd(150, MONDAY + 3.0)).accepted, 150);
+    assert_eq!(engine.profiles(), 150);
+}
+
+#[test]
 fn new_entities_are_refused_at_the_memory_limit() {
     let options = Options { memory_bytes: 200_000, expected_profiles: 10 };
     let mut engine = Engine::new(options);

@@ -1,7 +1,8 @@
 //! Invariant E-1: same profile, same events, same configuration: same bits.
 
 use proptest::prelude::*;
-use via_engine::{Answer, Outcome, Position};
+use via_engine::{Answer, Outcome, Position, Record};
+use via_types::detection::Change;
 use via_types::{Batch, LogIndex, ShardId, Timestamp};
 
 use crate::feed::{Dice, Fed, Feed, MONDAY, STREAM, batch, hash};
@@ -97,6 +98,40 @@ fn counts_and_scores_leave_the_same_profiles() {
         let (a, b) =
             (asked.engine.profile(STREAM, hash(key)), counted.engine.profile(STREAM, hash(key)));
         assert_eq!(a, b);
+    }
+}
+
+/// Executes `events` in batches of `size`; returns what was told and every record.
+fn told_and_kept(events: &[Fed], size: usize, answer: Answer) -> (Vec<Change>, Vec<Record>) {
+    let mut feed = Feed::default();
+    let mut changes = Vec::new();
+    for (number, chunk) in events.chunks(size).enumerate() {
+        // Where a batch stands is part of a detection's id: all stand alike here.
+        let base = (number * size) as u32;
+        let at = Position { shard: ShardId::new(0), index: LogIndex::new(1), base };
+        let stamp = Timestamp::from_nanos((MONDAY * 1e9) as i64 + 100_000_000_000_000);
+        let mut out = Outcome::default();
+        feed.engine.execute(at, stamp, &batch(chunk), answer, &mut out);
+        changes.append(&mut out.changes);
+    }
+    let mut records = Vec::new();
+    feed.engine.begin_round();
+    feed.engine.export(usize::MAX, &mut |_, _, record| records.push(record));
+    records.sort_by(|a, b| a.key().cmp(b.key()));
+    (changes, records)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn nothing_that_is_kept_depends_on_the_batches_or_the_answer(
+        seed in any::<u64>(), size in 1usize..40,
+    ) {
+        let events = events(seed, 6000);
+        let whole = told_and_kept(&events, events.len(), Answer::Counts);
+        prop_assert!(whole == told_and_kept(&events, size, Answer::Counts), "invariant E-1");
+        prop_assert!(whole == told_and_kept(&events, size, Answer::Scores), "invariant E-1");
     }
 }
 
