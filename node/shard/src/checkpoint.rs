@@ -14,14 +14,13 @@ use crate::driver::{Done, Driver};
 use crate::live::Round;
 use crate::record::Unrecorded;
 use crate::request::complain;
-use crate::saver::Haste;
+use crate::saver::TURN;
 use crate::{Error, Options, metrics};
 
-/// Profiles written by one entry: about a millisecond in all, so that no event
-/// waits longer behind it.
-const CHUNK_PROFILES: usize = 64;
-/// Bytes that a round's first entry is taken for.
-const CHUNK_BYTES: usize = 48 << 10;
+/// Profiles written in a turn when nothing presses: a fraction of a millisecond.
+const FEW: f64 = 16.0;
+/// The most: an entry of about 200 KiB, a few milliseconds.
+const MANY: f64 = 256.0;
 /// Share of memory left after cold profiles have gone, of that at which they go.
 const RELIEF: f64 = 0.9;
 
@@ -33,6 +32,17 @@ const MAX_TAIL_ENTRIES: u64 = 8_192;
 /// under which events are executed.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How much a round presses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Haste {
+    /// It has the time of an interval.
+    None,
+    /// The tail is as long as it should become.
+    Some,
+    /// The tail is far longer, or memory is short.
+    Great,
+}
+
 /// Where the current round stands.
 enum Stage {
     Idle,
@@ -43,6 +53,8 @@ enum Stage {
         under_way: bool,
         /// How much it pressed from the beginning.
         haste: Haste,
+        /// Profiles to write in the next turn.
+        size: usize,
     },
     /// `CheckpointDone` is being committed, then the store made durable.
     Ending {
@@ -149,12 +161,13 @@ impl Driver {
             let squeezed = live.engine.memory_bytes() > pressure && live.engine.dirty() > 0;
             let long = applied.index.get() - boundary > max_entries || live.tail_events >= max_tail;
             let haste = if long { Haste::Some } else { Haste::None };
-            (stale || squeezed || long).then(|| (live.begin_round(applied), haste))
+            let dirty = live.engine.dirty();
+            (stale || squeezed || long).then(|| (live.begin_round(applied), haste, dirty))
         });
-        if let Some((round, haste)) = round {
+        if let Some((round, haste, dirty)) = round {
             self.checkpoints.began = Instant::now();
-            let next = self.saver.turn(CHUNK_BYTES, haste);
-            self.checkpoints.stage = Stage::Writing { round, next, under_way: false, haste };
+            let (next, size) = (self.saver.turn(), self.size(haste, dirty));
+            self.checkpoints.stage = Stage::Writing { round, next, under_way: false, haste, size };
         }
     }
 
@@ -170,18 +183,32 @@ impl Driver {
         })
     }
 
+    /// Returns how many profiles to write in a turn, so that all shards with
+    /// `remaining` of them are done in half an interval.
+    fn size(&self, haste: Haste, remaining: usize) -> usize {
+        let turns = (self.checkpoints.interval / 2).div_duration_f64(TURN).max(1.0);
+        let even = remaining as f64 * f64::from(self.replica.options.shards) / turns;
+        let least = match haste {
+            Haste::None => FEW,
+            Haste::Some => 2.0 * FEW,
+            Haste::Great => MANY,
+        };
+        even.clamp(least, MANY) as usize
+    }
+
     /// Writes the next profiles of the round, or ends it.
     async fn write_chunk(&mut self) {
         // A profile forgotten by an entry not yet applied must not come back.
         if self.resets > 0 {
             return;
         }
+        let Stage::Writing { haste, size, .. } = self.checkpoints.stage else { return };
         let taken = self.replica.with(|state| {
             let applied = state.applied?;
             // A saved profile has forgotten the detections it made up to then:
             // at the same moment they are taken, and go into the log first.
             let unrecorded = Unrecorded::take(state);
-            let exported = state.live.as_mut()?.export(applied.index, CHUNK_PROFILES);
+            let exported = state.live.as_mut()?.export(applied.index, size);
             Some((unrecorded, exported))
         });
         let Some((unrecorded, (profiles, remaining))) = taken else {
@@ -194,18 +221,18 @@ impl Driver {
         if profiles.is_empty() && remaining == 0 {
             return self.end_round().await;
         }
-        let bytes = profiles.iter().map(|image| image.record.len()).sum();
         let entry = ShardEntry::Checkpoint(Chunk { profiles });
         let Ok(pending) = self.submit(&entry, "checkpoint").await else {
             self.checkpoints.stage = Stage::Broken;
             return;
         };
         self.tasks.push(Box::pin(async move { Done::Chunk(pending.await) }));
-        let Stage::Writing { haste, .. } = self.checkpoints.stage else { return };
-        let turn = self.saver.turn(bytes, self.haste(haste));
-        if let Stage::Writing { next, under_way, .. } = &mut self.checkpoints.stage {
+        let (turn, now) = (self.saver.turn(), self.size(self.haste(haste), remaining));
+        if let Stage::Writing { next, under_way, size, .. } = &mut self.checkpoints.stage {
             *next = turn;
             *under_way = true;
+            // It never slows down: what remains shrinks, the time for it too.
+            *size = (*size).max(now);
         }
     }
 

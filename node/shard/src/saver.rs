@@ -13,32 +13,11 @@ use via_storage::Store;
 
 /// Requests that may wait: one per shard is usual.
 const WAITING: usize = 1_024;
-/// Bytes of profiles written a second when nothing presses: encoding, logging
-/// and storing them costs about a sixth of a core then.
-const BYTES_A_SECOND: f64 = 8e6;
+/// Length of a turn. What is written in one must take far less, so that events
+/// are never held up for long.
+pub(crate) const TURN: Duration = Duration::from_millis(3);
 
 type Reply = oneshot::Sender<Result<(), via_storage::Error>>;
-
-/// How much a round presses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Haste {
-    /// It has the time of an interval.
-    None,
-    /// The tail is as long as it should become.
-    Some,
-    /// The tail is far longer, or memory is short.
-    Great,
-}
-
-impl Haste {
-    fn factor(self) -> f64 {
-        match self {
-            Self::None => 1.0,
-            Self::Some => 1.5,
-            Self::Great => 16.0,
-        }
-    }
-}
 
 /// A cheap clone of the way to the node's saver.
 #[derive(Clone, Debug)]
@@ -71,13 +50,16 @@ impl Saver {
         Self { commits, free: Arc::new(Mutex::new(Instant::now())) }
     }
 
-    /// Returns when the caller may write about `bytes` of profiles; turns of
-    /// different callers follow each other.
-    pub(crate) fn turn(&self, bytes: usize, haste: Haste) -> Instant {
-        let length = Duration::from_secs_f64(bytes as f64 / (BYTES_A_SECOND * haste.factor()));
+    /// Returns when the caller may write some profiles; turns of different
+    /// callers follow each other.
+    pub(crate) fn turn(&self) -> Instant {
+        self.turn_after(Instant::now())
+    }
+
+    fn turn_after(&self, now: Instant) -> Instant {
         let mut free = self.free.lock();
-        let begin = (*free).max(Instant::now());
-        *free = begin + length;
+        let begin = (*free).max(now);
+        *free = begin + TURN;
         begin
     }
 
@@ -96,17 +78,14 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn turns_of_many_shards_follow_each_other_at_the_pace_of_their_haste() {
+    #[tokio::test]
+    async fn turns_of_many_shards_follow_each_other() {
         let saver = Saver::start(Arc::new(MemoryStore::default()));
-        let begin = Instant::now();
-        let calm: Vec<_> = (0..4).map(|_| saver.turn(80_000, Haste::None) - begin).collect();
-        assert_eq!(calm, [0, 10, 20, 30].map(Duration::from_millis));
-        let pressed = saver.turn(80_000, Haste::Great) - begin;
-        assert_eq!(pressed, Duration::from_millis(40));
-        let next = saver.turn(1, Haste::None) - begin;
-        assert_eq!(next, Duration::from_micros(40_625), "sixteen times as fast");
-        tokio::time::advance(Duration::from_secs(9)).await;
-        assert_eq!(saver.turn(1, Haste::None), Instant::now(), "time not used is not saved up");
+        let begin = Instant::now() + TURN;
+        let turns: Vec<_> = (0..4).map(|_| saver.clone().turn_after(begin) - begin).collect();
+        assert_eq!(turns, [0, 1, 2, 3].map(|turn| TURN * turn));
+        let later = begin + 100 * TURN;
+        assert_eq!(saver.turn_after(later), later, "time not used is not saved up");
+        assert_eq!(saver.turn_after(later), later + TURN);
     }
 }
