@@ -4,9 +4,9 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -14,8 +14,13 @@ use super::record::Place;
 use super::segment::{Segment, name};
 use crate::disk::Disk;
 
-/// Longest rest after a piece of a segment.
-const LONGEST_REST: Duration = Duration::from_millis(100);
+/// Longest rest after a piece of a segment: one that nobody fills on is ready
+/// within seconds too.
+const LONGEST_REST: Duration = Duration::from_millis(50);
+/// How often it looks whether to go on.
+const LOOK: Duration = Duration::from_millis(2);
+/// How much faster the next segment is made than the active one fills.
+const AHEAD: f64 = 2.0;
 
 /// The keeper of a log's files.
 pub(crate) struct Keeper {
@@ -31,6 +36,8 @@ struct Shared {
     changed: Condvar,
     /// The writer waits for the segment that is being made.
     hurry: AtomicBool,
+    /// Bytes of the active segment that are filled.
+    filled: AtomicU32,
 }
 
 #[derive(Default)]
@@ -76,6 +83,7 @@ impl Keeper {
             state: Mutex::new(state),
             changed: Condvar::new(),
             hurry: AtomicBool::new(false),
+            filled: AtomicU32::new(0),
         });
         let thread = match pace {
             #[cfg(test)]
@@ -89,11 +97,13 @@ impl Keeper {
         Ok(Self { shared, thread })
     }
 
-    /// Asks for segment `number` to be ready soon.
-    pub(crate) fn prepare(&self, number: u32) {
+    /// Asks for segment `number` to be ready before the active one is full, of
+    /// which `filled` bytes are used.
+    pub(crate) fn prepare(&self, number: u32, filled: u32) {
         if self.thread.is_none() {
             return;
         }
+        self.shared.filled.store(filled, Ordering::Relaxed);
         let mut state = self.shared.state.lock();
         let is_ready = state.ready.iter().any(|segment| segment.place.segment == number);
         if !is_ready && state.failed != Some(number) {
@@ -142,6 +152,7 @@ impl Keeper {
 impl Drop for Keeper {
     fn drop(&mut self) {
         self.shared.state.lock().closing = true;
+        self.shared.hurry.store(true, Ordering::Release);
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
             // A panic there left files to the next start; nothing is lost.
@@ -177,11 +188,13 @@ impl Shared {
     }
 
     fn make_ready(&self, number: u32) {
-        // The disk belongs to those who wait for a sync: two thirds of the time
-        // it is left to them, unless the writer waits for this segment.
-        let rest = |spent: Duration| {
-            if !self.hurry.load(Ordering::Acquire) {
-                std::thread::sleep((spent * 2).min(LONGEST_REST));
+        // The disk belongs to those who wait for a sync: it is written to no
+        // faster than needed, unless the writer waits for this segment.
+        let first = self.filled.load(Ordering::Relaxed);
+        let rest = |written: u32| {
+            let since = Instant::now();
+            while since.elapsed() < LONGEST_REST && self.is_ahead(written, first) {
+                std::thread::sleep(LOOK);
             }
         };
         let made = self.create(number, self.bytes, &rest);
@@ -199,7 +212,16 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    fn create(&self, number: u32, bytes: u32, rest: &dyn Fn(Duration)) -> io::Result<Segment> {
+    /// Says whether there is time: a segment of which `written` bytes are made
+    /// will be ready long before the active one is full, of which `first` bytes
+    /// were used at the beginning.
+    fn is_ahead(&self, written: u32, first: u32) -> bool {
+        let filled = self.filled.load(Ordering::Relaxed).saturating_sub(first);
+        let is_waited_for = self.hurry.load(Ordering::Acquire);
+        !is_waited_for && f64::from(written) > AHEAD * f64::from(filled)
+    }
+
+    fn create(&self, number: u32, bytes: u32, rest: &dyn Fn(u32)) -> io::Result<Segment> {
         let place = Place { log: self.log, segment: number };
         Segment::create(&*self.disk, place, bytes.max(self.bytes), rest)
     }

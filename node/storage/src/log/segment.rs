@@ -4,7 +4,6 @@
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use via_codec::Kind as Format;
@@ -17,10 +16,10 @@ use crate::error::failed;
 
 /// Bytes before the first record: one sector.
 pub(crate) const START: u32 = 512;
-const ZEROS: usize = 1 << 20;
+const ZEROS: usize = 256 << 10;
 /// Zeros between two syncs, so that preparing a segment does not hold up the
 /// syncs of the active one.
-const SYNC_EVERY: u64 = 1 << 20;
+const SYNC_EVERY: u64 = 256 << 10;
 
 /// Where a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,12 +55,12 @@ pub(crate) fn is_unfinished(name: &str) -> bool {
 
 impl Segment {
     /// Makes a segment of zeros. It appears under its name only when whole.
-    /// `rest` is called after each piece with the time it took.
+    /// `rest` is called after each piece with the bytes written so far.
     pub(crate) fn create(
         disk: &dyn Disk,
         place: Place,
         bytes: u32,
-        rest: &dyn Fn(Duration),
+        rest: &dyn Fn(u32),
     ) -> io::Result<Self> {
         let name = name(place.segment);
         let unfinished = format!("segment-{:010}.new", place.segment);
@@ -134,12 +133,11 @@ pub(crate) fn corrupt(file: PathBuf, offset: u64, what: String) -> Error {
     Error::Corrupt { file, offset, what, advice }
 }
 
-fn fill(file: &dyn DiskFile, place: Place, bytes: u32, rest: &dyn Fn(Duration)) -> io::Result<()> {
+fn fill(file: &dyn DiskFile, place: Place, bytes: u32, rest: &dyn Fn(u32)) -> io::Result<()> {
     file.write_at(&[IoSlice::new(&header(place, bytes))], 0)?;
     let zeros = vec![0; ZEROS.min((bytes - START) as usize)];
     let mut at = START;
     let mut synced = 0;
-    let mut started = Instant::now();
     while at < bytes {
         let part = &zeros[..zeros.len().min((bytes - at) as usize)];
         file.write_at(&[IoSlice::new(part)], at.into())?;
@@ -147,8 +145,7 @@ fn fill(file: &dyn DiskFile, place: Place, bytes: u32, rest: &dyn Fn(Duration)) 
         if u64::from(at) - synced >= SYNC_EVERY {
             file.sync()?;
             synced = at.into();
-            rest(started.elapsed());
-            started = Instant::now();
+            rest(at);
         }
     }
     file.sync()

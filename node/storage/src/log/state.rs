@@ -22,8 +22,10 @@ use crate::{Error, metrics as names};
 
 /// Bytes after which a batch takes no further request.
 pub(crate) const BATCH_BYTES: u64 = 8 << 20;
-/// Most bytes copied forward with one batch.
-const MOVE_BYTES: u64 = 4 << 20;
+/// Most bytes copied forward with one batch: its sync waits for them.
+const MOVE_BYTES: u64 = 256 << 10;
+/// Live bytes of a segment that are few, whatever its size.
+const FEW_BYTES: u64 = 1 << 20;
 /// How long purges wait for an append to share its sync.
 const LAZY: Duration = Duration::from_secs(1);
 
@@ -329,7 +331,9 @@ impl State {
         let front = self.needed_front();
         let Some(usage) = self.segments.get(&front) else { return Vec::new() };
         let is_active = self.segments.last_key_value().is_some_and(|(last, _)| *last == front);
-        if is_active || usage.live_bytes * 4 > u64::from(usage.segment.bytes) {
+        // More will be purged sooner than they are worth a second write.
+        let few = FEW_BYTES.min(u64::from(usage.segment.bytes) / 4);
+        if is_active || usage.live_bytes > few {
             return Vec::new();
         }
         let mut moves = Vec::new();

@@ -121,7 +121,7 @@ impl Writer {
         self.is_marked = false;
         // Early, so that a slow disk has the time of a whole segment for it.
         if self.tail > self.active.bytes / 8 {
-            self.keeper.prepare(self.active.place.segment + 1);
+            self.keeper.prepare(self.active.place.segment + 1, self.tail);
         }
         Ok(locations)
     }
