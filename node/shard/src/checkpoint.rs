@@ -227,7 +227,9 @@ impl Driver {
             return;
         };
         self.tasks.push(Box::pin(async move { Done::Chunk(pending.await) }));
-        let (turn, now) = (self.saver.turn(), self.size(self.haste(haste), remaining));
+        // The end of a round is no work to wait for.
+        let turn = if remaining == 0 { Instant::now() } else { self.saver.turn() };
+        let now = self.size(self.haste(haste), remaining);
         if let Stage::Writing { next, under_way, size, .. } = &mut self.checkpoints.stage {
             *next = turn;
             *under_way = true;
@@ -298,7 +300,12 @@ impl Driver {
         let Stage::Ending { boundary } = stage else {
             return;
         };
-        self.replica.with(|state| state.durable = state.durable.max(Some(boundary)));
+        self.replica.with(|state| {
+            state.durable = state.durable.max(Some(boundary));
+            if let Some(live) = &mut state.live {
+                live.saving = 0;
+            }
+        });
         ::metrics::counter!(metrics::CHECKPOINTS).increment(1);
         ::metrics::histogram!(metrics::CHECKPOINT_SECONDS)
             .record(self.checkpoints.began.elapsed().as_secs_f64());

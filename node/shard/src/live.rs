@@ -55,6 +55,8 @@ pub(crate) struct Live {
     pending: Vec<(LogIndex, Change)>,
     /// Events executed since the boundary: the length of a recovery.
     pub(crate) tail_events: u64,
+    /// Profiles of the round that is not durable yet.
+    pub(crate) saving: usize,
     outcome: Outcome,
     absent: Vec<u32>,
 }
@@ -75,6 +77,7 @@ impl Live {
             store,
             pending: Vec::new(),
             tail_events: 0,
+            saving: 0,
             outcome: Outcome::default(),
             absent: Vec::new(),
         }
@@ -296,6 +299,7 @@ impl Live {
 
     /// Begins a checkpoint round with its boundary at `applied`.
     pub(crate) fn begin_round(&mut self, applied: Position) -> Round {
+        self.saving = self.engine.dirty();
         self.engine.begin_round();
         self.tail_events = 0;
         Round { boundary: applied, ledger: via_codec::encode(Kind::Ledger, &self.ledger) }

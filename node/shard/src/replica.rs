@@ -229,7 +229,7 @@ impl Replica {
                 stats.duplicate_events += live.ledger.counts.duplicate_events;
                 stats.late_events += live.ledger.counts.late_events;
                 stats.profiles += live.engine.profiles() as u64;
-                stats.profiles_dirty += live.engine.dirty() as u64;
+                stats.profiles_dirty += live.engine.dirty().max(live.saving) as u64;
                 stats.profile_bytes += live.engine.memory_bytes() as u64;
             }
         });
