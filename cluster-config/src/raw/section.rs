@@ -144,7 +144,7 @@ impl Default for PersistenceSection {
             detection_retention_count: 200_000,
             log_first_segment: Size::from_mib(4),
             log_segment: Size::from_mib(64),
-            state_cache: Size::from_mib(16),
+            state_cache: Size::from_mib(128),
         }
     }
 }
