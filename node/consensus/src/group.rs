@@ -348,7 +348,7 @@ impl Group {
         self.0.written(changed.await)
     }
 
-    /// Says whether the log takes no more for now: its disk is full or behind.
+    /// Says whether the log refuses appends: its disk is full or behind.
     pub fn is_stalled(&self) -> bool {
         self.0.log.is_full()
     }

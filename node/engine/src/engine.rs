@@ -142,10 +142,11 @@ impl Engine {
         self.unsaved
     }
 
-    /// Returns the memory that profiles and their index hold, bytes.
+    /// Returns the memory that profiles and their index hold, bytes. Places that
+    /// profiles have left are not held: the next profiles take them first.
     pub fn memory_bytes(&self) -> usize {
         let place = size_of::<Profile>() + size_of::<i64>();
-        self.index.bytes() + self.places.len() * place + self.heap
+        self.index.bytes() + (self.places.len() - self.free.len()) * place + self.heap
     }
 
     #[inline(always)]

@@ -145,7 +145,10 @@ impl Driver {
             if let Some(live) = &mut state.live
                 && live.engine.memory_bytes() > pressure
             {
-                live.engine.evict((pressure as f64 * RELIEF) as usize, &mut |_, _| {});
+                let surplus = live.engine.memory_bytes() - (pressure as f64 * RELIEF) as usize;
+                live.engine.evict(surplus, &mut |_, _| {});
+                // While events are refused nothing else would tell of the room.
+                self.replica.signal(live);
             }
         });
     }
