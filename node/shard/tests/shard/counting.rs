@@ -201,3 +201,27 @@ proptest! {
         });
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_whose_memory_was_full_takes_new_entities_when_cold_ones_have_left() {
+    const ENTITIES: u32 = 1_500;
+    let rig = Rig::start(Options { shards: 1, memory_bytes: 1 << 20, ..options() }).await;
+    let mut crowd = batch(rig.stream, "entity-0", ENTITIES as usize, rig.tick());
+    for number in 1..ENTITIES {
+        crowd.entity[number as usize] = crowd.keys.push(&format!("entity-{number}"));
+    }
+    crowd.hashes.clear();
+    let receipt = rig.handle().write(ShardId::new(0), crowd, Answer::Counts).await;
+    assert_eq!(receipt.expect("acknowledged").accepted, ENTITIES, "more than fits at once");
+    let begun = std::time::Instant::now();
+    loop {
+        let late = batch(rig.stream, "late", 1, rig.tick());
+        match rig.handle().write(ShardId::new(0), late, Answer::Counts).await {
+            Ok(receipt) => break assert_eq!(receipt.accepted, 1),
+            Err(error) => assert!(matches!(error, Error::Overloaded { .. }), "{error}"),
+        }
+        assert!(begun.elapsed() < Duration::from_secs(8), "room is made within seconds");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(counted(&rig, "entity-7").await, 1, "who left comes back when asked for");
+}
