@@ -152,12 +152,6 @@ impl Writes {
         &self.handle.inner.options
     }
 
-    /// Says whether some write is not answered yet.
-    pub fn is_busy(&self) -> bool {
-        let book = self.desk.0.lock();
-        book.outstanding > 0 || !book.answers.is_empty()
-    }
-
     /// Returns the answers that have come, waiting for one if none has; none
     /// when nothing is under way. Dropping the future loses nothing.
     pub async fn some(&mut self) -> Vec<Answered> {
