@@ -262,6 +262,31 @@ impl Live {
         Ok(())
     }
 
+    /// Brings the profiles of many entries that are in the store into memory.
+    pub(crate) fn fetch_ahead<'a>(
+        &mut self,
+        entries: impl Iterator<Item = &'a Events>,
+    ) -> Result<(), Error> {
+        let mut wanted = Vec::new();
+        for batch in entries.flat_map(|events| &events.batches) {
+            let mut absent = std::mem::take(&mut self.absent);
+            absent.clear();
+            self.engine.missing(batch, &mut absent);
+            let hash = |position: &u32| batch.hashes[*position as usize];
+            wanted.extend(
+                absent.iter().map(hash).map(|hash| (batch.stream, hash.high(), hash.low())),
+            );
+            self.absent = absent;
+        }
+        // The order of `keys::profile`.
+        wanted.sort_unstable();
+        wanted.dedup();
+        for (stream, high, low) in wanted {
+            self.fetch(stream, EntityHash::from_parts(low, high))?;
+        }
+        Ok(())
+    }
+
     /// Brings one profile from the store into memory; says whether it was there.
     pub(crate) fn fetch(&mut self, stream: StreamId, entity: EntityHash) -> Result<bool, Error> {
         let key = keys::profile(self.shard, stream, entity);

@@ -10,7 +10,7 @@ use via_codec::Kind;
 use via_consensus::{Applied, Position, Tail};
 use via_storage::{Space, Store};
 use via_types::entry::{ShardEntry, StreamConfigured};
-use via_types::{LogIndex, NodeId, ShardId, StreamId, Term};
+use via_types::{Batch, LogIndex, NodeId, ShardId, StreamId, Term};
 
 use crate::Error;
 use crate::archive::Archive;
@@ -18,6 +18,10 @@ use crate::keys::{self, Fact};
 use crate::ledger::Ledger;
 use crate::live::Live;
 use crate::replica::{Replica, State};
+
+/// Events replayed at once: enough that neighbours in the store are read
+/// together, few enough that 32 shards hold little while they replay.
+const WINDOW: usize = 65_536;
 
 /// The boundary as stored, with the number of ledger records.
 #[derive(Serialize, Deserialize)]
@@ -136,29 +140,62 @@ pub(crate) fn rebuild(
     let first = LogIndex::new(from.get() + 1);
     let last = LogIndex::new(promotion.index.get() - 1);
     if first <= last {
+        let mut window = Window::default();
         tail.read(first, last, &mut |at, entry| {
-            replay(&mut live, at, entry).map_err(via_consensus::Error::machine)
+            window.take(&mut live, at, entry).map_err(via_consensus::Error::machine)
         })
         .map_err(|source| Error::Consensus { shard, source: Arc::new(source) })?;
+        window.replay(&mut live)?;
     }
     tracing::debug!(%shard, %from, to = %last, events = live.tail_events, "rebuilt");
     Ok(live)
 }
 
-fn replay(live: &mut Live, at: Position, entry: Applied<'_>) -> Result<(), Error> {
-    let Applied::Payload(bytes) = entry else {
-        return Ok(());
-    };
-    match via_codec::decode_entry(bytes)? {
-        ShardEntry::Events(events) => live.execute(at.index, &events).map(drop),
-        ShardEntry::StreamConfig(configured) => live.configure(&configured),
-        ShardEntry::Command(command) => {
-            live.command(at.index, &command);
-            Ok(())
+/// Entries read but not yet replayed. Their profiles are fetched all at once,
+/// in the order of their keys: one by one, in the order of events, almost each
+/// would read another page of the store.
+#[derive(Default)]
+struct Window {
+    entries: Vec<(LogIndex, ShardEntry)>,
+    events: usize,
+}
+
+impl Window {
+    fn take(&mut self, live: &mut Live, at: Position, entry: Applied<'_>) -> Result<(), Error> {
+        let Applied::Payload(bytes) = entry else {
+            return Ok(());
+        };
+        let entry = via_codec::decode_entry(bytes)?;
+        if let ShardEntry::Events(events) = &entry {
+            self.events += events.batches.iter().map(Batch::len).sum::<usize>();
         }
-        // Stored already, when they were applied.
-        ShardEntry::Detections(_) | ShardEntry::Checkpoint(_) | ShardEntry::CheckpointDone(_) => {
-            Ok(())
+        self.entries.push((at.index, entry));
+        if self.events >= WINDOW { self.replay(live) } else { Ok(()) }
+    }
+
+    fn replay(&mut self, live: &mut Live) -> Result<(), Error> {
+        live.fetch_ahead(self.entries.iter().filter_map(|(_, entry)| match entry {
+            ShardEntry::Events(events) => Some(events),
+            ShardEntry::Detections(_)
+            | ShardEntry::Checkpoint(_)
+            | ShardEntry::CheckpointDone(_)
+            | ShardEntry::StreamConfig(_)
+            | ShardEntry::Command(_) => None,
+        }))?;
+        self.events = 0;
+        for (at, entry) in self.entries.drain(..) {
+            match entry {
+                ShardEntry::Events(events) => drop(live.execute(at, &events)?),
+                ShardEntry::StreamConfig(configured) => live.configure(&configured)?,
+                ShardEntry::Command(command) => {
+                    live.command(at, &command);
+                }
+                // Stored already, when they were applied.
+                ShardEntry::Detections(_)
+                | ShardEntry::Checkpoint(_)
+                | ShardEntry::CheckpointDone(_) => {}
+            }
         }
+        Ok(())
     }
 }
