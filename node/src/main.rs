@@ -19,9 +19,8 @@ use clap::{Parser, Subcommand};
 
 /// What one thread allocates another one frees, all along an event's way: an
 /// allocator made for that saves a fifth of the CPU.
-#[cfg(feature = "jemalloc")]
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// VIA watches every entity in a stream of events, learns what is normal for
 /// each, and says within milliseconds when something is not, and why.

@@ -73,6 +73,8 @@ pub(crate) enum Fact {
     Covered,
     /// How far the feed was trimmed.
     Trimmed,
+    /// The index of the entry that finished the checkpoint.
+    Finished,
     /// One stream's configuration, switched to at this index.
     Stream(StreamId, LogIndex),
 }
@@ -84,6 +86,7 @@ pub(crate) fn fact(shard: ShardId, fact: Fact) -> [u8; 15] {
         Fact::Covered => (2, 0, 0),
         Fact::Trimmed => (3, 0, 0),
         Fact::Stream(stream, index) => (4, stream.get(), index.get()),
+        Fact::Finished => (5, 0, 0),
     };
     let mut key = [0; 15];
     key[..2].copy_from_slice(&shard.get().to_be_bytes());
@@ -150,7 +153,9 @@ mod tests {
         let at = [0, 0, 0, 9, 0x80, 0, 0, 0, 0, 0, 0, 5].as_slice();
         let expected = [at, &position].concat();
         assert_eq!(by_time(TenantId::new(9), Timestamp::from_nanos(5), id).as_slice(), expected);
-        for (kept, number) in [(Fact::Boundary, 1), (Fact::Covered, 2), (Fact::Trimmed, 3)] {
+        let facts =
+            [(Fact::Boundary, 1), (Fact::Covered, 2), (Fact::Trimmed, 3), (Fact::Finished, 5)];
+        for (kept, number) in facts {
             assert_eq!(fact(shard, kept), [1, 2, number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         }
         let kept = fact(shard, Fact::Stream(stream, LogIndex::new(7)));

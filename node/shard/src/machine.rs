@@ -106,8 +106,8 @@ impl Shard {
         match via_codec::decode_entry(bytes)? {
             ShardEntry::Events(events) => self.execute(at, &events),
             ShardEntry::Detections(detections) => self.record(at, detections),
-            ShardEntry::Checkpoint(chunk) => self.store_profiles(chunk),
-            ShardEntry::CheckpointDone(done) => self.finish_round(done),
+            ShardEntry::Checkpoint(chunk) => self.store_profiles(at, chunk),
+            ShardEntry::CheckpointDone(done) => self.finish_round(at, done),
             ShardEntry::StreamConfig(configured) => self.configure(at, configured),
             ShardEntry::Command(command) => self.command(at, &command),
         }
@@ -190,7 +190,12 @@ impl Shard {
         Ok(())
     }
 
-    fn store_profiles(&self, chunk: Chunk) -> Result<Outcome, Error> {
+    fn store_profiles(&self, at: Position, chunk: Chunk) -> Result<Outcome, Error> {
+        // A node that starts again applies anew what lies after the boundary, and
+        // the round that ended with it lies there.
+        if at.index <= self.replica.with(|state| state.finished) {
+            return Ok(Outcome::none());
+        }
         let shard = self.replica.shard;
         let write = |image: via_types::entry::ProfileImage| {
             let key = keys::profile(shard, image.stream, image.entity);
@@ -202,7 +207,7 @@ impl Shard {
     }
 
     /// Moves the boundary: recovery will begin there.
-    fn finish_round(&self, done: CheckpointDone) -> Result<Outcome, Error> {
+    fn finish_round(&self, at: Position, done: CheckpointDone) -> Result<Outcome, Error> {
         let shard = self.replica.shard;
         let boundary =
             Position { term: done.upto_term, leader: done.upto_leader, index: done.upto };
@@ -213,12 +218,17 @@ impl Shard {
         let pieces = writes.len() as u16;
         let value = replay::encode_boundary(boundary, pieces);
         writes.push(put(Space::Shards, &keys::fact(shard, Fact::Boundary), value));
+        let value = via_codec::encode(Kind::MachineState, &at.index);
+        writes.push(put(Space::Shards, &keys::fact(shard, Fact::Finished), value));
         // Replay needs each stream's configuration as of the boundary and later.
         for (stream, index) in replay::superseded(&self.replica, boundary.index)? {
             writes.push(delete(Space::Shards, &keys::fact(shard, Fact::Stream(stream, index))));
         }
         self.replica.store.write(writes)?;
-        self.replica.with(|state| state.boundary = state.boundary.max(Some(boundary)));
+        self.replica.with(|state| {
+            state.boundary = state.boundary.max(Some(boundary));
+            state.finished = state.finished.max(at.index);
+        });
         Ok(Outcome::none())
     }
 

@@ -52,9 +52,9 @@ pub(crate) fn open(store: &Arc<dyn Store>, shard: ShardId) -> Result<State, Erro
     let archive = Archive::new(Arc::clone(store));
     let boundary = boundary(store.as_ref(), shard)?.map(|(at, _)| at);
     let read = |fact| store.get(Space::Shards, &keys::fact(shard, fact));
-    let covered = match read(Fact::Covered)? {
-        Some(bytes) => via_codec::decode(Kind::MachineState, &bytes)?,
-        None => LogIndex::default(),
+    let index = |fact| match read(fact)? {
+        Some(bytes) => Ok::<_, Error>(via_codec::decode(Kind::MachineState, &bytes)?),
+        None => Ok(LogIndex::default()),
     };
     let feed_trimmed = match read(Fact::Trimmed)? {
         Some(bytes) => Some(via_codec::decode(Kind::MachineState, &bytes)?),
@@ -65,7 +65,8 @@ pub(crate) fn open(store: &Arc<dyn Store>, shard: ShardId) -> Result<State, Erro
         applied: None,
         boundary,
         durable: boundary,
-        covered,
+        finished: index(Fact::Finished)?,
+        covered: index(Fact::Covered)?,
         streams: configurations(&archive, shard, LogIndex::new(u64::MAX))?,
         detections: archive.count(shard)?,
         feed_end: archive.feed_end(shard)?,

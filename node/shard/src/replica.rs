@@ -71,6 +71,9 @@ pub(crate) struct State {
     pub(crate) boundary: Option<Position>,
     /// The last boundary known to be synced to disk.
     pub(crate) durable: Option<Position>,
+    /// The entry that finished that checkpoint: profiles of entries up to here
+    /// are stored.
+    pub(crate) finished: LogIndex,
     /// Detections of entries up to here are recorded.
     pub(crate) covered: LogIndex,
     /// Each stream's newest configuration.
