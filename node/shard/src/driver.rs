@@ -312,7 +312,8 @@ impl Driver {
     }
 
     /// Refuses a batch whose producer's incarnation the catalog never opened: it
-    /// would fence off, or pass for, one that will be (invariant D-2).
+    /// would fence off, or pass for, one that will be; and one of an incarnation
+    /// before the last opened, from the moment that is known (invariant D-2).
     fn opened(&self, batch: &Batch) -> Result<(), Error> {
         let Some(origin) = batch.origin else {
             return Ok(());
@@ -320,10 +321,14 @@ impl Driver {
         let view = self.view.borrow();
         let tenant = view.stream_by_id(batch.stream).map(|stream| stream.tenant);
         let known = view.producer(origin.producer).filter(|known| Some(known.tenant) == tenant);
-        if known.is_some_and(|known| origin.epoch <= known.epoch && origin.epoch.get() > 0) {
-            return Ok(());
+        let given = origin.epoch;
+        match known {
+            Some(known) if given == known.epoch => Ok(()),
+            Some(known) if given < known.epoch && given.get() > 0 => {
+                Err(Error::Fenced { given, current: known.epoch })
+            }
+            Some(_) | None => Err(Error::NeverOpened { producer: origin.producer, given }),
         }
-        Err(Error::NeverOpened { producer: origin.producer, given: origin.epoch })
     }
 
     /// Proposes the stream's configuration if the log has not the catalog's (C-1).

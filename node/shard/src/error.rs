@@ -48,7 +48,9 @@ pub enum Error {
         current: Epoch,
     },
     /// The sequence is so far behind that it cannot be told whether it was applied.
-    #[error("sequence {given} is more than {window} behind {newest}; it is no longer remembered")]
+    #[error(
+        "sequence {given} is no longer remembered: {newest} has been written since, and the newest {window} sequences are remembered, of long requests fewer"
+    )]
     SequenceTooOld {
         /// The sequence sent.
         given: u64,
@@ -110,10 +112,12 @@ impl Error {
             | Self::Malformed(_)
             | Self::NeverOpened { .. }
             | Self::Fenced { .. }
-            | Self::SequenceTooOld { .. }
             | Self::BadCursor(_) => Fate::Rejected,
             Self::Overloaded { .. } | Self::NotReady { .. } => Fate::Retry(RETRY),
-            Self::Unknown { .. } | Self::Storage(_) | Self::Codec(_) => Fate::Unknown,
+            Self::Unknown { .. }
+            | Self::SequenceTooOld { .. }
+            | Self::Storage(_)
+            | Self::Codec(_) => Fate::Unknown,
             Self::Consensus { source, .. } => source.fate(),
         }
     }

@@ -6,20 +6,35 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use via_types::batch::Origin;
-use via_types::{Epoch, LogIndex, ProducerId, Timestamp, limit};
+use via_types::{Epoch, LogIndex, ProducerId, RowReason, Timestamp, limit};
 
-/// Most (sequence, part) pairs remembered of one producer.
+/// Most remembered of one producer: (sequence, part) pairs and refused rows.
 const SEEN_PER_PRODUCER: usize = 8_192;
-/// Most pairs remembered of all producers together: about 2 MiB saved.
+/// Most remembered of all producers together: about 2 MiB saved.
 const SEEN: usize = 131_072;
+/// What is left when the longest idle have been forgotten, so that it is seldom.
+const SEEN_AFTER: usize = SEEN / 4 * 3;
+
+/// What came of a batch when it was executed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub(crate) accepted: u32,
+    pub(crate) refused: Box<[(u32, RowReason)]>,
+}
+
+impl Told {
+    fn weight(&self) -> usize {
+        1 + self.refused.len()
+    }
+}
 
 /// What the ledger says of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict<'a> {
     /// Never seen: execute it.
     Fresh,
-    /// Executed before, when so many of its events were accepted.
-    Repeated { accepted: u32 },
+    /// Executed before, with this outcome.
+    Repeated(&'a Told),
     /// A newer epoch is known.
     Fenced { current: Epoch },
     /// Too far behind to tell.
@@ -39,40 +54,49 @@ pub(crate) struct Counts {
 struct Producer {
     epoch: Epoch,
     newest: u64,
-    /// Sequences below this are no longer told apart.
-    floor: u64,
-    /// Executed (sequence, part), with the count accepted.
-    seen: BTreeMap<(u64, u32), u32>,
+    /// Pairs of sequence and part below this are no longer told apart.
+    floor: (u64, u32),
+    /// Executed (sequence, part), with the outcome.
+    seen: BTreeMap<(u64, u32), Told>,
+    weight: usize,
     /// Log index of its latest batch.
     used: u64,
 }
 
 impl Producer {
-    /// Forgets what is beyond the windows; returns how many pairs went.
-    fn trim(&mut self) -> usize {
-        let before = self.seen.len();
-        self.floor = self.floor.max(self.newest.saturating_sub(limit::SEQUENCE_WINDOW));
-        self.seen = self.seen.split_off(&(self.floor, 0));
-        while self.seen.len() > SEEN_PER_PRODUCER
-            && let Some(((sequence, _), _)) = self.seen.pop_first()
+    fn of(epoch: Epoch, sequence: u64) -> Self {
+        Self { epoch, newest: sequence, floor: (0, 0), seen: BTreeMap::new(), weight: 0, used: 0 }
+    }
+
+    /// Forgets what is beyond the windows, but never the newest pair.
+    fn trim(&mut self) {
+        let window = (self.newest.saturating_sub(limit::SEQUENCE_WINDOW), 0);
+        self.floor = self.floor.max(window);
+        while let Some(oldest) = self.seen.first_entry()
+            && (*oldest.key() < self.floor || self.weight > SEEN_PER_PRODUCER)
+            && self.weight > oldest.get().weight()
         {
-            self.floor = sequence + 1;
-            self.seen = self.seen.split_off(&(self.floor, 0));
+            let (sequence, part) = *oldest.key();
+            self.floor = self.floor.max((sequence, part + 1));
+            self.weight -= oldest.remove().weight();
         }
-        before - self.seen.len()
     }
 
     /// Keeps only the fence: later repeats are refused as too old, never doubled.
-    fn collapse(&mut self) -> usize {
-        self.floor = self.newest + 1;
-        std::mem::take(&mut self.seen).len()
+    fn collapse(&mut self) {
+        self.floor = (self.newest + 1, 0);
+        self.seen.clear();
+        self.weight = 0;
     }
 }
 
-/// Producers, recent unique ids, counts and the newest stamp.
+/// Producers, recent unique ids, counts and the newest stamp. A producer is
+/// never forgotten, since that would unfence its past: the catalog bounds how
+/// many there are ([`limit::PRODUCER_NAMES`]).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ledger {
     producers: BTreeMap<ProducerId, Producer>,
+    /// The weight of all producers.
     seen: usize,
     uniques: Uniques,
     pub(crate) counts: Counts,
@@ -82,7 +106,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Says what to do with a batch from `origin`.
-    pub(crate) fn judge(&self, origin: Origin) -> Verdict {
+    pub(crate) fn judge(&self, origin: Origin) -> Verdict<'_> {
         let Some(producer) = self.producers.get(&origin.producer) else {
             return Verdict::Fresh;
         };
@@ -92,66 +116,54 @@ impl Ledger {
         if origin.epoch > producer.epoch {
             return Verdict::Fresh;
         }
-        let sequence = origin.sequence.get();
-        match producer.seen.get(&(sequence, origin.part)) {
-            Some(accepted) => Verdict::Repeated { accepted: *accepted },
-            None if sequence < producer.floor => Verdict::TooOld { newest: producer.newest },
+        let pair = (origin.sequence.get(), origin.part);
+        match producer.seen.get(&pair) {
+            Some(told) => Verdict::Repeated(told),
+            None if pair < producer.floor => Verdict::TooOld { newest: producer.newest },
             None => Verdict::Fresh,
         }
     }
 
     /// Remembers that a fresh batch from `origin` was executed by entry `at`.
-    pub(crate) fn note(&mut self, origin: Origin, accepted: u32, at: LogIndex) {
-        if !self.producers.contains_key(&origin.producer) {
-            self.make_room();
-        }
+    pub(crate) fn note(&mut self, origin: Origin, told: Told, at: LogIndex) {
         let sequence = origin.sequence.get();
-        let producer = self.producers.entry(origin.producer).or_insert_with(|| Producer {
-            epoch: origin.epoch,
-            newest: sequence,
-            floor: 0,
-            seen: BTreeMap::new(),
-            used: 0,
-        });
+        let producer = self
+            .producers
+            .entry(origin.producer)
+            .or_insert_with(|| Producer::of(origin.epoch, sequence));
+        self.seen -= producer.weight;
         if origin.epoch > producer.epoch {
-            self.seen -= producer.seen.len();
-            producer.seen.clear();
-            producer.floor = 0;
-            producer.newest = sequence;
-            producer.epoch = origin.epoch;
+            *producer = Producer::of(origin.epoch, sequence);
         }
         producer.newest = producer.newest.max(sequence);
         producer.used = at.get();
-        let before = producer.seen.insert((sequence, origin.part), accepted);
+        producer.weight += told.weight();
+        let before = producer.seen.insert((sequence, origin.part), told);
         assert!(before.is_none(), "invariant D-2: {origin:?} was executed twice");
-        self.seen += 1;
-        self.seen -= producer.trim();
-        while self.seen > SEEN
-            && let Some(idle) =
-                self.producers.values_mut().filter(|p| !p.seen.is_empty()).min_by_key(|p| p.used)
-        {
-            self.seen -= idle.collapse();
+        producer.trim();
+        self.seen += producer.weight;
+        if self.seen > SEEN {
+            self.forget_idle();
+        }
+    }
+
+    /// Forgets all but the fences of those that have been idle longest.
+    fn forget_idle(&mut self) {
+        let busy = self.producers.values_mut().filter(|producer| producer.weight > 0);
+        let mut busy: Vec<&mut Producer> = busy.collect();
+        busy.sort_unstable_by_key(|producer| producer.used);
+        for producer in busy {
+            if self.seen <= SEEN_AFTER {
+                break;
+            }
+            self.seen -= producer.weight;
+            producer.collapse();
         }
     }
 
     /// Says whether a unique id was seen within the window, and remembers it.
     pub(crate) fn repeats(&mut self, unique: u64) -> bool {
         !self.uniques.insert(unique)
-    }
-
-    /// Returns how many producers are remembered.
-    #[cfg(test)]
-    fn producers(&self) -> usize {
-        self.producers.len()
-    }
-
-    fn make_room(&mut self) {
-        while self.producers.len() >= limit::PRODUCERS
-            && let Some(idle) = self.producers.iter().min_by_key(|(_, p)| p.used).map(|(id, _)| *id)
-            && let Some(gone) = self.producers.remove(&idle)
-        {
-            self.seen -= gone.seen.len();
-        }
     }
 }
 
@@ -218,13 +230,18 @@ mod tests {
         }
     }
 
+    fn accepted(accepted: u32) -> Told {
+        Told { accepted, ..Told::default() }
+    }
+
     #[test]
     fn recognises_a_repeat_and_what_it_had_accepted() {
         let mut ledger = Ledger::default();
         let first = origin(1, 1, 5, 0);
         assert_eq!(ledger.judge(first), Verdict::Fresh);
-        ledger.note(first, 7, LogIndex::new(1));
-        assert_eq!(ledger.judge(first), Verdict::Repeated { accepted: 7 });
+        let told = Told { accepted: 7, refused: Box::new([(3, RowReason::Late)]) };
+        ledger.note(first, told.clone(), LogIndex::new(1));
+        assert_eq!(ledger.judge(first), Verdict::Repeated(&told));
         assert_eq!(ledger.judge(origin(1, 1, 5, 1)), Verdict::Fresh);
         assert_eq!(ledger.judge(origin(1, 1, 4, 0)), Verdict::Fresh);
     }
@@ -232,34 +249,66 @@ mod tests {
     #[test]
     fn fences_an_older_epoch() {
         let mut ledger = Ledger::default();
-        ledger.note(origin(1, 2, 1, 0), 1, LogIndex::new(1));
+        ledger.note(origin(1, 2, 1, 0), accepted(1), LogIndex::new(1));
         let current = Epoch::new(2);
         assert_eq!(ledger.judge(origin(1, 1, 9, 0)), Verdict::Fenced { current });
-        ledger.note(origin(1, 3, 1, 0), 1, LogIndex::new(2));
+        ledger.note(origin(1, 3, 1, 0), accepted(1), LogIndex::new(2));
         assert!(matches!(ledger.judge(origin(1, 2, 2, 0)), Verdict::Fenced { .. }));
     }
 
     #[test]
     fn refuses_what_is_too_far_behind_instead_of_doubling_it() {
         let mut ledger = Ledger::default();
-        ledger.note(origin(1, 1, 1, 0), 1, LogIndex::new(1));
+        ledger.note(origin(1, 1, 1, 0), accepted(1), LogIndex::new(1));
         let newest = limit::SEQUENCE_WINDOW + 10;
-        ledger.note(origin(1, 1, newest, 0), 1, LogIndex::new(2));
+        ledger.note(origin(1, 1, newest, 0), accepted(1), LogIndex::new(2));
         assert_eq!(ledger.judge(origin(1, 1, 1, 0)), Verdict::TooOld { newest });
     }
 
     #[test]
-    fn stays_within_its_bounds() {
+    fn stays_within_its_bounds_and_forgets_no_fence() {
         let mut ledger = Ledger::default();
-        for producer in 0..limit::PRODUCERS as u64 + 50 {
+        let producers = 5_000;
+        for producer in 0..producers {
             for part in 0..40 {
-                ledger.note(origin(producer, 1, 1, part), 1, LogIndex::new(producer + 1));
+                let at = LogIndex::new(producer + 1);
+                ledger.note(origin(producer, 2, 1, part), accepted(1), at);
             }
         }
-        assert_eq!(ledger.producers(), limit::PRODUCERS);
         assert!(ledger.seen <= SEEN);
-        let counted: usize = ledger.producers.values().map(|producer| producer.seen.len()).sum();
+        let counted: usize = ledger.producers.values().map(|producer| producer.weight).sum();
         assert_eq!(counted, ledger.seen);
+        let held = ledger.producers.values().flat_map(|producer| producer.seen.values());
+        assert_eq!(held.map(Told::weight).sum::<usize>(), counted);
+        let current = Epoch::new(2);
+        assert_eq!(ledger.judge(origin(0, 1, 9, 0)), Verdict::Fenced { current });
+        assert_eq!(ledger.judge(origin(0, 2, 1, 0)), Verdict::TooOld { newest: 1 });
+    }
+
+    #[test]
+    fn a_request_of_any_length_goes_through_and_its_end_is_recognised() {
+        let mut ledger = Ledger::default();
+        let parts = SEEN_PER_PRODUCER as u32 + 1000;
+        for part in 0..parts {
+            let one = origin(1, 1, 7, part);
+            assert_eq!(ledger.judge(one), Verdict::Fresh);
+            let refused = Box::new([(0, RowReason::Late)]);
+            ledger.note(one, Told { accepted: 1, refused }, LogIndex::new(1));
+        }
+        assert_eq!(ledger.judge(origin(1, 1, 7, 0)), Verdict::TooOld { newest: 7 });
+        assert!(matches!(ledger.judge(origin(1, 1, 7, parts - 1)), Verdict::Repeated(_)));
+        assert_eq!(ledger.judge(origin(1, 1, 7, parts)), Verdict::Fresh);
+        assert!(ledger.seen <= SEEN_PER_PRODUCER);
+    }
+
+    #[test]
+    fn a_batch_with_more_refused_rows_than_the_window_is_remembered_itself() {
+        let mut ledger = Ledger::default();
+        let refused = (0..2 * SEEN_PER_PRODUCER as u32).map(|row| (row, RowReason::Late)).collect();
+        ledger.note(origin(1, 1, 1, 0), accepted(1), LogIndex::new(1));
+        ledger.note(origin(1, 1, 2, 0), Told { accepted: 0, refused }, LogIndex::new(1));
+        assert!(matches!(ledger.judge(origin(1, 1, 2, 0)), Verdict::Repeated(_)));
+        assert_eq!(ledger.judge(origin(1, 1, 1, 0)), Verdict::TooOld { newest: 2 });
     }
 
     #[test]
@@ -289,11 +338,11 @@ mod tests {
                     Verdict::Fresh => {
                         prop_assert!(epoch >= known);
                         prop_assert!(executed.insert(origin));
-                        ledger.note(origin, 1, LogIndex::new(index as u64 + 1));
+                        ledger.note(origin, accepted(1), LogIndex::new(index as u64 + 1));
                         newest.insert(producer, epoch);
                     }
-                    Verdict::Repeated { accepted } => {
-                        prop_assert_eq!(accepted, 1);
+                    Verdict::Repeated(told) => {
+                        prop_assert_eq!(told.accepted, 1);
                         prop_assert!(executed.contains(&origin));
                     }
                     Verdict::Fenced { .. } => prop_assert!(epoch < known),
@@ -308,7 +357,7 @@ mod tests {
             for (index, (producer, sequence)) in sends.iter().enumerate() {
                 let origin = origin(*producer, 1, *sequence, 0);
                 if ledger.judge(origin) == Verdict::Fresh {
-                    ledger.note(origin, 1, LogIndex::new(index as u64 + 1));
+                    ledger.note(origin, accepted(1), LogIndex::new(index as u64 + 1));
                 }
                 ledger.repeats(*sequence);
             }

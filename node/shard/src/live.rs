@@ -17,7 +17,7 @@ use via_types::{
     Timestamp,
 };
 
-use crate::ledger::{Ledger, Verdict};
+use crate::ledger::{Ledger, Told, Verdict};
 use crate::{Error, keys};
 
 /// What a proposer learns of one of its batches.
@@ -113,14 +113,23 @@ impl Live {
         if let Some(origin) = batch.origin {
             match self.ledger.judge(origin) {
                 Verdict::Fresh => {}
-                Verdict::Repeated { accepted } => {
-                    self.ledger.counts.repeated_batches += 1;
-                    return Ok(Ok(Receipt {
+                Verdict::Repeated(told) => {
+                    // The same number on another body may have fewer rows.
+                    let rows = batch.len() as u32;
+                    let receipt = Receipt {
                         position,
-                        accepted,
+                        accepted: told.accepted,
                         repeated: true,
-                        ..Receipt::default()
-                    }));
+                        refused: told
+                            .refused
+                            .iter()
+                            .filter(|(row, _)| *row < rows)
+                            .copied()
+                            .collect(),
+                        scores: Vec::new(),
+                    };
+                    self.ledger.counts.repeated_batches += 1;
+                    return Ok(Ok(receipt));
                 }
                 Verdict::Fenced { current } => {
                     return Ok(Err(Refused::Fenced { given: origin.epoch, current }));
@@ -137,7 +146,8 @@ impl Live {
         };
         receipt.position = position;
         if let Some(origin) = batch.origin {
-            self.ledger.note(origin, receipt.accepted, at);
+            let refused = receipt.refused.as_slice().into();
+            self.ledger.note(origin, Told { accepted: receipt.accepted, refused }, at);
         }
         self.count(batch, &receipt);
         Ok(Ok(receipt))

@@ -21,8 +21,6 @@ pub const BATCH_EVENTS: usize = 65_536;
 pub const LINGER_BYTES: usize = 32 << 20;
 /// Most bytes in one log entry: bounds a peer's allocation per frame.
 pub const ENTRY_BYTES: usize = 8 << 20;
-/// Most producers remembered per shard; the longest unused is forgotten.
-pub const PRODUCERS: usize = 16_384;
 /// How many sequences behind the newest a producer may repeat and be recognised.
 pub const SEQUENCE_WINDOW: u64 = 1_024;
 /// Unique ids remembered per shard, in two generations of half as many.

@@ -27,7 +27,7 @@ fn shard_of(rig: &Rig, entity: &str) -> ShardId {
 /// Sends `count` events of `entity` and returns how many were accepted.
 async fn send(rig: &Rig, entity: &str, count: usize, sequence: Option<u64>) -> u32 {
     let mut batch = batch(rig.stream, entity, count, rig.tick());
-    batch.origin = sequence.map(|sequence| origin(1, 1, sequence));
+    batch.origin = sequence.map(|sequence| origin(1, 2, sequence));
     let shard = shard_of(rig, entity);
     rig.handle().write(shard, batch, Answer::Counts).await.expect("acknowledged").accepted
 }
@@ -64,18 +64,34 @@ async fn a_batch_sent_again_is_counted_once_also_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_older_epoch_is_fenced_off() {
+async fn an_older_epoch_is_fenced_off_before_the_newer_has_written() {
     let rig = Rig::start(options()).await;
     let shard = shard_of(&rig, "a");
-    let mut newer = batch(rig.stream, "a", 1, rig.tick());
-    newer.origin = Some(origin(1, 2, 1));
-    rig.handle().write(shard, newer, Answer::Counts).await.expect("acknowledged");
     let mut older = batch(rig.stream, "a", 1, rig.tick());
     older.origin = Some(origin(1, 1, 2));
     let error = rig.handle().write(shard, older, Answer::Counts).await.expect_err("fenced");
     assert!(matches!(error, Error::Fenced { .. }), "{error}");
     assert_eq!(error.fate(), Fate::Rejected);
+    assert_eq!(send(&rig, "a", 1, Some(1)).await, 1);
     assert_eq!(counted(&rig, "a").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_is_told_what_was_refused_the_first_time() {
+    let rig = Rig::start(options()).await;
+    let shard = shard_of(&rig, "a");
+    let mut batch = batch(rig.stream, "a", 3, rig.tick());
+    batch.unique = vec![5, 5, 6].into();
+    batch.origin = Some(origin(1, 2, 1));
+    let write = |batch| rig.handle().write(shard, batch, Answer::Counts);
+    let first = write(batch.clone()).await.expect("acknowledged");
+    assert_eq!((first.accepted, first.repeated), (2, false));
+    assert_eq!(first.refused, [(1, RowReason::Duplicate)]);
+    let again = write(batch.clone()).await.expect("acknowledged");
+    assert_eq!((again.accepted, again.repeated), (2, true));
+    assert_eq!(again.refused, first.refused);
+    let shorter = write(batch.select(&[0])).await.expect("acknowledged");
+    assert_eq!(shorter.refused, [], "rows that this body has not");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
