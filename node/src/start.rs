@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -14,7 +14,7 @@ use via_cluster_config::Settings;
 use via_gateway::Drained;
 use via_storage::{Log, Store};
 use via_types::clock::SystemClock;
-use via_types::{Clock, NodeId};
+use via_types::{Clock, NodeId, limit};
 
 use crate::readiness::{Told, Word};
 
@@ -22,6 +22,11 @@ use crate::readiness::{Told, Word};
 const FIRST: NodeId = NodeId::new(1);
 /// How often the metrics recorder tidies its histograms.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Free bytes without which nothing is opened.
+const ROOM_TO_OPEN: u64 = limit::DISK_RESERVE / 4;
+/// How often a node that waits for room says so.
+const REMINDER: Duration = Duration::from_secs(10);
 
 /// A node that serves.
 pub(crate) struct Running {
@@ -58,10 +63,31 @@ struct Disk {
     store: Arc<dyn Store>,
 }
 
+/// Waits until the disk has room for what opening writes: a node that gave up
+/// would have to be started again by hand when there is.
+fn wait_for_room(directory: &Path) -> Result<()> {
+    let handle = std::fs::File::open(directory)
+        .with_context(|| format!("opening the data directory {}", directory.display()))?;
+    let mut told: Option<Instant> = None;
+    loop {
+        let free = via_storage::store::free_bytes(&handle);
+        if free > ROOM_TO_OPEN {
+            return Ok(());
+        }
+        if told.is_none_or(|told| told.elapsed() >= REMINDER) {
+            told = Some(Instant::now());
+            let directory = directory.display();
+            tracing::warn!(%directory, free, needed = ROOM_TO_OPEN, "the disk is full: waiting for room, free some");
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
 /// Opens the log and the state store in `directory`.
 fn open_disk(settings: &Settings, directory: &Path) -> Result<Disk> {
     std::fs::create_dir_all(directory)
         .with_context(|| format!("making the data directory {}", directory.display()))?;
+    wait_for_room(directory)?;
     let persistence = &settings.persistence;
     let segment = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
     let options = via_storage::log::Options {

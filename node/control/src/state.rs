@@ -156,7 +156,9 @@ impl State {
         let changed = dirty.iter().filter_map(|key| kept.catalog.object(*key));
         let mut batch: Vec<_> = changed.map(|object| rows::put(&object)).collect();
         batch.push(rows::put_as_of(AsOf::new(kept.at, &kept.catalog)));
-        let written = self.store.write(batch).and_then(|()| self.store.commit());
+        let written = self.store.ensure_room();
+        let written = written.and_then(|()| self.store.write(batch));
+        let written = written.and_then(|()| self.store.commit());
         let mut live = self.live.lock();
         if let Err(error) = written {
             live.dirty.extend(dirty);

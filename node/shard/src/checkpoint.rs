@@ -32,6 +32,9 @@ const MAX_TAIL_ENTRIES: u64 = 8_192;
 /// under which events are executed.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How long a round waits before it looks again whether the disk has room.
+const ROOM: Duration = Duration::from_millis(500);
+
 /// How much a round presses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Haste {
@@ -117,12 +120,16 @@ impl Driver {
         if self.checkpoints.look <= now {
             self.checkpoints.look = now + LOOK;
             self.relieve();
-            if matches!(self.checkpoints.stage, Stage::Idle) {
+            if matches!(self.checkpoints.stage, Stage::Idle) && self.replica.store.has_room() {
                 self.begin_round_if_due();
             }
         }
         if self.checkpoints.next_write().is_some_and(|next| next <= now) {
-            self.write_chunk().await;
+            if self.replica.store.has_room() {
+                self.write_chunk().await;
+            } else if let Stage::Writing { next, .. } = &mut self.checkpoints.stage {
+                *next = now + ROOM;
+            }
         }
     }
 
@@ -277,14 +284,12 @@ impl Driver {
                     self.checkpoints.stage = Stage::Broken;
                     return;
                 }
-                let saver = self.saver.clone();
-                self.tasks.push(Box::pin(async move {
-                    let stopped = || Error::NotReady { shard, what: "the node stops".to_owned() };
-                    let committed = saver.commit().await.ok_or_else(stopped);
-                    Done::Durable(committed.and_then(|result| result.map_err(Error::from)))
-                }));
+                self.make_durable(Duration::ZERO);
             }
             Done::Durable(Ok(())) => self.purge(),
+            Done::Durable(Err(Error::Storage(via_storage::Error::Full { .. }))) if self.open => {
+                self.make_durable(ROOM);
+            }
             Done::Durable(Err(error)) => {
                 tracing::error!(%shard, %error, "the state could not be made durable");
                 self.checkpoints.stage = Stage::Broken;
@@ -295,6 +300,17 @@ impl Driver {
             | Done::Reset(..)
             | Done::Minor(_) => {}
         }
+    }
+
+    /// Makes the store durable, after a pause.
+    fn make_durable(&mut self, pause: Duration) {
+        let (shard, saver) = (self.replica.shard, self.saver.clone());
+        self.tasks.push(Box::pin(async move {
+            tokio::time::sleep(pause).await;
+            let stopped = || Error::NotReady { shard, what: "the node stops".to_owned() };
+            let committed = saver.commit().await.ok_or_else(stopped);
+            Done::Durable(committed.and_then(|result| result.map_err(Error::from)))
+        }));
     }
 
     /// The boundary is on disk: the log below it is not needed any more.

@@ -69,7 +69,7 @@ pub(crate) struct Driver {
     events_in_flight: bool,
     recording: bool,
     /// Still taking requests.
-    open: bool,
+    pub(crate) open: bool,
     pub(crate) resets: usize,
     last_tick: Instant,
     /// What was proposed of each stream in this term.
@@ -294,8 +294,12 @@ impl Driver {
         Ok(async move { pending.await.map_err(Arc::new) })
     }
 
-    /// Why new events must be refused: the memory for profiles is full (D-6).
+    /// Why new events must be refused: the memory for profiles is full, or the
+    /// disk (D-6).
     fn overloaded(&self) -> Option<&'static str> {
+        if !self.replica.store.has_room() {
+            return Some("its disk is full");
+        }
         let options = &self.replica.options;
         let share = options.memory_bytes / usize::from(options.shards);
         let held = self.replica.held_bytes();
@@ -416,7 +420,7 @@ impl Driver {
             let profiles = state.live.as_ref().map_or(0, |live| live.engine.profiles());
             (profiles, state.streams.keys().copied().collect::<Vec<_>>())
         });
-        if profiles == 0 {
+        if profiles == 0 || !self.replica.store.has_room() {
             return;
         }
         for stream in streams {

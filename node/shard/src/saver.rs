@@ -38,7 +38,8 @@ impl Saver {
                     replies.push(another);
                 }
                 let store = Arc::clone(&store);
-                let commit = tokio::task::spawn_blocking(move || store.commit()).await;
+                let commit = move || store.ensure_room().and_then(|()| store.commit());
+                let commit = tokio::task::spawn_blocking(commit).await;
                 let result = commit.expect("the store's commit does not panic");
                 for reply in replies {
                     // One who no longer waits needs no answer.

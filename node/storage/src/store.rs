@@ -6,11 +6,13 @@ mod cells;
 mod memory;
 mod sled;
 
+use std::io;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use self::sled::{Opened, Options, SledStore, open};
+pub use self::sled::{Opened, Options, SledStore, free_bytes, open};
 pub use memory::MemoryStore;
 
 use crate::{Error, Space};
@@ -82,6 +84,27 @@ pub trait Store: Send + Sync + 'static {
 
     /// Returns about how many bytes it occupies.
     fn approximate_bytes(&self) -> u64;
+
+    /// Says whether the disk has more than [`via_types::limit::DISK_RESERVE`] left. Without,
+    /// nothing new should be written: a write that meets a full disk halfway is
+    /// only mended by opening the store again.
+    fn has_room(&self) -> bool {
+        true
+    }
+}
+
+impl dyn Store {
+    /// Refuses when there is no room.
+    ///
+    /// # Errors
+    /// [`Error::Full`].
+    pub fn ensure_room(&self) -> Result<(), Error> {
+        if self.has_room() {
+            return Ok(());
+        }
+        let source = Arc::new(io::ErrorKind::StorageFull.into());
+        Err(Error::Full { doing: "write into the reserve", source })
+    }
 }
 
 /// Longest key, bytes: the longest built in [`crate::keys`] is an entity's.

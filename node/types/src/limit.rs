@@ -19,6 +19,9 @@ pub const BATCH_EVENTS: usize = 65_536;
 /// had ended: a client that sends all before it reads would otherwise find a
 /// reset instead of the reason. As much as the largest JSON body by default.
 pub const LINGER_BYTES: usize = 32 << 20;
+/// Free bytes of the data directory's disk at and below which nothing new is
+/// taken: what was taken still needs room to be saved.
+pub const DISK_RESERVE: u64 = 32 << 20;
 /// Most bytes in one log entry: bounds a peer's allocation per frame.
 pub const ENTRY_BYTES: usize = 8 << 20;
 /// How many sequences behind the newest a producer may repeat and be recognised.

@@ -140,6 +140,21 @@ async fn after_a_checkpoint_the_log_is_purged_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_full_disk_events_are_to_be_retried_and_go_through_when_there_is_room() {
+    let rig = Rig::start(options()).await;
+    let shard = shard_of(&rig, "a");
+    assert_eq!(send(&rig, "a", 3, None).await, 3);
+    rig.set_full(true);
+    let refused = batch(rig.stream, "a", 1, rig.tick());
+    let error = rig.handle().write(shard, refused, Answer::Counts).await.expect_err("full");
+    assert!(matches!(error.fate(), Fate::Retry(_)), "{error}");
+    assert_eq!(counted(&rig, "a").await, 3, "reads go on");
+    rig.set_full(false);
+    assert_eq!(send(&rig, "a", 2, None).await, 2);
+    assert_eq!(counted(&rig, "a").await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forgets_an_entity_on_request() {
     let mut rig = Rig::start(options()).await;
     send(&rig, "a", 10, None).await;

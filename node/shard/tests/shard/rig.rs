@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,6 +28,7 @@ pub(crate) struct Fragile {
     live: Mutex<MemoryStore>,
     durable: Mutex<MemoryStore>,
     pending: Mutex<Vec<Vec<Write>>>,
+    is_full: AtomicBool,
 }
 
 impl Fragile {
@@ -35,6 +37,7 @@ impl Fragile {
             live: Mutex::new(MemoryStore::new()),
             durable: Mutex::new(MemoryStore::new()),
             pending: Mutex::default(),
+            is_full: AtomicBool::new(false),
         }
     }
 
@@ -83,6 +86,10 @@ impl Store for Fragile {
             durable.write(batch)?;
         }
         Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        !self.is_full.load(Ordering::Relaxed)
     }
 
     fn approximate_bytes(&self) -> u64 {
@@ -183,6 +190,11 @@ impl Rig {
         drop(running.stop);
         self.store.crash(kept);
         self.open().await;
+    }
+
+    /// Fills the disk, or makes room.
+    pub(crate) fn set_full(&self, is_full: bool) {
+        self.store.is_full.store(is_full, Ordering::Relaxed);
     }
 
     /// Moves the clock a second and returns the time.

@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use metrics::{counter, histogram};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use via_codec::Kind as Format;
+use via_types::limit;
 
 use super::cells::{self, CONTENT, PIECES, Tag};
 use super::{Order, Store, VALUE_BYTES, Write, check, is_empty};
@@ -28,6 +29,9 @@ const META: &[u8] = &[0];
 const LAYOUT: u32 = 1;
 /// Longest wait for files that a store closed just now still holds.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long what a look at the free space said is believed.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Options of [`open`]; the defaults run out of the box.
 #[derive(Clone, Debug)]
@@ -65,6 +69,8 @@ pub struct SledStore {
     /// Held alone while a value in pieces may be half replaced.
     pieces: RwLock<()>,
     has_pieces: AtomicBool,
+    /// When the free space was looked at last, and whether it sufficed.
+    room: Mutex<(Instant, bool)>,
     _lock: File,
 }
 
@@ -96,6 +102,7 @@ pub fn open(options: &Options) -> Result<Opened, Error> {
         handle,
         pieces: RwLock::new(()),
         has_pieces: AtomicBool::new(has_pieces),
+        room: Mutex::new((Instant::now(), true)),
         _lock: lock,
     };
     store.commit()?;
@@ -330,9 +337,24 @@ impl Store for SledStore {
         Ok(())
     }
 
+    fn has_room(&self) -> bool {
+        let mut looked = self.room.lock();
+        if looked.0.elapsed() >= LOOK {
+            *looked = (Instant::now(), free_bytes(&self.handle) > limit::DISK_RESERVE);
+        }
+        looked.1
+    }
+
     fn approximate_bytes(&self) -> u64 {
         guard("measure", || self.db.size_on_disk()).unwrap_or(0)
     }
+}
+
+/// Returns how many bytes the disk of an open directory has left; one that does
+/// not tell is taken for endless.
+pub fn free_bytes(directory: &File) -> u64 {
+    let free = rustix::fs::fstatvfs(directory);
+    free.map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 fn is_large(write: &Write) -> bool {
