@@ -29,7 +29,7 @@ use tree::Tree;
 const MOST_IN_LEAF: usize = 128;
 /// A word varies when as many alike templates differ in it as this, divided by
 /// the number of words they share.
-const PROOF: usize = 32;
+const PROOF: usize = 24;
 /// Shapes remembered for each template.
 const SHAPES_PER_TEMPLATE: usize = 4;
 

@@ -96,10 +96,11 @@ impl Atom {
     fn join(&mut self, line: &[u8], byte: u8) -> bool {
         let next = line.get(self.end + 1).copied().unwrap_or(b' ');
         let before = line[self.end - 1];
+        let is_number = of(line[self.start]) & DIGIT != 0;
         let joins = match byte {
-            b'-' | b'.' => is_word(next),
-            b'@' => is_word(next),
-            b':' => of(before) & of(next) & DIGIT != 0 && of(line[self.start]) & DIGIT != 0,
+            b'-' | b'.' | b'@' => is_word(next),
+            b':' => of(before) & of(next) & DIGIT != 0 && is_number,
+            b'+' | b'~' => is_word(next) && is_number,
             _ => false,
         };
         if joins {

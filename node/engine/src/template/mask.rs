@@ -278,6 +278,9 @@ impl Scan<'_> {
         if is_start && (is_word(next) || matches!(next, b'.' | b'\\' | b'/' | b'?' | b'~' | b'$')) {
             return self.value(end_of_path(self.line, self.at + 1));
         }
+        if is_start && next == b' ' && self.close != NONE && self.at < self.close {
+            return self.value(self.at + 1);
+        }
         let is_step = self.at > 0 && is_word(self.line[self.at - 1]) && is_word(next);
         if !is_step {
             self.chain.start = NONE;

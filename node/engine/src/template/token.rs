@@ -7,13 +7,13 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::class::is_word;
 use super::mask::MASK;
-use super::words::is_outcome;
+use super::words::{is_constant, is_outcome};
 
 /// The token has letters outside of its masks.
 const TEXT: u8 = 1;
 /// It has a mask.
 const MASKED: u8 = 2;
-/// It looks like the name of one thing: `a.b`, `a_b`, `aB`.
+/// It looks like a value: the name of one thing (`a.b`, `a_b`, `aB`), `true`.
 const NAME: u8 = 4;
 /// It is `key=word` or `key:word`.
 const KEYED: u8 = 8;
@@ -71,7 +71,7 @@ impl Token {
         if text.iter().any(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80) {
             looks |= TEXT;
         }
-        if is_name(word) {
+        if is_name(word) || is_constant(word) {
             looks |= NAME;
         }
         if !parts.key.is_empty() && !word.is_empty() {
@@ -123,7 +123,8 @@ impl Token {
     /// stand verbs, subjects and labels, and values only if they look like it.
     pub(crate) fn leads_apart(&self, line: &Self) -> bool {
         let either = self.looks | line.looks;
-        either & MASKED == 0 && (either & NAME == 0 || either & LABEL != 0)
+        let both = self.looks & line.looks;
+        either & MASKED == 0 && both & TEXT != 0 && (either & NAME == 0 || either & LABEL != 0)
     }
 
     /// Compares a template's token with a line's.
@@ -141,9 +142,9 @@ impl Token {
         }
         let either = self.looks | line.looks;
         let both = self.looks & line.looks;
-        if either & ASSIGNED != 0 && self.general != line.general {
+        if both & ASSIGNED != 0 && self.general != line.general {
             Difference::Apart
-        } else if either & MASKED != 0 || either & TEXT == 0 {
+        } else if either & MASKED != 0 || both & TEXT == 0 {
             other(COST_OF_NAME)
         } else if both & OUTCOME != 0 {
             Difference::Apart

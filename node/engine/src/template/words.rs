@@ -63,6 +63,13 @@ pub(crate) fn is_request(phrase: &[u8]) -> bool {
     METHODS.iter().any(|method| phrase.starts_with(method))
 }
 
+/// Whether a word is what programs print for a value that is none or a choice
+/// of two.
+pub(crate) fn is_constant(word: &[u8]) -> bool {
+    const CONSTANTS: [&[u8]; 6] = [b"true", b"false", b"null", b"nil", b"undefined", b"nan"];
+    CONSTANTS.iter().any(|known| known.eq_ignore_ascii_case(word))
+}
+
 /// The longest of [`is_outcome`]'s words.
 const LONGEST_OUTCOME: usize = 16;
 
@@ -82,7 +89,7 @@ pub(crate) fn is_outcome(word: &[u8]) -> bool {
             | b"fail" | b"failed" | b"failure" | b"failures" | b"failing" | b"error" | b"errors"
             | b"aborted" | b"abort" | b"rejected" | b"denied" | b"refused" | b"accepted"
             | b"allowed" | b"granted" | b"forbidden" | b"valid" | b"invalid" | b"timeout"
-            | b"up" | b"down" | b"on" | b"off" | b"true" | b"false" | b"yes" | b"no"
+            | b"up" | b"down" | b"on" | b"off" | b"in" | b"out"
             | b"enabled" | b"disabled" | b"enable" | b"disable" | b"active" | b"inactive"
             | b"start" | b"started" | b"starting" | b"startup" | b"stop" | b"stopped"
             | b"stopping" | b"shutdown" | b"exit" | b"exited" | b"exiting" | b"finished"
