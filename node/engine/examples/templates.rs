@@ -77,6 +77,7 @@ fn group(lines: &[&[u8]]) -> (String, String) {
 }
 
 /// Returns the median lines a second over a few passes of at least `count` lines.
+#[expect(clippy::disallowed_methods, reason = "the core is looked at from outside")]
 fn rate(lines: &[&[u8]], count: usize) -> f64 {
     let source = Source::new("log", "");
     let mut rates: Vec<f64> = (0..PASSES)

@@ -33,9 +33,7 @@ mod view;
 
 pub use engine::Engine;
 pub use record::Record;
-pub use template::{
-    Assigned, News, Source, Template, TemplateId, TemplateOptions, Templates,
-};
+pub use template::{Assigned, News, Source, Template, TemplateId, TemplateOptions, Templates};
 
 use via_types::detection::Change;
 use via_types::receipt::{RowReason, Scored};

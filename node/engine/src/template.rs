@@ -50,12 +50,7 @@ pub struct TemplateOptions {
 
 impl Default for TemplateOptions {
     fn default() -> Self {
-        Self {
-            most_templates: 4096,
-            most_line_bytes: 2048,
-            similarity_per_cent: 70,
-            variants: 5,
-        }
+        Self { most_templates: 4096, most_line_bytes: 2048, similarity_per_cent: 70, variants: 5 }
     }
 }
 
@@ -207,7 +202,7 @@ impl Templates {
         let shape = xxh3_64_with_seed(&self.scratch.shape, source.0);
         if let Some(place) = self.shapes.find(shape)
             && let Some(Some(cluster)) = self.clusters.get_mut(place.slot as usize)
-            && cluster.turn == place.birth
+            && cluster.turn == place.turn
         {
             cluster.lines += 1;
             self.used[place.slot as usize] = self.lines;
@@ -265,7 +260,7 @@ impl Templates {
         self.scratch.tokens = line;
         self.used[slot as usize] = self.lines;
         let turn = self.turns[slot as usize];
-        self.shapes.note(shape, Place { slot, birth: turn });
+        self.shapes.note(shape, Place { slot, turn });
         let id = self.clusters[slot as usize].as_mut().map_or(0, |cluster| {
             cluster.lines += 1;
             cluster.id
@@ -278,17 +273,19 @@ impl Templates {
         if let Some(born_so) = self.by_id.get(&shape) {
             return Some(*born_so);
         }
-        let mut best: Option<(u32, Likeness)> = None;
+        let mut best: Option<(u32, u64, Likeness)> = None;
         for slot in self.tree.near(source, line) {
             let Some(cluster) = &self.clusters[slot as usize] else { continue };
             if let Some(likeness) = cluster.tokens.likeness(line)
                 && likeness.reaches(self.options.similarity_per_cent)
-                && best.is_none_or(|(_, other)| likeness.exceeds(other))
+                && best.is_none_or(|(_, birth, other)| {
+                    likeness.exceeds(other) || (likeness.equals(other) && cluster.birth < birth)
+                })
             {
-                best = Some((slot, likeness));
+                best = Some((slot, cluster.birth, likeness));
             }
         }
-        best.map(|(slot, _)| slot)
+        best.map(|(slot, ..)| slot)
     }
 
     /// Makes a template general enough for a line.
@@ -301,10 +298,15 @@ impl Templates {
 
     fn create(&mut self, source: u64, shape: u64, line: &Tokens) -> (u32, News) {
         let beside = self.tree.beside(source, line);
-        if beside.len() >= MOST_IN_LEAF {
-            self.forget_oldest(beside.to_vec());
+        let oldest = if beside.len() >= MOST_IN_LEAF {
+            self.longest_unseen(beside)
         } else if self.by_id.len() >= self.options.most_templates {
-            self.forget_oldest(self.by_id.values().copied().collect());
+            self.longest_unseen(self.by_id.values())
+        } else {
+            None
+        };
+        if let Some(slot) = oldest {
+            self.forget(slot);
         }
         let slot = self.free.pop().unwrap_or_else(|| {
             self.clusters.push(None);
@@ -374,11 +376,15 @@ impl Templates {
                 && cluster.tokens.list().len() == length
                 && cluster.tokens.hole(cluster.tokens.whole(), at) == hole
         };
-        let others = self.clusters.iter().zip(0..);
-        let others: Vec<u32> = others
-            .filter(|(cluster, other)| *other != slot && cluster.as_ref().is_some_and(alike))
-            .map(|(_, other)| other)
-            .collect();
+        let is_alike = |other: &u32| {
+            *other != slot && self.clusters[*other as usize].as_ref().is_some_and(alike)
+        };
+        // Those that differ in the first token are in other leaves.
+        let others: Vec<u32> = if at == 0 {
+            self.by_id.values().copied().filter(is_alike).collect()
+        } else {
+            self.tree.beside(source, &pattern.tokens).iter().copied().filter(is_alike).collect()
+        };
         others.into_iter().fold(slot, |kept, other| self.join(kept, other))
     }
 
@@ -388,7 +394,7 @@ impl Templates {
         let (elder, younger) = if birth(one) <= birth(other) { (one, other) } else { (other, one) };
         let used = self.used[elder as usize].max(self.used[younger as usize]);
         self.uproot(elder);
-        if let Some(gone) = self.drop_cluster(younger)
+        if let Some(gone) = self.forget(younger)
             && let Some(cluster) = &mut self.clusters[elder as usize]
         {
             cluster.tokens.generalise(&gone.tokens);
@@ -402,14 +408,11 @@ impl Templates {
         elder
     }
 
-    fn forget_oldest(&mut self, among: Vec<u32>) {
-        let oldest = among.into_iter().min_by_key(|slot| (self.used[*slot as usize], *slot));
-        if let Some(slot) = oldest {
-            self.drop_cluster(slot);
-        }
+    fn longest_unseen<'a>(&self, among: impl IntoIterator<Item = &'a u32>) -> Option<u32> {
+        among.into_iter().copied().min_by_key(|slot| self.used[*slot as usize])
     }
 
-    fn drop_cluster(&mut self, slot: u32) -> Option<Cluster> {
+    fn forget(&mut self, slot: u32) -> Option<Cluster> {
         self.uproot(slot);
         let cluster = self.clusters[slot as usize].take()?;
         self.by_id.remove(&cluster.id);

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::class::{DIGIT, HEX, WORD, is_word, of};
+use super::mask::MASK;
 use super::words::is_host_end;
 
 /// The longest group of an IP address of version 6.
@@ -98,7 +99,7 @@ impl Atom {
         let before = line[self.end - 1];
         let is_number = of(line[self.start]) & DIGIT != 0;
         let joins = match byte {
-            b'-' | b'.' | b'@' => is_word(next),
+            b'-' | b'.' | b'@' => is_word(next) || line[self.end + 1..].starts_with(MASK),
             b':' => of(before) & of(next) & DIGIT != 0 && is_number,
             b'+' | b'~' => is_word(next) && is_number,
             _ => false,
@@ -111,6 +112,11 @@ impl Atom {
             self.end += 1;
         }
         joins
+    }
+
+    /// Whether there is a number in it.
+    pub(crate) fn has_digits(&self) -> bool {
+        self.groups > 0
     }
 
     /// Returns what the run is; one that is the start of an address of groups

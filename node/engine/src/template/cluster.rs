@@ -37,8 +37,17 @@ impl Likeness {
 
     /// Whether more is alike than in another.
     pub(crate) fn exceeds(self, other: Self) -> bool {
-        let weight = |it: Self, cost: u32| u64::from(it.same * 10 + 1) * u64::from(cost + 1);
-        weight(self, other.cost) > weight(other, self.cost)
+        self.against(other) > other.against(self)
+    }
+
+    /// Whether as much is alike as in another.
+    pub(crate) fn equals(self, other: Self) -> bool {
+        self.against(other) == other.against(self)
+    }
+
+    /// One side of the comparison of two quotients, both multiplied out.
+    fn against(self, other: Self) -> u64 {
+        u64::from(self.same * 10 + 1) * u64::from(other.cost + 1)
     }
 }
 

@@ -92,9 +92,22 @@ impl Scan<'_> {
         let Some(before) = self.at.checked_sub(1) else { return true };
         matches!(
             self.line[before],
-            0..=b' ' | b'(' | b'[' | b'{' | b'<' | b'>' | b'=' | b':' | b',' | b';' | b'|' | b'"'
-                | b'\'' | b'`' | b'!'
-        )
+            0..=b' '
+                | b'('
+                | b'['
+                | b'{'
+                | b'<'
+                | b'>'
+                | b'='
+                | b':'
+                | b','
+                | b';'
+                | b'|'
+                | b'"'
+                | b'\''
+                | b'`'
+                | b'!'
+        ) && !self.line[..self.at].ends_with(MASK)
     }
 
     /// Reads a byte that is no word's; returns false at the end of the line.
@@ -112,7 +125,7 @@ impl Scan<'_> {
                 self.copy(1);
                 self.end_token();
             }
-            b'<' if self.line[self.at..].starts_with(MASK) => self.literal_mask(),
+            b'<' if self.line[self.at..].starts_with(MASK) => self.value(self.at + MASK.len()),
             b'-' | b'+' | b'~' | b'<' | b'>' | b'.' if self.is_sign(byte) => self.at += 1,
             b':' if self.peek(1) == b':' && self.is_fresh() => match address(self.line, self.at) {
                 Some(end) => self.value(end),
@@ -141,18 +154,6 @@ impl Scan<'_> {
         }
     }
 
-    /// A mask that was in the line already.
-    fn literal_mask(&mut self) {
-        let is_part = self.at > 0 && is_word(self.line[self.at - 1]);
-        if is_part {
-            self.copy(MASK.len());
-            self.is_masked = true;
-            self.mask.end = NONE;
-        } else {
-            self.value(self.at + MASK.len());
-        }
-    }
-
     fn is_sign(&self, byte: u8) -> bool {
         if of(self.peek(1)) & DIGIT == 0 || !self.is_fresh() {
             return false;
@@ -171,6 +172,9 @@ impl Scan<'_> {
             self.out.truncate(self.mask.end);
             self.token = self.mask.token;
             self.last = self.mask.last;
+            if self.chain.start != NONE {
+                self.chain.start = self.chain.start.min(self.mask.end);
+            }
         } else {
             self.out.extend_from_slice(MASK);
             self.mask = Mark { end: self.out.len(), token: self.token, last: self.last };
@@ -209,6 +213,12 @@ impl Scan<'_> {
             self.chain = Chain { start: self.out.len(), steps: 0, mask: self.mask };
         }
         let mut atom = Atom::read(self.line, start);
+        if !atom.has_digits() && self.line[atom.end..].starts_with(MASK) {
+            let end = end_of_name(self.line, atom.end + MASK.len());
+            self.is_masked = true;
+            self.mask.end = NONE;
+            return self.copy(end - start);
+        }
         match atom.nature(self.line) {
             Nature::Text => self.text(atom.end),
             Nature::Value => self.value(atom.end),
@@ -321,8 +331,11 @@ impl Scan<'_> {
             let byte = self.line[at];
             if byte == b'\\' {
                 at += 1;
-            } else if byte == quote && !self.line.get(at + 1).is_some_and(|next| is_word(*next)) {
-                return Some(at);
+            } else if byte == quote {
+                let after = &self.line[at + 1..];
+                if !after.first().is_some_and(|next| is_word(*next)) && !after.starts_with(MASK) {
+                    return Some(at);
+                }
             }
             at += 1;
         }
@@ -372,17 +385,30 @@ fn signless(text: &[u8]) -> &[u8] {
     }
 }
 
+/// Returns where the rest of a name ends whose number is masked already.
+fn end_of_name(line: &[u8], mut at: usize) -> usize {
+    let is_joint = |at: usize| {
+        matches!(line[at], b'-' | b'.' | b'@') && line.get(at + 1).is_some_and(|b| is_word(*b))
+    };
+    while at < line.len() && (is_word(line[at]) || is_joint(at)) {
+        at += 1;
+    }
+    at
+}
+
 /// Returns where the path or address that is being read at `at` ends: before a
 /// blank, a quote or a closing bracket, without the sentence's own full stop.
 fn end_of_path(line: &[u8], at: usize) -> usize {
-    let ends = |byte: &u8| {
+    let ends = |byte: u8| {
         matches!(
             byte,
             0..=b' ' | b'"' | b'\'' | b'`' | b',' | b';' | b')' | b']' | b'}' | b'>' | b'<' | b'|'
         )
     };
-    let length = line[at..].iter().position(ends).unwrap_or(line.len() - at);
-    let mut end = at + length;
+    let is_escape =
+        |at: usize| line[at] == b'\\' && matches!(line.get(at + 1), Some(b'"' | b'\'' | b'`'));
+    let is_end = |at: &usize| ends(line[*at]) || is_escape(*at);
+    let mut end = (at..line.len()).find(is_end).unwrap_or(line.len());
     while end > at && matches!(line[end - 1], b'.' | b':' | b'!' | b'?') {
         end -= 1;
     }

@@ -14,8 +14,8 @@ const FEWEST_SETS: usize = 16;
 pub(crate) struct Place {
     /// The place.
     pub(crate) slot: u32,
-    /// Counts the templates made, from 1; 0 is none.
-    pub(crate) birth: u32,
+    /// How many templates have stood there, this one too; 0 is none.
+    pub(crate) turn: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +40,12 @@ pub(crate) struct Shapes {
 impl Shapes {
     /// Makes room for at most about `most` shapes, growing towards that.
     pub(crate) fn new(most: usize) -> Self {
-        let most_sets = (most / WAYS).next_power_of_two().max(FEWEST_SETS);
-        Self { sets: vec![Set::default(); FEWEST_SETS], most_sets, pushed_out: 0 }
+        Self::with_sets(FEWEST_SETS, (most / WAYS).next_power_of_two().max(FEWEST_SETS))
+    }
+
+    /// Starts with a power of two of sets.
+    pub(crate) fn with_sets(sets: usize, most_sets: usize) -> Self {
+        Self { sets: vec![Set::default(); sets], most_sets, pushed_out: 0 }
     }
 
     fn set_of(&self, shape: u64) -> usize {
@@ -53,7 +57,7 @@ impl Shapes {
     pub(crate) fn find(&mut self, shape: u64) -> Option<Place> {
         let at = self.set_of(shape);
         let Set(ways) = &mut self.sets[at];
-        let found = ways.iter().position(|e| e.shape == shape && e.place.birth != 0)?;
+        let found = ways.iter().position(|e| e.shape == shape && e.place.turn != 0)?;
         ways[..=found].rotate_right(1);
         Some(ways[0].place)
     }
@@ -65,9 +69,9 @@ impl Shapes {
         }
         let at = self.set_of(shape);
         let Set(ways) = &mut self.sets[at];
-        let known = ways.iter().position(|entry| entry.shape == shape && entry.place.birth != 0);
+        let known = ways.iter().position(|entry| entry.shape == shape && entry.place.turn != 0);
         let from = known.unwrap_or(WAYS - 1);
-        self.pushed_out += usize::from(known.is_none() && ways[from].place.birth != 0);
+        self.pushed_out += usize::from(known.is_none() && ways[from].place.turn != 0);
         ways[..=from].rotate_right(1);
         ways[0] = Entry { shape, place };
     }
@@ -76,7 +80,7 @@ impl Shapes {
         let sets = vec![Set::default(); self.sets.len() * 2];
         let old = std::mem::replace(&mut self.sets, sets);
         for Entry { shape, place } in old.iter().flat_map(|Set(ways)| ways.iter().rev()) {
-            if place.birth != 0 {
+            if place.turn != 0 {
                 let at = self.set_of(*shape);
                 let Set(ways) = &mut self.sets[at];
                 ways.rotate_right(1);

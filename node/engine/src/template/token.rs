@@ -225,7 +225,18 @@ fn opens(byte: u8) -> bool {
 fn closes(byte: u8) -> bool {
     matches!(
         byte,
-        b')' | b']' | b'}' | b'>' | b',' | b';' | b':' | b'.' | b'!' | b'?' | b'"' | b'\'' | b'`'
+        b')' | b']'
+            | b'}'
+            | b'>'
+            | b','
+            | b';'
+            | b':'
+            | b'.'
+            | b'!'
+            | b'?'
+            | b'"'
+            | b'\''
+            | b'`'
             | b'|'
     )
 }
@@ -255,6 +266,9 @@ fn is_name(word: &[u8]) -> bool {
         || word.iter().enumerate().any(|(at, byte)| {
             at > 0
                 && at + 1 < word.len()
-                && matches!(byte, b'.' | b'_' | b'/' | b'\\' | b'@' | b'$' | b':' | b'#' | b'+' | b'=')
+                && matches!(
+                    byte,
+                    b'.' | b'_' | b'/' | b'\\' | b'@' | b'$' | b':' | b'#' | b'+' | b'='
+                )
         })
 }

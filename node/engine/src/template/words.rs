@@ -8,13 +8,65 @@
 pub(crate) fn is_unit(word: &[u8]) -> bool {
     matches!(
         word,
-        b"s" | b"ms" | b"us" | b"ns" | b"m" | b"h" | b"d" | b"B" | b"K" | b"M" | b"G" | b"T"
-            | b"b" | b"kB" | b"KB" | b"MB" | b"GB" | b"TB" | b"kb" | b"mb" | b"gb" | b"KiB"
-            | b"MiB" | b"GiB" | b"TiB" | b"byte" | b"bytes" | b"Byte" | b"Bytes" | b"sec"
-            | b"secs" | b"second" | b"seconds" | b"min" | b"mins" | b"minute" | b"minutes"
-            | b"hour" | b"hours" | b"hrs" | b"day" | b"days" | b"msec" | b"msecs" | b"usec"
-            | b"millis" | b"Hz" | b"kHz" | b"MHz" | b"GHz" | b"bps" | b"kbps" | b"Mbps" | b"Gbps"
-            | b"percent" | b"AM" | b"PM" | b"UTC" | b"GMT" | b"pages"
+        b"s" | b"ms"
+            | b"us"
+            | b"ns"
+            | b"m"
+            | b"h"
+            | b"d"
+            | b"B"
+            | b"K"
+            | b"M"
+            | b"G"
+            | b"T"
+            | b"b"
+            | b"kB"
+            | b"KB"
+            | b"MB"
+            | b"GB"
+            | b"TB"
+            | b"kb"
+            | b"mb"
+            | b"gb"
+            | b"KiB"
+            | b"MiB"
+            | b"GiB"
+            | b"TiB"
+            | b"byte"
+            | b"bytes"
+            | b"Byte"
+            | b"Bytes"
+            | b"sec"
+            | b"secs"
+            | b"second"
+            | b"seconds"
+            | b"min"
+            | b"mins"
+            | b"minute"
+            | b"minutes"
+            | b"hour"
+            | b"hours"
+            | b"hrs"
+            | b"day"
+            | b"days"
+            | b"msec"
+            | b"msecs"
+            | b"usec"
+            | b"millis"
+            | b"Hz"
+            | b"kHz"
+            | b"MHz"
+            | b"GHz"
+            | b"bps"
+            | b"kbps"
+            | b"Mbps"
+            | b"Gbps"
+            | b"percent"
+            | b"AM"
+            | b"PM"
+            | b"UTC"
+            | b"GMT"
+            | b"pages"
     )
 }
 
@@ -23,11 +75,43 @@ pub(crate) fn is_unit(word: &[u8]) -> bool {
 pub(crate) fn is_date(word: &[u8]) -> bool {
     matches!(
         word,
-        b"Mon" | b"Tue" | b"Wed" | b"Thu" | b"Fri" | b"Sat" | b"Sun" | b"Jan" | b"Feb" | b"Mar"
-            | b"Apr" | b"May" | b"Jun" | b"Jul" | b"Aug" | b"Sep" | b"Oct" | b"Nov" | b"Dec"
-            | b"Monday" | b"Tuesday" | b"Wednesday" | b"Thursday" | b"Friday" | b"Saturday"
-            | b"Sunday" | b"January" | b"February" | b"March" | b"April" | b"June" | b"July"
-            | b"August" | b"September" | b"October" | b"November" | b"December"
+        b"Mon"
+            | b"Tue"
+            | b"Wed"
+            | b"Thu"
+            | b"Fri"
+            | b"Sat"
+            | b"Sun"
+            | b"Jan"
+            | b"Feb"
+            | b"Mar"
+            | b"Apr"
+            | b"May"
+            | b"Jun"
+            | b"Jul"
+            | b"Aug"
+            | b"Sep"
+            | b"Oct"
+            | b"Nov"
+            | b"Dec"
+            | b"Monday"
+            | b"Tuesday"
+            | b"Wednesday"
+            | b"Thursday"
+            | b"Friday"
+            | b"Saturday"
+            | b"Sunday"
+            | b"January"
+            | b"February"
+            | b"March"
+            | b"April"
+            | b"June"
+            | b"July"
+            | b"August"
+            | b"September"
+            | b"October"
+            | b"November"
+            | b"December"
     )
 }
 
@@ -46,9 +130,31 @@ pub(crate) fn is_host_end(label: &[u8], dots: usize) -> bool {
 /// Whether a quoted value of this key is a text or a choice, and no free value.
 pub(crate) fn is_telling_key(key: &[u8]) -> bool {
     const KEYS: [&[u8]; 26] = [
-        b"action", b"body", b"caller", b"category", b"code", b"component", b"err", b"error",
-        b"event", b"kind", b"level", b"log", b"logger", b"message", b"method", b"module", b"msg",
-        b"op", b"operation", b"outcome", b"reason", b"result", b"severity", b"state", b"status",
+        b"action",
+        b"body",
+        b"caller",
+        b"category",
+        b"code",
+        b"component",
+        b"err",
+        b"error",
+        b"event",
+        b"kind",
+        b"level",
+        b"log",
+        b"logger",
+        b"message",
+        b"method",
+        b"module",
+        b"msg",
+        b"op",
+        b"operation",
+        b"outcome",
+        b"reason",
+        b"result",
+        b"severity",
+        b"state",
+        b"status",
         b"type",
     ];
     KEYS.iter().any(|known| known.eq_ignore_ascii_case(key))
@@ -57,7 +163,14 @@ pub(crate) fn is_telling_key(key: &[u8]) -> bool {
 /// Whether a quoted phrase begins as the first line of an HTTP request.
 pub(crate) fn is_request(phrase: &[u8]) -> bool {
     const METHODS: [&[u8]; 9] = [
-        b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"PATCH ", b"OPTIONS ", b"CONNECT ",
+        b"GET ",
+        b"POST ",
+        b"PUT ",
+        b"HEAD ",
+        b"DELETE ",
+        b"PATCH ",
+        b"OPTIONS ",
+        b"CONNECT ",
         b"TRACE ",
     ];
     METHODS.iter().any(|method| phrase.starts_with(method))
@@ -70,41 +183,42 @@ pub(crate) fn is_constant(word: &[u8]) -> bool {
     CONSTANTS.iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
-/// The longest of [`is_outcome`]'s words.
-const LONGEST_OUTCOME: usize = 16;
+/// Words that say how something ended or which way it went, by first letter.
+const OUTCOMES: [&str; 26] = [
+    "abort aborted accepted acquired active add added adding allocated allowed available",
+    "begin",
+    "close closed closing complete completed connect connected connecting corrected create created creating critical",
+    "delete deleted deleting denied disable disabled disconnect disconnected disconnecting down",
+    "enable enabled end ended error errors exit exited exiting",
+    "fail failed failing failure failures fatal finished forbidden found",
+    "granted",
+    "healthy",
+    "in inactive invalid",
+    "",
+    "",
+    "loaded lock locked login logout lost",
+    "missing mounted",
+    "",
+    "off ok okay on open opened opening out",
+    "passed paused pending",
+    "",
+    "reachable read reading receive received receiving refused registered rejected released remove removed removing resumed running",
+    "send sending sent shutdown start started starting startup stop stopped stopping succeeded success successful successfully",
+    "timeout",
+    "unavailable uncorrectable unhealthy unloaded unlock unlocked unmounted unreachable unregistered up update updated updating",
+    "valid",
+    "warning write writing",
+    "",
+    "",
+    "",
+];
 
 /// Whether a word says how something ended or which way it went: two lines that
 /// differ in such words are two templates however alike they are.
 pub(crate) fn is_outcome(word: &[u8]) -> bool {
-    if word.len() > LONGEST_OUTCOME {
+    let Some(letter) = word.first().filter(|byte| byte.is_ascii_alphabetic()) else {
         return false;
-    }
-    let mut small = [0; LONGEST_OUTCOME];
-    let small = &mut small[..word.len()];
-    small.copy_from_slice(word);
-    small.make_ascii_lowercase();
-    matches!(
-        &*small,
-        b"ok" | b"okay" | b"success" | b"successful" | b"successfully" | b"succeeded" | b"passed"
-            | b"fail" | b"failed" | b"failure" | b"failures" | b"failing" | b"error" | b"errors"
-            | b"aborted" | b"abort" | b"rejected" | b"denied" | b"refused" | b"accepted"
-            | b"allowed" | b"granted" | b"forbidden" | b"valid" | b"invalid" | b"timeout"
-            | b"up" | b"down" | b"on" | b"off" | b"in" | b"out"
-            | b"enabled" | b"disabled" | b"enable" | b"disable" | b"active" | b"inactive"
-            | b"start" | b"started" | b"starting" | b"startup" | b"stop" | b"stopped"
-            | b"stopping" | b"shutdown" | b"exit" | b"exited" | b"exiting" | b"finished"
-            | b"completed" | b"complete" | b"begin" | b"end" | b"ended"
-            | b"open" | b"opened" | b"opening" | b"close" | b"closed" | b"closing"
-            | b"connect" | b"connected" | b"connecting" | b"disconnect" | b"disconnected"
-            | b"disconnecting" | b"login" | b"logout" | b"add" | b"added" | b"adding"
-            | b"remove" | b"removed" | b"removing" | b"create" | b"created" | b"creating"
-            | b"delete" | b"deleted" | b"deleting" | b"update" | b"updated" | b"updating"
-            | b"read" | b"write" | b"reading" | b"writing" | b"send" | b"sent" | b"sending"
-            | b"receive" | b"received" | b"receiving" | b"lost" | b"found" | b"missing"
-            | b"available" | b"unavailable" | b"reachable" | b"unreachable" | b"healthy"
-            | b"unhealthy" | b"lock" | b"locked" | b"unlock" | b"unlocked" | b"paused"
-            | b"resumed" | b"running" | b"pending" | b"loaded" | b"unloaded" | b"mounted"
-            | b"unmounted" | b"registered" | b"unregistered" | b"allocated" | b"released"
-            | b"acquired" | b"corrected" | b"uncorrectable" | b"warning" | b"fatal" | b"critical"
-    )
+    };
+    let alike = OUTCOMES[usize::from(letter.to_ascii_lowercase() - b'a')];
+    alike.split(' ').any(|known| known.as_bytes().eq_ignore_ascii_case(word))
 }
