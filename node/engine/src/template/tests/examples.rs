@@ -71,7 +71,7 @@ fn a_leading_word_that_takes_many_forms_is_a_value() {
     let few: Vec<String> =
         ["alice", "bob"].iter().map(|who| format!("{who} left the room")).collect();
     assert_eq!(texts(&few), ["alice left the room", "bob left the room"]);
-    let many: Vec<String> = (b'a'..b'z')
+    let many: Vec<String> = (b'a'..=b'z')
         .map(|letter| format!("{} left the room", char::from(letter).to_string().repeat(4)))
         .collect();
     assert_eq!(texts(&many), ["<*> left the room"]);
