@@ -1,7 +1,8 @@
 //! What each byte can be part of, looked up at once. Owns the table; knows one
 //! byte at a time. Called by the mask's scan.
 
-/// A letter, a digit, `_`, or a byte of a character beyond ASCII.
+/// A letter of ASCII, a digit, `_`. Other letters are text by themselves: many
+/// scripts part no words, and a number among them is a value.
 pub(crate) const WORD: u8 = 1;
 /// A decimal digit.
 pub(crate) const DIGIT: u8 = 2;
@@ -13,7 +14,7 @@ const CLASSES: [u8; 256] = {
     let mut byte = 0usize;
     while byte < 256 {
         let it = byte as u8;
-        if it.is_ascii_alphanumeric() || it == b'_' || it >= 0x80 {
+        if it.is_ascii_alphanumeric() || it == b'_' {
             classes[byte] |= WORD;
         }
         if it.is_ascii_digit() {

@@ -267,9 +267,12 @@ impl Scan<'_> {
     }
 
     fn skip_unit(&mut self) {
-        if self.peek(0) == b'%' {
+        let rest = &self.line[self.at..];
+        let micro = [&b"\xc2\xb5s"[..], &b"\xce\xbcs"[..]];
+        if rest.starts_with(b"%") {
             self.at += 1;
-            return;
+        } else if micro.iter().any(|unit| rest.starts_with(unit)) {
+            self.at += 3;
         }
         if self.peek(0) != b' ' {
             return;
@@ -352,7 +355,8 @@ impl Scan<'_> {
         let before = self.line[..self.at].trim_ascii_end();
         match before.last() {
             Some(b'{' | b',') => {
-                self.line.get(close + 1) == Some(&b':') && phrase.iter().all(|&byte| is_word(byte))
+                let may = |byte: &u8| is_word(*byte) || MASK.contains(byte);
+                self.line.get(close + 1) == Some(&b':') && phrase.iter().all(may)
             }
             Some(b'=' | b':') => {
                 let key = before[..before.len() - 1].trim_ascii_end();

@@ -26,6 +26,8 @@ fn numbers_are_values() {
         ("at 12:30:45.123: done", "at <*>: done"),
         ("in 5 ms or 5ms or 1.2 seconds", "in <*> or <*> or <*>"),
         ("lifetime <1 sec", "lifetime <*>"),
+        ("waited 15µs 5 %", "waited <*> %"),
+        ("用户12在34登录", "用户<*>在<*>登录"),
         ("5 apples", "<*> apples"),
         ("n=0x1F;m=017", "n=<*>; m=<*>"),
         ("size=12KB", "size=<*>"),
