@@ -299,9 +299,10 @@ impl Templates {
     fn create(&mut self, source: u64, shape: u64, line: &Tokens) -> (u32, News) {
         let beside = self.tree.beside(source, line);
         let oldest = if beside.len() >= MOST_IN_LEAF {
-            self.longest_unseen(beside)
+            self.longest_unseen(beside.iter().copied())
         } else if self.by_id.len() >= self.options.most_templates {
-            self.longest_unseen(self.by_id.values())
+            // Every place is taken: there are no more than that.
+            self.longest_unseen(0..self.used.len() as u32)
         } else {
             None
         };
@@ -408,8 +409,8 @@ impl Templates {
         elder
     }
 
-    fn longest_unseen<'a>(&self, among: impl IntoIterator<Item = &'a u32>) -> Option<u32> {
-        among.into_iter().copied().min_by_key(|slot| self.used[*slot as usize])
+    fn longest_unseen(&self, among: impl Iterator<Item = u32>) -> Option<u32> {
+        among.min_by_key(|slot| self.used[*slot as usize])
     }
 
     fn forget(&mut self, slot: u32) -> Option<Cluster> {
