@@ -26,12 +26,14 @@ mod profile;
 mod record;
 mod rule;
 mod slab;
+mod template;
 mod tick;
 mod verdict;
 mod view;
 
 pub use engine::Engine;
 pub use record::Record;
+pub use template::{Assigned, News, Source, Template, TemplateId, TemplateOptions, Templates};
 
 use via_types::detection::Change;
 use via_types::receipt::{RowReason, Scored};
