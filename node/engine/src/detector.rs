@@ -6,6 +6,9 @@ pub(crate) mod burst;
 pub(crate) mod cardinality;
 pub(crate) mod distribution;
 pub(crate) mod forecast;
+pub mod forest;
 pub(crate) mod lanes;
 pub(crate) mod season;
 pub(crate) mod volume;
+
+pub use forecast::Finding;

@@ -1,0 +1,144 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// A seeded sequence of roughly normal numbers.
+fn normals(seed: u64) -> impl FnMut() -> f32 {
+    let mut dice = Dice(seed);
+    move || (0..12).map(|_| dice.roll()).sum::<f32>() - 6.0
+}
+
+fn shape(dims: usize) -> Shape {
+    Shape { trees: 20, leaves: 64, memory: 640.0, ..Shape::of(dims, 7) }
+}
+
+/// Teaches a forest `count` points of `dims` normal values.
+fn taught(dims: usize, count: usize) -> Forest {
+    let mut forest = Forest::new(shape(dims));
+    let mut normal = normals(3);
+    for _ in 0..count {
+        let values: Vec<f32> = (0..dims).map(|_| normal()).collect();
+        let point = Point::of(&values);
+        let apart = forest.judge(&point);
+        forest.learn(&point, &apart, 1.0);
+    }
+    forest
+}
+
+#[test]
+fn a_point_apart_scores_high_and_the_value_is_named() {
+    let forest = taught(5, 2000);
+    let usual = forest.judge(&Point::of(&[0.1, -0.2, 0.3, 0.0, 0.1]));
+    let apart = forest.judge(&Point::of(&[0.1, -0.2, 12.0, 0.0, 0.1]));
+    assert!(usual.finding.nominal < 1.0, "{usual:?}");
+    assert!(apart.finding.nominal > 4.0, "{apart:?}");
+    let mut shares = [0.0; 5];
+    forest.attribute(&Point::of(&[0.1, -0.2, 12.0, 0.0, 0.1]), &mut shares);
+    assert!(shares[2] > 0.7 * shares.iter().sum::<f32>(), "{shares:?}");
+}
+
+#[test]
+fn a_broken_rhythm_is_seen_where_each_value_is_usual() {
+    let mut shingle = Shingle::new(1, 8, 500.0);
+    let mut forest = Forest::new(Shape::of(shingle.dims(), 1));
+    let mut normal = normals(5);
+    let (mut quiet, mut broken) = (0.0f32, 0.0f32);
+    for number in 0..3000 {
+        let phase = if number >= 2950 { 0 } else { number % 20 };
+        let wave = libm::sin(f64::from(phase) * std::f64::consts::TAU / 20.0);
+        let row = [50.0 + 10.0 * wave + 0.3 * f64::from(normal())];
+        let point = shingle.with(&row);
+        let apart = forest.judge(&point);
+        match number {
+            2000..2950 => quiet = quiet.max(apart.finding.nominal),
+            2950..2965 => broken = broken.max(apart.finding.nominal),
+            _ => {}
+        }
+        shingle.learn(&row, &point);
+        forest.learn(&point, &apart, 1.0);
+    }
+    assert!(broken > quiet + 1.5, "{broken} after {quiet}");
+}
+
+#[test]
+fn equal_points_are_as_usual_as_can_be() {
+    let mut forest = Forest::new(shape(3));
+    for _ in 0..1000 {
+        let point = Point::of(&[1.0, 2.0, 3.0]);
+        let apart = forest.judge(&point);
+        forest.learn(&point, &apart, 1.0);
+    }
+    let same = forest.score(&Point::of(&[1.0, 2.0, 3.0]));
+    assert!((same - 0.5).abs() < 0.01, "{same}");
+    assert!(forest.score(&Point::of(&[1.0, 2.0, 3.1])) > 2.0);
+}
+
+#[test]
+fn what_lasts_becomes_usual() {
+    let mut forest = taught(4, 3000);
+    let mut normal = normals(9);
+    let mut next = || Point::of(&[8.0 + normal(), normal(), normal(), normal()]);
+    let first = forest.judge(&next());
+    for _ in 0..2000 {
+        let point = next();
+        let apart = forest.judge(&point);
+        forest.learn(&point, &apart, 1.0);
+    }
+    let last = forest.judge(&next());
+    assert!(first.finding.nominal > 4.0 && last.finding.nominal < 2.0, "{first:?} {last:?}");
+}
+
+#[test]
+fn memory_is_bounded_and_nothing_grows_once_full() {
+    let mut forest = taught(8, 1000);
+    let full = forest.bytes();
+    let mut normal = normals(11);
+    for _ in 0..5000 {
+        let point = Point::of(&std::array::from_fn::<_, 8, _>(|_| normal()));
+        forest.learn(&point, &Apart::default(), 1.0);
+    }
+    assert_eq!(forest.bytes(), full);
+    let per_leaf = 8 * 4 + 2 * 8 * 4 + 16 + 4 + 6;
+    assert!(full < 20 * 64 * per_leaf * 21 / 20 + 20 * 256, "{full}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn shares_sum_to_the_score(
+        seen in prop::collection::vec(prop::array::uniform5(-3i8..4), 1..200),
+        asked in prop::array::uniform5(-9i8..10),
+    ) {
+        let mut forest = Forest::new(shape(5));
+        for values in seen {
+            let point = Point::of(&values.map(f32::from));
+            let apart = forest.judge(&point);
+            forest.learn(&point, &apart, 1.0);
+        }
+        let point = Point::of(&asked.map(f32::from));
+        let mut shares = [0.0; 5];
+        let sum = forest.attribute(&point, &mut shares);
+        let score = forest.score(&point);
+        prop_assert!((sum - score).abs() < 1e-4 * score, "{sum} {score}");
+        prop_assert!((shares.iter().sum::<f32>() - score).abs() < 1e-4 * score);
+        prop_assert!(shares.iter().all(|share| *share >= 0.0));
+    }
+
+    #[test]
+    fn judging_changes_nothing_and_the_same_gives_the_same(
+        seen in prop::collection::vec(prop::array::uniform3(-1e3f32..1e3), 1..200),
+    ) {
+        let (mut one, mut two) = (Forest::new(shape(3)), Forest::new(shape(3)));
+        for values in seen {
+            let point = Point::of(&values);
+            let apart = one.judge(&point);
+            for other in [[0.0; 3], [1e30; 3], [f32::NAN; 3]] {
+                prop_assert!(two.judge(&Point::of(&other)).finding.nominal.is_finite());
+            }
+            one.learn(&point, &apart, 1.0);
+            two.learn(&point, &apart, 1.0);
+        }
+        prop_assert_eq!(one, two);
+    }
+}
