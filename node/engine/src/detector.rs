@@ -9,6 +9,7 @@ pub(crate) mod forecast;
 pub mod forest;
 pub(crate) mod lanes;
 pub(crate) mod season;
+pub mod spectral;
 pub(crate) mod volume;
 
 pub use forecast::Finding;
