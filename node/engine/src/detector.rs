@@ -4,6 +4,7 @@
 
 pub(crate) mod burst;
 pub(crate) mod cardinality;
+pub mod changepoint;
 pub(crate) mod distribution;
 pub(crate) mod forecast;
 pub mod forest;
