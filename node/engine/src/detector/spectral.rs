@@ -211,8 +211,8 @@ mod tests {
         (0..n)
             .map(|t| {
                 let (mut re, mut im) = (0.0, 0.0);
-                for k in 1..n {
-                    let angle = libm::atan2(spectrum[k].1, spectrum[k].0) + turn(k * t);
+                for (k, (real, imaginary)) in spectrum.iter().enumerate().skip(1) {
+                    let angle = libm::atan2(*imaginary, *real) + turn(k * t);
                     re += libm::exp(residual(k)) * libm::cos(angle) / n as f64;
                     im += libm::exp(residual(k)) * libm::sin(angle) / n as f64;
                 }
