@@ -2,6 +2,7 @@
 //! judges an observation against a state and changes nothing, `learn` takes it
 //! in. Their evidence is nominal; `calibration` makes rarity of it.
 
+pub mod behaviour;
 pub(crate) mod burst;
 pub(crate) mod cardinality;
 pub mod changepoint;
