@@ -14,7 +14,7 @@ pub use shingle::Shingle;
 use self::sample::{Choice, Sample};
 use self::tree::{Dice, Place, Tree};
 use crate::detector::Finding;
-use crate::math::{larger, ln, rough_exp2, smaller, student_evidence, within};
+use crate::math::{larger, ln, rough_exp2, rough_log2, smaller, student_evidence, within};
 
 /// The most values of a point.
 pub const MOST_DIMS: usize = 512;
@@ -26,8 +26,11 @@ const TURNS: usize = 8;
 const YOUNG: usize = 32;
 /// Weights are counted anew when they have grown by this factor.
 const REBASE: f32 = 1e6;
-/// The least standard deviation of a score's logarithm.
-const STEADIEST: f32 = 0.02;
+/// Points over which the moments of scores average.
+const USUAL_MEMORY: f32 = 16_384.0;
+/// The least standard deviation of a score's logarithm: scores that differ by a
+/// tenth are alike.
+const STEADIEST: f32 = 0.1;
 /// A score teaches no more than so many standard deviations.
 const CLIP: f32 = 4.0;
 
@@ -49,9 +52,9 @@ pub struct Shape {
 
 impl Shape {
     /// Returns the usual shape for points of `dims` values: 30 trees of 256
-    /// points that fade over ten times as many.
+    /// points that fade over forty times as many.
     pub const fn of(dims: usize, seed: u64) -> Self {
-        Self { dims, trees: 30, leaves: 256, memory: 2560.0, seed }
+        Self { dims, trees: 30, leaves: 256, memory: 10_240.0, seed }
     }
 }
 
@@ -163,9 +166,11 @@ impl Forest {
     }
 
     /// Returns the mean over trees of the score `point` would have as one of
-    /// their points; 0 while they are empty.
+    /// their points; 0 while they are empty, and for points of another shape.
     pub fn score(&self, point: &Point) -> f32 {
-        let point = point.padded();
+        let Some(point) = self.fitting(point) else {
+            return 0.0;
+        };
         let mut sum = 0.0;
         for trees in self.trees.chunks(TURNS) {
             let mut places: [Place; TURNS] =
@@ -186,6 +191,11 @@ impl Forest {
         sum / self.trees.len() as f32
     }
 
+    /// Returns the values of `point` where it has as many as the forest's.
+    fn fitting<'a>(&self, point: &'a Point) -> Option<&'a [f32]> {
+        (point.dims == self.shape.dims).then(|| point.padded())
+    }
+
     /// Judges `point`.
     pub fn judge(&self, point: &Point) -> Apart {
         let score = self.score(point);
@@ -194,7 +204,7 @@ impl Forest {
             let usual = rough_exp2(self.usual.mean * std::f32::consts::LOG2_E);
             let z = self.usual.deviate(score);
             apart.finding = Finding {
-                nominal: student_evidence(larger(z, 0.0), self.usual.count - 1.0),
+                nominal: above(z, self.usual.count - 1.0),
                 deviation: f64::from(score - usual),
                 expected: f64::from(usual),
             };
@@ -205,6 +215,9 @@ impl Forest {
     /// Takes `point` in, judged as `apart`; of weight below 1 where it should
     /// teach less, as part of an anomaly.
     pub fn learn(&mut self, point: &Point, apart: &Apart, weight: f32) {
+        let Some(width) = self.fitting(point).map(<[f32]>::len) else {
+            return;
+        };
         let memory = self.shape.memory;
         self.growth *= 1.0 + 1.0 / memory;
         if self.growth > REBASE {
@@ -214,7 +227,6 @@ impl Forest {
             self.growth = 1.0;
         }
         let weight = within(weight, 1e-6, 1e6) * self.growth;
-        let width = point.padded().len();
         for (tree, sample, dice) in &mut self.trees {
             match sample.offer(dice.roll(), weight, self.shape.leaves) {
                 Choice::Refused => {}
@@ -225,7 +237,7 @@ impl Forest {
                 }
             }
         }
-        self.usual.learn(apart.score, smaller(memory, 1e5), smaller(weight / self.growth, 1.0));
+        self.usual.learn(apart.score, USUAL_MEMORY, smaller(weight / self.growth, 1.0));
     }
 
     /// Writes each value's share of the score of `point` to `shares`, which
@@ -233,6 +245,9 @@ impl Forest {
     pub fn attribute(&self, point: &Point, shares: &mut [f32]) -> f32 {
         let dims = shares.len().min(point.dims);
         shares.fill(0.0);
+        if self.fitting(point).is_none() {
+            return 0.0;
+        }
         let shares = &mut shares[..dims];
         let mut sum = 0.0;
         for (tree, ..) in &self.trees {
@@ -242,6 +257,16 @@ impl Forest {
         shares.iter_mut().for_each(|share| *share *= per_tree);
         sum * per_tree
     }
+}
+
+/// Returns the evidence of a deviate at least `z` above, not below, its mean.
+fn above(z: f32, freedom: f32) -> f32 {
+    let both = student_evidence(z, freedom);
+    if z >= 0.0 {
+        return both + std::f32::consts::LOG10_2;
+    }
+    let half = 0.5 * rough_exp2(-both * std::f32::consts::LOG2_10);
+    -rough_log2(1.0 - half) * std::f32::consts::LOG10_2
 }
 
 impl Usual {

@@ -83,7 +83,11 @@ proptest! {
             if state.unit <= 0.0 {
                 continue;
             }
-            let fresh = if before.unit > 0.0 { before } else { Window { count: 1, ..state } };
+            let fresh = if before.unit > 0.0 {
+                Window { count: before.count + 1, ..before }
+            } else {
+                Window { count: 1, unit: state.unit, ..before }
+            };
             prop_assume!(before.unit <= 0.0 || before.unit == state.unit);
             naive.push(f64::from(fresh.in_units(x)));
             let mut is_cut = false;

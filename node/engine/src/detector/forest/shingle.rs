@@ -8,8 +8,9 @@
 use super::{MOST_DIMS, Point};
 use crate::math::{larger, smaller, within};
 
-/// A standardised value is no further out than this.
-const FAR: f64 = 64.0;
+/// A standardised value is no further out than this: one absurd value would
+/// otherwise take nearly all cuts for as long as it is remembered.
+const FAR: f64 = 16.0;
 /// Deviations beyond so many standard deviations teach the scale no more.
 const CLIP: f64 = 8.0;
 /// Values before clipping begins.
@@ -109,7 +110,9 @@ impl Shingle {
 
     /// Takes `row` in, which [`Self::with`] made `point` of.
     pub fn learn(&mut self, row: &[f64], point: &Point) {
-        self.rows.copy_from_slice(point.values());
+        for (kept, z) in self.rows.iter_mut().zip(point.values()) {
+            *kept = *z;
+        }
         for (scale, x) in self.scales.iter_mut().zip(row) {
             if !x.is_nan() {
                 scale.learn(within(*x, -1e37, 1e37), self.memory);
@@ -151,7 +154,7 @@ mod tests {
         for number in 0..50 {
             let row = [if number == 20 { f64::MAX } else { 5.0 }, f64::NAN];
             let point = shingle.with(&row);
-            assert!(point.values().iter().all(|z| z.abs() <= 64.0));
+            assert!(point.values().iter().all(|z| f64::from(z.abs()) <= FAR));
             shingle.learn(&row, &point);
         }
         assert_eq!(shingle.with(&[5.0, f64::NAN]).values()[1], 0.0);

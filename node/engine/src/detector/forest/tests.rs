@@ -74,6 +74,17 @@ fn equal_points_are_as_usual_as_can_be() {
 }
 
 #[test]
+fn points_of_another_shape_are_refused() {
+    let mut forest = taught(5, 100);
+    let before = forest.clone();
+    let point = Point::of(&[1.0, 2.0]);
+    let apart = forest.judge(&point);
+    forest.learn(&point, &apart, 1.0);
+    assert_eq!(forest.attribute(&point, &mut [0.0; 5]), 0.0);
+    assert!(apart == Apart::default() && forest == before);
+}
+
+#[test]
 fn what_lasts_becomes_usual() {
     let mut forest = taught(4, 3000);
     let mut normal = normals(9);
