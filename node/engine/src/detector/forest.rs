@@ -5,10 +5,12 @@
 //! Source: Guha, Mishra, Roy, Schrijvers, ICML 2016 (trees, §2; insertion and
 //! deletion, §3); scored by the depth at which the point would be parted.
 
+mod rest;
 mod sample;
 mod shingle;
 mod tree;
 
+pub use rest::AtRest;
 pub use shingle::Shingle;
 
 use self::sample::{Choice, Sample};
@@ -18,6 +20,8 @@ use crate::math::{larger, ln, rough_exp2, rough_log2, smaller, student_evidence,
 
 /// The most values of a point.
 pub const MOST_DIMS: usize = 512;
+/// The most trees.
+pub const MOST_TREES: usize = 1024;
 /// Values handled at once.
 const LANES: usize = 8;
 /// Trees that descend in turns.
@@ -39,7 +43,7 @@ const CLIP: f32 = 4.0;
 pub struct Shape {
     /// Values of a point, 1 to [`MOST_DIMS`].
     pub dims: usize,
-    /// Trees.
+    /// Trees, 1 to [`MOST_TREES`].
     pub trees: usize,
     /// Points each tree keeps, 2 to 32,766.
     pub leaves: usize,
@@ -55,6 +59,16 @@ impl Shape {
     /// points that fade over forty times as many.
     pub const fn of(dims: usize, seed: u64) -> Self {
         Self { dims, trees: 30, leaves: 256, memory: 10_240.0, seed }
+    }
+
+    fn bounded(self) -> Self {
+        Self {
+            dims: self.dims.clamp(1, MOST_DIMS),
+            trees: self.trees.clamp(1, MOST_TREES),
+            leaves: self.leaves.clamp(2, tree::MOST_LEAVES),
+            memory: larger(self.memory, 1.0),
+            ..self
+        }
     }
 }
 
@@ -130,13 +144,7 @@ pub struct Forest {
 impl Forest {
     /// Makes an empty forest; out-of-range shapes are bounded.
     pub fn new(shape: Shape) -> Self {
-        let shape = Shape {
-            dims: shape.dims.clamp(1, MOST_DIMS),
-            trees: shape.trees.max(1),
-            leaves: shape.leaves.clamp(2, tree::MOST_LEAVES),
-            memory: larger(shape.memory, 1.0),
-            ..shape
-        };
+        let shape = shape.bounded();
         let mut seeds = Dice(shape.seed);
         let trees = (0..shape.trees)
             .map(|_| (Tree::new(), Sample::default(), Dice(seeds.next())))

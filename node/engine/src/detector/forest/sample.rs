@@ -13,8 +13,8 @@ const MOST: f32 = 1e30;
 /// The points one tree keeps, as a heap: the one to leave next is first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Sample {
-    keys: Vec<f32>,
-    leaves: Vec<u16>,
+    pub(super) keys: Vec<f32>,
+    pub(super) leaves: Vec<u16>,
 }
 
 /// What becomes of an offered point.

@@ -5,6 +5,8 @@
 //! Sources: shingling as in Guha et al., ICML 2016, §5; standardised on entry,
 //! since cuts are drawn in proportion to a lane's extent.
 
+use serde::{Deserialize, Serialize};
+
 use super::{MOST_DIMS, Point};
 use crate::math::{larger, smaller, within};
 
@@ -19,7 +21,7 @@ const YOUNG: f32 = 16.0;
 const SAME: f64 = 1e-9;
 
 /// One lane's fading mean and variance.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Scale {
     mean: f64,
     variance: f64,
@@ -59,7 +61,7 @@ impl Scale {
 }
 
 /// The last rows of one entity.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Shingle {
     scales: Vec<Scale>,
     /// The last rows but one, oldest first, and the newest.
@@ -81,6 +83,13 @@ impl Shingle {
             memory: larger(memory, 2.0),
             seen: 0,
         }
+    }
+
+    /// Says whether it can be what was put to rest: ask before using one that
+    /// was read.
+    pub fn is_sound(&self) -> bool {
+        let (lanes, dims) = (self.scales.len(), self.rows.len());
+        lanes > 0 && dims >= lanes && dims <= MOST_DIMS && dims.is_multiple_of(lanes)
     }
 
     /// Returns how many values a point has.

@@ -74,6 +74,28 @@ fn equal_points_are_as_usual_as_can_be() {
 }
 
 #[test]
+fn a_forest_that_rested_goes_on_as_if_it_had_not() {
+    for count in [0, 1, 5, 40, 3000] {
+        let mut forest = taught(5, count);
+        let rest = forest.rest();
+        let mut woken = rest.wake().expect("it is a forest");
+        assert_eq!(woken.rest(), rest);
+        let bytes = via_codec::encode(via_codec::Kind::Profile, &rest);
+        let back: AtRest = via_codec::decode(via_codec::Kind::Profile, &bytes).unwrap();
+        assert_eq!(back, rest);
+        let mut normal = normals(77);
+        for _ in 0..500 {
+            let point = Point::of(&std::array::from_fn::<_, 5, _>(|_| normal()));
+            let (one, two) = (forest.judge(&point), woken.judge(&point));
+            assert_eq!(one, two);
+            forest.learn(&point, &one, 1.0);
+            woken.learn(&point, &two, 1.0);
+        }
+        assert_eq!(woken.rest(), forest.rest());
+    }
+}
+
+#[test]
 fn points_of_another_shape_are_refused() {
     let mut forest = taught(5, 100);
     let before = forest.clone();

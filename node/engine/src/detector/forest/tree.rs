@@ -3,6 +3,10 @@
 //! masses; refuses to know which points are kept, which `sample` decides.
 //! Children are numbered; leaves have the highest bit set.
 
+mod rest;
+
+pub(super) use rest::Resting;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::{LANES, Point};
