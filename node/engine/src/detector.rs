@@ -14,6 +14,7 @@ pub mod horizons;
 pub(crate) mod lanes;
 pub(crate) mod season;
 pub mod spectral;
+mod usual;
 pub(crate) mod volume;
 
 pub use forecast::Finding;

@@ -44,7 +44,7 @@ const STEADIEST: f32 = 0.02;
 /// log10 4: so many traits are looked at.
 const TRIED: f32 = 0.602;
 /// The most evidence.
-const MOST: f32 = 30.0;
+const MOST: f32 = 1e6;
 
 /// How many values are recent, and how many the past averages.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -26,7 +26,7 @@ const MEMORY: f32 = 256.0;
 /// The least variance of the window, square units.
 const STEADIEST: f32 = 1e-3;
 /// The most evidence.
-const MOST: f32 = 30.0;
+const MOST: f32 = 1e6;
 
 /// Some consecutive values.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]

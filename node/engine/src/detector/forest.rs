@@ -15,8 +15,11 @@ pub use shingle::Shingle;
 
 use self::sample::{Choice, Sample};
 use self::tree::{Dice, Place, Tree};
+use bytemuck::Zeroable;
+
 use crate::detector::Finding;
-use crate::math::{larger, ln, rough_exp2, rough_log2, smaller, student_evidence, within};
+use crate::detector::usual::Usual;
+use crate::math::{larger, smaller, within};
 
 /// The most values of a point.
 pub const MOST_DIMS: usize = 512;
@@ -30,13 +33,9 @@ const TURNS: usize = 8;
 const YOUNG: usize = 32;
 /// Weights are counted anew when they have grown by this factor.
 const REBASE: f32 = 1e6;
-/// Points over which the moments of scores average.
-const USUAL_MEMORY: f32 = 16_384.0;
 /// The least standard deviation of a score's logarithm: scores that differ by a
 /// tenth are alike.
 const STEADIEST: f32 = 0.1;
-/// A score teaches no more than so many standard deviations.
-const CLIP: f32 = 4.0;
 
 /// The shape of a forest, and how it forgets.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,14 +111,6 @@ impl Point {
     }
 }
 
-/// What scores are usual: fading moments of their logarithm.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Usual {
-    mean: f32,
-    variance: f32,
-    count: f32,
-}
-
 /// What a point says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Apart {
@@ -149,7 +140,7 @@ impl Forest {
         let trees = (0..shape.trees)
             .map(|_| (Tree::new(), Sample::default(), Dice(seeds.next())))
             .collect();
-        let usual = Usual { mean: 0.0, variance: 0.0, count: 0.0 };
+        let usual = Usual::zeroed();
         Self { shape, trees, growth: 1.0, usual }
     }
 
@@ -209,13 +200,7 @@ impl Forest {
         let score = self.score(point);
         let mut apart = Apart { score, ..Apart::default() };
         if self.is_ready() && score > 0.0 {
-            let usual = rough_exp2(self.usual.mean * std::f32::consts::LOG2_E);
-            let z = self.usual.deviate(score);
-            apart.finding = Finding {
-                nominal: above(z, self.usual.count - 1.0),
-                deviation: f64::from(score - usual),
-                expected: f64::from(usual),
-            };
+            apart.finding = self.usual.judge(score, STEADIEST);
         }
         apart
     }
@@ -245,7 +230,7 @@ impl Forest {
                 }
             }
         }
-        self.usual.learn(apart.score, USUAL_MEMORY, smaller(weight / self.growth, 1.0));
+        self.usual.learn(apart.score, STEADIEST, smaller(weight / self.growth, 1.0));
     }
 
     /// Writes each value's share of the score of `point` to `shares`, which
@@ -264,38 +249,6 @@ impl Forest {
         let per_tree = 1.0 / self.trees.len() as f32;
         shares.iter_mut().for_each(|share| *share *= per_tree);
         sum * per_tree
-    }
-}
-
-/// Returns the evidence of a deviate at least `z` above, not below, its mean.
-fn above(z: f32, freedom: f32) -> f32 {
-    let both = student_evidence(z, freedom);
-    if z >= 0.0 {
-        return both + std::f32::consts::LOG10_2;
-    }
-    let half = 0.5 * rough_exp2(-both * std::f32::consts::LOG2_10);
-    -rough_log2(1.0 - half) * std::f32::consts::LOG10_2
-}
-
-impl Usual {
-    /// Returns how many standard deviations the logarithm of `score` is above its mean.
-    fn deviate(&self, score: f32) -> f32 {
-        let variance = larger(self.variance, STEADIEST * STEADIEST);
-        (ln(f64::from(score)) as f32 - self.mean) / variance.sqrt()
-    }
-
-    fn learn(&mut self, score: f32, memory: f32, pace: f32) {
-        if score <= 0.0 {
-            return;
-        }
-        self.count += 1.0;
-        let rate = pace / smaller(self.count, memory);
-        let reach = CLIP * larger(self.variance, STEADIEST * STEADIEST).sqrt();
-        let off = ln(f64::from(score)) as f32 - self.mean;
-        let off = if self.count < YOUNG as f32 { off } else { within(off, -reach, reach) };
-        self.variance += rate * (off * off * (1.0 - rate) - self.variance);
-        self.mean += rate * off;
-        self.count = smaller(self.count, 1e7);
     }
 }
 

@@ -6,6 +6,10 @@
 //! Trend and Seasonality Estimation for Unevenly-Spaced Time Series, 2012, §2;
 //! horizons in geometric steps as in Zhang, Shasha, KDD 2006 (bursts at all scales).
 
+mod lanes;
+
+pub use lanes::HorizonLanes;
+
 use bytemuck::{Pod, Zeroable};
 
 use crate::detector::Finding;
@@ -27,7 +31,7 @@ const LIVED: f32 = 2.0;
 /// log10 [`COUNT`]: so many horizons are looked at.
 const TRIED: f32 = 1.0;
 /// The most evidence.
-const MOST: f32 = 30.0;
+const MOST: f32 = 1e6;
 
 /// The level at one horizon.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]

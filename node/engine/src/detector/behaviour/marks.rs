@@ -15,7 +15,7 @@ const BINS: usize = 32;
 /// Marks before any is judged, in recent spans.
 const YOUNG: f32 = 2.0;
 /// The most evidence.
-const MOST: f32 = 30.0;
+const MOST: f32 = 1e6;
 /// A divergence teaches no more than so many standard deviations.
 const CLIP: f32 = 4.0;
 /// Least standard deviation of the divergence, bits.

@@ -21,7 +21,7 @@ const FAR: f64 = 25.0;
 /// Variance that each trait has at least.
 const STEADIEST: f64 = 0.01;
 /// The most evidence.
-const MOST: f64 = 30.0;
+const MOST: f64 = 1e6;
 
 /// The peers of one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]

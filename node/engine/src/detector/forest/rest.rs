@@ -6,7 +6,8 @@ use via_types::Column;
 
 use super::sample::Sample;
 use super::tree::{Dice, Resting, Tree};
-use super::{Forest, LANES, Shape, Usual};
+use super::{Forest, LANES, Shape};
+use crate::detector::usual::Usual;
 
 /// The layout written below; another one is not opened.
 const LAYOUT: u32 = 1;
