@@ -6,7 +6,7 @@
 mod calibration;
 mod calm;
 mod close;
-mod detector;
+pub mod detector;
 mod engine;
 mod ensemble;
 mod episode;

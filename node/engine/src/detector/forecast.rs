@@ -90,12 +90,15 @@ pub(crate) enum Care {
     Brief,
 }
 
-/// One test's outcome: nominal evidence, and the most that may be believed.
+/// One test's outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Finding {
-    pub(crate) nominal: f32,
-    pub(crate) deviation: f64,
-    pub(crate) expected: f64,
+pub struct Finding {
+    /// Minus the decimal logarithm of the p-value, before calibration.
+    pub nominal: f32,
+    /// What was seen less what was expected.
+    pub deviation: f64,
+    /// What was expected.
+    pub expected: f64,
 }
 
 /// What a value says of the series.
