@@ -16,6 +16,8 @@ const HORIZONS: [f64; 2] = [8.0, 64.0];
 const SPREAD: f32 = 16.0;
 /// Deviations beyond so many standard deviations teach no more than that.
 const CLIP: f64 = 4.0;
+/// Deviations beyond which one value is not believed to show the scale.
+const WILD: f64 = 512.0;
 /// Standard deviation of normal data per mean absolute deviation.
 const MAD_TO_SD: f64 = 1.2533;
 /// Standard deviations below which slow statistics say nothing.
@@ -34,8 +36,8 @@ pub(crate) struct Level {
     last: f64,
     pub(crate) mean: f64,
     variance: f64,
-    /// Mean absolute deviation, unclipped: tells a scale that was never seen
-    /// from one that is.
+    /// Mean absolute deviation, clipped only at [`WILD`]: tells a scale that was
+    /// never seen from one that is.
     absolute: f64,
     /// Running product of neighbouring deviations.
     lag: f64,
@@ -237,7 +239,9 @@ impl Level {
         let n = f64::from(self.count);
         let floor = self.floor();
         let nominal = evidence(z, larger(self.count - 1.0, 1.0));
-        let step = Finding { nominal, deviation: residual, expected: x - residual };
+        // Not what is left of `x` without the residual: beside a huge one
+        // nothing would be.
+        let step = Finding { nominal, deviation: residual, expected: self.forecast() };
         let is_level_calm = self.is_level_calm(x, floor);
         let is_spread_calm = self.is_spread_calm(log_spread, n);
         let is_brief = care == Care::Brief;
@@ -353,7 +357,15 @@ impl Level {
         };
         let z = if self.count <= 2.0 { (residual / scale) as f32 } else { reading.z };
         self.learn_spread(z, reading.log_spread, rate as f32);
-        self.absolute += rate * ((x - self.mean).abs() - self.absolute);
+        // One wild value, such as a marker for a missing one, must pass neither
+        // for the scale nor for the level; those that go on raise both.
+        let reach = WILD * larger(self.deviation(), larger(scale, self.absolute));
+        let tamed = if is_young || self.is_flat() {
+            x
+        } else {
+            within(x, self.mean - reach, self.mean + reach)
+        };
+        self.absolute += rate * ((tamed - self.mean).abs() - self.absolute);
         let usual = larger(scale, MAD_TO_SD * self.absolute);
         let square = larger(larger(self.variance, floor), usual * usual);
         let off = clipped(x - self.mean, square);
@@ -366,7 +378,7 @@ impl Level {
         self.mean += rate * off;
         for (i, horizon) in HORIZONS.iter().enumerate() {
             let quick = larger(rate_of_one, 1.0 / horizon);
-            self.fast[i] += quick * (x - self.fast[i]);
+            self.fast[i] += quick * (tamed - self.fast[i]);
             let prior = self.variance * (1.0 / horizon);
             let most = CLIP * CLIP * larger(larger(self.drift[i], prior), floor);
             let moved = self.fast[i] - self.mean;
@@ -374,7 +386,7 @@ impl Level {
             let seen = self.drift[i] + rate * (square - self.drift[i]);
             self.drift[i] = if n < 2.0 * horizon { larger(seen, prior) } else { seen };
         }
-        self.last = x;
+        self.last = tamed;
         self.refresh();
     }
 
@@ -434,6 +446,23 @@ mod tests {
                 prop_assert!(finding.nominal.is_finite() && finding.deviation.is_finite());
             }
             prop_assert!(level.deviation().is_finite());
+        }
+    }
+
+    #[test]
+    fn one_wild_value_does_not_pass_for_the_scale() {
+        let noise =
+            |i: u64| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 / (1 << 22) as f64;
+        let values = |wild: f64| -> Vec<f64> {
+            (0..700).map(|i| if i == 300 { wild } else { 50.0 + noise(i) }).collect()
+        };
+        let deviation = taught(&values(52.0)).deviation();
+        for wild in [1e6, 1e9, 1e18, -1e30] {
+            let level = taught(&values(wild));
+            let wide = level.deviation();
+            assert!(wide < 10.0 * deviation, "{wide} where {deviation} is usual, after {wild}");
+            let reading = level.assess(52.0, Care::Full);
+            assert!((reading.step.expected - 52.0).abs() < 4.0, "{:?}", reading.step);
         }
     }
 
