@@ -7,6 +7,7 @@ mod decimal;
 pub(crate) mod figure;
 mod findings;
 mod judge;
+mod logs;
 mod moment;
 mod report;
 mod rows;
@@ -38,10 +39,12 @@ const NAMED: usize = 8;
 /// How often progress is shown on a terminal.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
-/// Finds anomalies in a CSV file, or in every CSV file of a folder.
+/// Finds anomalies in a CSV file, or in every CSV file of a folder; the templates
+/// of log lines in a .log file.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A CSV file, a folder of them, or - for standard input.
+    /// A CSV file, a file of log lines (.log), a folder of both, or - for
+    /// standard input.
     pub(crate) input: PathBuf,
     /// The column that holds the time [default: detected; without one, rows
     /// are seconds].
@@ -189,6 +192,10 @@ fn run_on(screen: &mut impl Write, args: &Args, settings: &Settings) -> Result<(
     if args.input.is_dir() {
         return run_folder(screen, args, &wishes, settings);
     }
+    if logs::is_log(&args.input) {
+        logs::analyze(screen, &args.input, args.out.as_deref(), args.top)?;
+        return told(screen, args);
+    }
     let job = Job { input: args.input.clone(), out: args.out.clone(), plot: args.plot.clone() };
     let outcome = analyze(&job, &wishes, settings)?;
     summary::file(screen, &args.input, &outcome, args.top)?;
@@ -198,7 +205,12 @@ fn run_on(screen: &mut impl Write, args: &Args, settings: &Settings) -> Result<(
 /// Says what was written where.
 fn told(screen: &mut impl Write, args: &Args) -> Result<()> {
     if let Some(path) = &args.out {
-        writeln!(screen, "scores of every row: {}", path.display())?;
+        let what = if logs::is_log(&args.input) {
+            "template of every line"
+        } else {
+            "scores of every row"
+        };
+        writeln!(screen, "{what}: {}", path.display())?;
     }
     if let Some(path) = &args.plot {
         writeln!(screen, "pictures and reasons: {}", path.display())?;
@@ -206,7 +218,7 @@ fn told(screen: &mut impl Write, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Analyzes every CSV file below a folder, as many at once as there are cores.
+/// Analyzes every file below a folder, tables as many at once as there are cores.
 fn run_folder(
     screen: &mut impl Write,
     args: &Args,
@@ -217,7 +229,16 @@ fn run_folder(
     collect(&args.input, &mut found)?;
     found.sort();
     if found.is_empty() {
-        bail!("no .csv file below {}", args.input.display());
+        bail!("no .csv or .log file below {}", args.input.display());
+    }
+    let (logs, found): (Vec<_>, Vec<_>) = found.into_iter().partition(|path| logs::is_log(path));
+    for log in &logs {
+        let inner = log.strip_prefix(&args.input).unwrap_or(log);
+        let out = args.out.as_ref().map(|root| logs::clusters(&root.join(inner)));
+        logs::analyze(screen, log, out.as_deref(), 0)?;
+    }
+    if found.is_empty() {
+        return told(screen, args);
     }
     let jobs: Vec<Job> = found
         .into_iter()
@@ -272,11 +293,15 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
         let kind = entry.file_type().with_context(reading)?;
         if kind.is_dir() {
             collect(&path, found)?;
-        } else if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {
+        } else if is_csv(&path) || logs::is_log(&path) {
             found.push(path);
         }
     }
     Ok(())
+}
+
+fn is_csv(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
 }
 
 /// Says whether two names lead to one file that exists.
