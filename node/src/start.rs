@@ -111,7 +111,6 @@ fn gateway_options(settings: &Settings, tenant: via_types::TenantId) -> via_gate
     via_gateway::Options {
         listen: settings.listen.address,
         tenant,
-        stream_defaults: settings.stream_config(),
         create_streams: limits.auto_create_streams,
         check_config: Arc::new(via_cluster_config::check_stream),
         connections: limits.connections as usize,
@@ -151,6 +150,7 @@ pub(crate) async fn start(
     let mut options = via_control::Options::new(FIRST, "node-1");
     options.shards = settings.engine.shards;
     options.streams = settings.limits.streams as usize;
+    options.stream_defaults = settings.stream_config();
     let opened = via_control::Service::open(
         options,
         &consensus,
