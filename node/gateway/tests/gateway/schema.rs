@@ -38,11 +38,10 @@ impl Document {
             "null" => value.is_null(),
             other => panic!("{key}: type {other}"),
         };
-        let is_of_type = match &schema["type"] {
-            Value::Null => true,
-            Value::String(name) => is(name),
-            names => names.as_array().expect("names").iter().any(|n| is(n.as_str().expect("name"))),
-        };
+        let types = &schema["type"];
+        let names = types.as_array().map_or(std::slice::from_ref(types), Vec::as_slice);
+        let mut names = names.iter().filter_map(Value::as_str).peekable();
+        let is_of_type = names.peek().is_none() || names.any(is);
         if !is_of_type {
             return Some(format!("{key}: {value} is not of {}", schema["type"]));
         }
@@ -82,11 +81,12 @@ impl Document {
             let key = format!("{key}.{word}");
             let known = &schema["properties"][word];
             let other = &schema["additionalProperties"];
-            match (known, other) {
-                (Value::Object(_), _) => self.misfit(known, value, &key),
-                (_, Value::Bool(false)) => Some(format!("{key} is unknown")),
-                (_, Value::Object(_)) => self.misfit(other, value, &key),
-                _ => None,
+            if known.is_object() {
+                self.misfit(known, value, &key)
+            } else if *other == Value::Bool(false) {
+                Some(format!("{key} is unknown"))
+            } else {
+                other.is_object().then(|| self.misfit(other, value, &key))?
             }
         })
     }
