@@ -48,6 +48,11 @@ impl<S: Send + Sync> FromRequest<S> for Document {
 }
 
 impl Document {
+    /// Returns its text.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Reads an object; what is not JSON and what is not the right JSON, told
     /// as `misfit`, are told apart.
     pub(crate) fn object<'a, T: Deserialize<'a>>(&'a self, misfit: Code) -> Result<T, Problem> {

@@ -7,13 +7,14 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use via_catalog::Stream;
 use via_types::{Revision, StreamConfig};
 
 use crate::gate::Gate;
 use crate::http::config_schema::ConfigDocument;
-use crate::http::media::Document;
+use crate::http::media::{Document, parse};
 use crate::http::view::rfc3339;
 use crate::problem::{Code, Problem};
 
@@ -63,14 +64,14 @@ pub(crate) struct StreamList {
 /// Asks for a stream.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NewStream {
+pub(crate) struct NewStream<'a> {
     /// 1 to 128 characters of `[A-Za-z0-9._-]`, not beginning with a dot.
     name: String,
     /// What it says itself of how its events are judged; what is left out
     /// follows the node's defaults.
-    #[serde(default)]
+    #[serde(default, borrow)]
     #[schema(value_type = Option<ConfigDocument>)]
-    config: Option<Value>,
+    config: Option<&'a RawValue>,
 }
 
 fn tagged(status: StatusCode, stream: &Stream) -> Result<Response, Problem> {
@@ -98,7 +99,7 @@ pub(crate) async fn list(State(gate): State<Gate>) -> Result<Json<StreamList>, P
         headers(("ETag" = String, description = "The revision")))))]
 pub(crate) async fn create(State(gate): State<Gate>, body: Document) -> Result<Response, Problem> {
     let NewStream { name, config } = body.object(Code::BadConfig)?;
-    let own = config.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let own = said(config.map_or("{}", RawValue::get).as_bytes())?;
     check(&gate, &own)?;
     let created = gate.control().create_stream(gate.tenant(), &name, &own).await?;
     if created.existed {
@@ -141,9 +142,7 @@ pub(crate) async fn configure(
         let problem = Problem::new(Code::StaleRevision, words);
         return Err(problem.with("current_revision", stream.revision.get()));
     }
-    // As its own type first, which names a key that is there twice.
-    let _: StreamConfig = body.object(Code::BadConfig)?;
-    let own: Value = body.object(Code::BadConfig)?;
+    let own = said(body.bytes())?;
     check(&gate, &own)?;
     let changed = gate.control().put_stream_config(gate.tenant(), &name, based_on, &own).await?;
     tagged(StatusCode::OK, &changed)
@@ -159,6 +158,13 @@ fn based_on(headers: &HeaderMap) -> Result<Revision, Problem> {
     number.and_then(|number| number.parse().ok()).map(Revision::new).ok_or_else(|| {
         Problem::new(Code::BadParameter, "If-Match must be one ETag as it was given, like \"12\"")
     })
+}
+
+/// Reads what a stream is to say of its configuration.
+fn said(text: &[u8]) -> Result<Value, Problem> {
+    // As its own type first, which names a key that is there twice.
+    let _: StreamConfig = parse(text, Code::BadConfig)?;
+    parse(text, Code::BadConfig)
 }
 
 /// Checks what a stream is to say of its configuration, and what follows.

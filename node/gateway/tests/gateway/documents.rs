@@ -54,6 +54,10 @@ async fn a_configuration_changes_only_from_the_revision_that_was_read() {
     assert_eq!(created.status, 201);
     let tag = created.header("etag").expect("a revision").to_owned();
     rig.post_json("/api/v1/streams", r#"{"name":"s"}"#).await.problem(409, "stream_exists");
+    for odd in ["[]", "5", r#"{"timing":[30,5]}"#, r#"{"timing":{},"timing":{}}"#] {
+        let twice = format!(r#"{{"name":"t","config":{odd}}}"#);
+        rig.post_json("/api/v1/streams", &twice).await.problem(422, "bad_config");
+    }
     let config = br#"{"timing":{"lateness_secs":5.0}}"#;
     let put = "/api/v1/streams/s/config";
     let kind = ("Content-Type", "application/json");
