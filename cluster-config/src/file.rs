@@ -67,7 +67,11 @@ pub(crate) fn read(path: &Path, text: &str) -> Read {
             let start = error.span().map_or(0, |span| span.start);
             let place = Some(reader.origin(start));
             if told != place {
-                reader.problem(start, "", None, Fault::Syntax(error.message().to_owned()));
+                // Of a key that is there twice, the parser says where, not which.
+                let is_twice = error.message().contains("duplicate key");
+                let word = error.span().filter(|_| is_twice).and_then(|span| text.get(span));
+                let fault = Fault::Syntax(error.message().to_owned());
+                reader.problem(start, word.unwrap_or(""), None, fault);
             }
             told = place;
         }
@@ -272,6 +276,14 @@ mod tests {
             said("version = 1\n[node\n[engine]\nshards = 01\nexplain = \"x\n[node]\n[node]\n");
         assert!(said.len() >= 2, "{said:#?}");
         assert!(said[0].starts_with("via.toml:2: not valid TOML: "), "{said:#?}");
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_is_named() {
+        let text = "version = 1\n[engine]\nshards = 8\nexplain = \"full\"\nshards = 16\n";
+        assert_eq!(said(text), ["via.toml:5: shards: not valid TOML: duplicate key"]);
+        let section = said("version = 1\n[engine]\n[node]\n[engine]\n");
+        assert_eq!(section, ["via.toml:4: engine: not valid TOML: duplicate key"]);
     }
 
     #[test]

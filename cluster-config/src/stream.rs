@@ -11,6 +11,7 @@ use via_types::StreamConfig;
 use crate::manual::{Field, Kind, Manual};
 use crate::problem::shown;
 use crate::rule;
+use crate::units::Span;
 
 /// Checks that every figure of a stream's configuration is in the range that
 /// the manual states for it.
@@ -26,9 +27,12 @@ pub fn check_stream(config: &StreamConfig) -> Result<(), String> {
         if value.is_null() && field.default.is_none() {
             return;
         }
-        let value = plain(field, value);
-        if let Err(fault) = rule::check(field, &value) {
-            wrong.push(format!("{key} = {}: {fault}", shown(&value)));
+        let said = plain(field, value);
+        if let Err(fault) = rule::check(field, &said) {
+            wrong.push(match in_seconds(field) {
+                Some(allowed) => format!("{key} = {value}: {allowed}"),
+                None => format!("{key} = {}: {fault}", shown(&said)),
+            });
         }
     });
     let distribution = &config.detectors.distribution;
@@ -36,6 +40,17 @@ pub fn check_stream(config: &StreamConfig) -> Result<(), String> {
         wrong.push("detectors.distribution.min: must be below max".to_owned());
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+}
+
+/// Says what is allowed for a time, which clients give as a number.
+fn in_seconds(field: &Field) -> Option<String> {
+    let secs = |bound: Option<&str>| Some(bound?.parse::<Span>().ok()?.duration().as_secs_f64());
+    if field.kind != Kind::Span {
+        return None;
+    }
+    let low = secs(field.minimum.as_deref()).unwrap_or(0.0);
+    let high = secs(field.maximum.as_deref()).map(|high| format!(" to {high}"));
+    Some(format!("must be a number of seconds, from {low}{}", high.unwrap_or_default()))
 }
 
 fn leaves(json: &Json, above: &str, leaf: &mut dyn FnMut(&str, &Json)) {
@@ -136,7 +151,7 @@ mod tests {
             "detectors.cardinality.precision = 30: ",
             "detectors.burst.slack = nan: ",
             "threshold.method.percentile = 1.5: ",
-            "timing.lateness_secs = ",
+            "timing.lateness_secs = 1000000000000.0: must be a number of seconds, from 0 to ",
             "timing.warmup_events = 1: ",
             "mapping.entity_from = ",
         ] {

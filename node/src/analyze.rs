@@ -68,7 +68,8 @@ pub(crate) struct Args {
     /// Takes all rows for one entity, whatever the columns' names.
     #[arg(long)]
     pub(crate) one_entity: bool,
-    /// Writes one row of scores for each row of input; for a folder, a folder.
+    /// Writes one row of scores for each row of input; for a folder, a folder;
+    /// - is standard output, and the summary then goes to standard error.
     #[arg(long, value_name = "PATH")]
     pub(crate) out: Option<PathBuf>,
     /// Writes a page with the series, what was expected, and the detections;
@@ -167,7 +168,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         stream: settings.stream_config(),
         engine: via_engine::Options { memory_bytes, ..via_engine::Options::default() },
     };
-    match run_on(&mut anstream::stdout().lock(), args, &settings) {
+    let told = if args.out.as_deref().is_some_and(scores::is_standard) {
+        run_on(&mut anstream::stderr().lock(), args, &settings)
+    } else {
+        run_on(&mut anstream::stdout().lock(), args, &settings)
+    };
+    match told {
         // Whoever read the summary has seen enough of it: `… | head`.
         Err(error) if is_closed_pipe(&error) => Ok(()),
         result => result,
@@ -189,7 +195,13 @@ fn run_on(screen: &mut impl Write, args: &Args, settings: &Settings) -> Result<(
         distinct: args.distinct.clone(),
         distinct_if_there: settings.stream.mapping.distinct_of.clone(),
     };
+    if args.plot.as_deref().is_some_and(scores::is_standard) {
+        bail!("--plot needs the name of a file");
+    }
     if args.input.is_dir() {
+        if args.out.as_deref().is_some_and(scores::is_standard) {
+            bail!("the scores of a folder need a folder: name one with --out");
+        }
         return run_folder(screen, args, &wishes, settings);
     }
     if logs::is_log(&args.input) {
@@ -204,7 +216,7 @@ fn run_on(screen: &mut impl Write, args: &Args, settings: &Settings) -> Result<(
 
 /// Says what was written where.
 fn told(screen: &mut impl Write, args: &Args) -> Result<()> {
-    if let Some(path) = &args.out {
+    if let Some(path) = args.out.as_ref().filter(|path| !scores::is_standard(path)) {
         let what = if logs::is_log(&args.input) {
             "template of every line"
         } else {
@@ -328,7 +340,7 @@ fn check_files(job: &Job) -> Result<()> {
 fn analyze(job: &Job, wishes: &Wishes, settings: &Settings) -> Result<Outcome> {
     let naming = || job.input.display().to_string();
     check_files(job)?;
-    let is_piped = job.input.as_os_str() == "-";
+    let is_piped = scores::is_standard(&job.input);
     let input: Box<dyn Read> = if is_piped {
         Box::new(std::io::stdin())
     } else {

@@ -17,10 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use serde_json::json;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinHandle;
 use via_traffic::{Attack, Stream};
-use via_types::{Clock, StreamConfig};
+use via_types::Clock;
 
 use crate::machine::{self, Machine};
 pub(crate) use folder::Folder;
@@ -53,7 +54,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "LIST", default_value = "all", value_parser = parse_attacks)]
     pub(crate) attacks: Attacks,
     /// How fast the made-up shop lives until it has caught up with the clock.
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = parse_speed)]
     pub(crate) speed: f64,
     /// How much of the shop's past is learned first, minutes.
     #[arg(long, value_name = "MINUTES", default_value_t = 120)]
@@ -75,10 +76,13 @@ pub(crate) struct Node {
     pub(crate) data: PathBuf,
     /// Makes the streams.
     pub(crate) control: via_control::Handle,
-    /// What streams are judged by when nothing else is said.
-    pub(crate) stream: StreamConfig,
     /// Tells the time.
     pub(crate) clock: Arc<dyn Clock>,
+}
+
+fn parse_speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse().ok().filter(|speed| (1.0..=3_600.0).contains(speed));
+    speed.ok_or_else(|| "it must be a number from 1 to 3600".to_owned())
 }
 
 fn parse_attacks(text: &str) -> Result<Attacks, via_traffic::UnknownAttack> {
@@ -166,9 +170,11 @@ async fn make_streams(node: &Node) -> Result<()> {
     let shop = Stream::ALL.iter().map(|stream| (stream.name(), stream.distinct_of()));
     let own = machine::STREAMS.iter().map(|(name, _)| (*name, None));
     for (name, distinct_of) in shop.chain(own) {
-        let mut config = node.stream.clone();
-        config.mapping.distinct_of = distinct_of.map(str::to_owned);
-        let made = node.control.create_stream(tenant.id, name, config).await;
+        let own = match distinct_of {
+            Some(attribute) => json!({"mapping": {"distinct_of": attribute}}),
+            None => json!({}),
+        };
+        let made = node.control.create_stream(tenant.id, name, &own).await;
         made.with_context(|| format!("creating the stream {name}"))?;
     }
     Ok(())
@@ -320,6 +326,15 @@ impl<W: Write> Show<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_shop_does_not_stand_still() {
+        assert_eq!(parse_speed("1"), Ok(1.0));
+        assert_eq!(parse_speed("60.5"), Ok(60.5));
+        for odd in ["0", "-1", "0.5", "NaN", "inf", "1e9", "fast", ""] {
+            assert!(parse_speed(odd).is_err(), "{odd}");
+        }
+    }
 
     #[test]
     fn attacks_are_chosen_by_name() {

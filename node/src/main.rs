@@ -9,6 +9,7 @@ mod flags;
 mod health;
 mod logging;
 mod machine;
+mod metrics;
 mod readiness;
 mod serve;
 mod start;

@@ -98,7 +98,6 @@ pub(crate) fn demo(args: &demo::Args) -> Result<()> {
             address: node.address,
             data: folder.path().to_owned(),
             control: node.control.clone(),
-            stream: settings.stream_config(),
             clock: node.clock.clone(),
         };
         let shown = tokio::select! {

@@ -137,7 +137,6 @@ fn gateway_options(settings: &Settings, tenant: via_types::TenantId) -> via_gate
     via_gateway::Options {
         listen: settings.listen.address,
         tenant,
-        stream_defaults: settings.stream_config(),
         create_streams: limits.auto_create_streams,
         check_config: Arc::new(via_cluster_config::check_stream),
         connections: limits.connections as usize,
@@ -177,6 +176,7 @@ pub(crate) async fn start(
     let mut options = via_control::Options::new(FIRST, "node-1");
     options.shards = settings.engine.shards;
     options.streams = settings.limits.streams as usize;
+    options.stream_defaults = settings.stream_config();
     let opened = via_control::Service::open(
         options,
         &consensus,
@@ -286,6 +286,7 @@ async fn finish<E: std::error::Error + Send + Sync + 'static>(
 /// It is installed already.
 pub(crate) fn metrics() -> Result<PrometheusHandle> {
     let handle = PrometheusBuilder::new().install_recorder()?;
+    crate::metrics::begin_at_zero();
     let upkeep = handle.clone();
     std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {
         loop {

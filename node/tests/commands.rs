@@ -40,6 +40,18 @@ fn analyze_shows_the_odd_value_and_why() {
 }
 
 #[test]
+fn analyze_writes_scores_to_standard_output_when_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("wave.csv"), wave()).expect("a file");
+    let output = analyze(folder.path(), &["wave.csv", "--out", "-"]);
+    assert!(output.status.success(), "{output:?}");
+    let scores = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(scores.lines().count(), 1_001, "nothing else is there");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("1,000 rows"), "the summary is told");
+    assert!(!folder.path().join("-").exists());
+}
+
+#[test]
 fn analyze_judges_by_the_settings_it_is_given() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("wave.csv"), wave()).expect("a file");

@@ -117,10 +117,12 @@ pub(crate) struct PersistenceSection {
     /// whatever the interval says.
     #[schemars(range(min = 1_000, max = 1_000_000_000), extend("x-unit" = "events"))]
     pub(crate) checkpoint_tail_events: u64,
-    /// How long detections are kept.
+    /// How long detections are kept after they were recorded; each goes within
+    /// a sixtieth of that time later.
     #[schemars(extend("x-minimum" = "1h", "x-maximum" = "3650d"))]
     pub(crate) detection_retention: Span,
-    /// How many detections are kept; the oldest go first.
+    /// How many detections are kept at most; the oldest go first. Every shard
+    /// keeps an equal share.
     #[schemars(range(min = 1_000, max = 1_000_000_000), extend("x-unit" = "detections"))]
     pub(crate) detection_retention_count: u64,
     /// Size of the first file of a new log; small, so that a first start is

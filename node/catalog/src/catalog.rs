@@ -7,10 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use via_placement::{Member, Placement, REPLICAS, place};
-use via_types::{NodeId, ProducerId, Revision, StreamId, TenantId};
+use via_types::{NodeId, ProducerId, Revision, StreamConfig, StreamId, TenantId};
 
 use crate::command::{Command, Outcome};
-use crate::object::{Cluster, Counters, Key, Node, NodeState, Object, Producer, Stream, Tenant};
+use crate::object::{
+    Cluster, Counters, Defaults, Key, Node, NodeState, Object, Producer, Stream, Tenant,
+};
+use crate::overlay;
 use crate::refusal::Refusal;
 use crate::view::View;
 
@@ -97,6 +100,8 @@ pub struct Catalog {
     pub(crate) tenants: Arc<BTreeMap<TenantId, Arc<Tenant>>>,
     pub(crate) streams: Arc<Streams>,
     pub(crate) producers: Arc<Producers>,
+    /// None says what this version's own defaults are.
+    pub(crate) defaults: Option<Arc<Defaults>>,
     /// Follows from the cluster and its nodes.
     pub(crate) placement: Arc<Placement>,
     changed: BTreeSet<Key>,
@@ -152,12 +157,13 @@ impl Catalog {
             Key::Tenant(id) => self.tenants.get(&id).cloned().map(Object::Tenant),
             Key::Stream(id) => self.streams.by_id.get(&id).cloned().map(Object::Stream),
             Key::Producer(id) => self.producers.by_id.get(&id).cloned().map(Object::Producer),
+            Key::Defaults => self.defaults.clone().map(Object::Defaults),
         }
     }
 
     /// Returns how many objects there are.
     pub fn len(&self) -> usize {
-        let singles = if self.is_empty() { 0 } else { 2 };
+        let singles = if self.is_empty() { 0 } else { 2 } + usize::from(self.defaults.is_some());
         let streams = self.streams.by_id.len() + self.producers.by_id.len();
         singles + self.nodes.len() + self.tenants.len() + streams
     }
@@ -182,6 +188,7 @@ impl Catalog {
             .chain(tenants)
             .chain(streams)
             .chain(producers)
+            .chain(self.defaults.clone().map(Object::Defaults))
     }
 
     /// Makes the catalog that consists of `objects` at `revision`.
@@ -202,6 +209,7 @@ impl Catalog {
             }
             catalog.put(object);
         }
+        catalog.overlay()?;
         catalog.changed.clear();
         let formed = seen.contains(&Key::Counters) && seen.contains(&Key::Cluster);
         if !seen.is_empty() && !formed {
@@ -210,6 +218,21 @@ impl Catalog {
         catalog.check()?;
         catalog.place();
         Ok(catalog)
+    }
+
+    /// Overlays the defaults with what each stream says, once all are there.
+    fn overlay(&mut self) -> Result<(), Damage> {
+        let streams: Vec<_> = self.streams.by_id.values().cloned().collect();
+        for stream in streams {
+            let (config, json) = self
+                .in_force(&stream.own)
+                .map_err(|why| Damage(format!("stream {}: {why}", stream.id)))?;
+            if json != stream.json {
+                let stream = Arc::new(Stream { config, json, ..Stream::clone(&stream) });
+                self.put(Object::Stream(stream));
+            }
+        }
+        Ok(())
     }
 
     fn place(&mut self) {
@@ -266,7 +289,13 @@ impl Catalog {
             }
             Object::Stream(stream) => Arc::make_mut(&mut self.streams).insert(stream),
             Object::Producer(producer) => Arc::make_mut(&mut self.producers).insert(producer),
+            Object::Defaults(defaults) => self.defaults = Some(defaults),
         }
+    }
+
+    /// Returns the configuration of a stream that says `own`, and its text.
+    pub(crate) fn in_force(&self, own: &str) -> Result<(StreamConfig, String), Refusal> {
+        overlay::in_force(self.defaults.as_ref().map_or("{}", |defaults| &defaults.json), own)
     }
 
     pub(crate) fn formed(&self) -> Result<&Cluster, Refusal> {

@@ -6,6 +6,7 @@ mod create_stream;
 mod create_tenant;
 mod form_cluster;
 mod open_producer;
+mod put_defaults;
 mod put_stream_config;
 mod register_node;
 mod set_node_state;
@@ -13,18 +14,19 @@ mod set_node_state;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use via_types::{Epoch, ProducerId, Revision, StreamConfig, limit};
+use via_types::{Epoch, ProducerId, Revision};
 
 pub use create_stream::CreateStream;
 pub use create_tenant::CreateTenant;
 pub use form_cluster::FormCluster;
 pub use open_producer::OpenProducer;
+pub use put_defaults::PutDefaults;
 pub use put_stream_config::PutStreamConfig;
 pub use register_node::RegisterNode;
 pub use set_node_state::SetNodeState;
 
 use crate::catalog::Catalog;
-use crate::object::{Cluster, Node, Stream, Tenant};
+use crate::object::{Cluster, Defaults, Node, Stream, Tenant};
 use crate::refusal::Refusal;
 
 /// One change asked for.
@@ -44,6 +46,8 @@ pub enum Command {
     OpenProducer(OpenProducer),
     /// Says whether a node takes part.
     SetNodeState(SetNodeState),
+    /// Sets how streams are judged that say nothing else.
+    PutDefaults(PutDefaults),
 }
 
 impl Command {
@@ -56,6 +60,7 @@ impl Command {
             Self::PutStreamConfig(command) => command.apply(catalog, at),
             Self::OpenProducer(command) => command.apply(catalog),
             Self::SetNodeState(command) => command.apply(catalog),
+            Self::PutDefaults(command) => command.apply(catalog, at),
         }
     }
 }
@@ -77,7 +82,8 @@ wrapped!(
     CreateStream,
     PutStreamConfig,
     OpenProducer,
-    SetNodeState
+    SetNodeState,
+    PutDefaults
 );
 
 /// What an accepted command resulted in.
@@ -104,6 +110,8 @@ pub enum Outcome {
     },
     /// The stream as it is configured now.
     Configured(Arc<Stream>),
+    /// The defaults as they are now.
+    Defaults(Arc<Defaults>),
     /// A producer's new incarnation; every earlier one is fenced off (D-2).
     Opened {
         /// The producer.
@@ -111,14 +119,6 @@ pub enum Outcome {
         /// Its new epoch.
         epoch: Epoch,
     },
-}
-
-/// Reads a configuration as every replica does.
-fn read_config(json: &str) -> Result<StreamConfig, Refusal> {
-    if json.len() > limit::CONFIG_BYTES {
-        return Err(Refusal::ConfigTooLong { bytes: json.len() });
-    }
-    serde_json::from_str(json).map_err(|why| Refusal::Unreadable { why: why.to_string() })
 }
 
 #[cfg(test)]

@@ -8,13 +8,14 @@ mod catalog;
 pub mod command;
 pub mod name;
 pub mod object;
+mod overlay;
 mod refusal;
 mod view;
 
 pub use catalog::{Applied, Catalog, Damage};
 pub use command::{Command, Outcome};
 pub use object::{
-    Cluster, ClusterId, Counters, Key, Node, NodeState, Object, Producer, Stream, Tenant,
+    Cluster, ClusterId, Counters, Defaults, Key, Node, NodeState, Object, Producer, Stream, Tenant,
 };
 pub use refusal::{Refusal, Thing};
 pub use view::View;

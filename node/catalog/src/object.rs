@@ -8,6 +8,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use via_types::{Epoch, NodeId, ProducerId, Revision, StreamConfig, StreamId, TenantId, Timestamp};
 
+use crate::overlay;
+
 /// A cluster's identity; shown as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -105,12 +107,15 @@ pub struct Stream {
     pub tenant: TenantId,
     /// Its name, unique within its tenant.
     pub name: String,
+    /// What it says itself of how it is judged, as JSON, exactly as it was
+    /// committed; in what it leaves out it follows the [`Defaults`].
+    pub own: String,
     /// How its events are judged: `json`, read.
     pub config: StreamConfig,
-    /// The configuration exactly as it was committed. It is kept as text so
-    /// that reading it again gives the same numbers on every node and version.
+    /// The configuration in force, whole. A text, so that reading it again
+    /// gives the same numbers on every node and version.
     pub json: String,
-    /// The revision that set the configuration (invariant C-1).
+    /// The revision that set the configuration in force (invariant C-1).
     pub revision: Revision,
     /// When the stream was created.
     pub created: Timestamp,
@@ -121,15 +126,15 @@ struct StreamAtRest {
     id: StreamId,
     tenant: TenantId,
     name: String,
-    json: String,
+    own: String,
     revision: Revision,
     created: Timestamp,
 }
 
 impl From<Stream> for StreamAtRest {
     fn from(stream: Stream) -> Self {
-        let Stream { id, tenant, name, config: _, json, revision, created } = stream;
-        Self { id, tenant, name, json, revision, created }
+        let Stream { id, tenant, name, own, config: _, json: _, revision, created } = stream;
+        Self { id, tenant, name, own, revision, created }
     }
 }
 
@@ -137,11 +142,21 @@ impl TryFrom<StreamAtRest> for Stream {
     type Error = String;
 
     fn try_from(rest: StreamAtRest) -> Result<Self, Self::Error> {
-        let StreamAtRest { id, tenant, name, json, revision, created } = rest;
-        let config = serde_json::from_str(&json)
-            .map_err(|why| format!("configuration of stream {name:?} is unreadable: {why}"))?;
-        Ok(Self { id, tenant, name, config, json, revision, created })
+        let StreamAtRest { id, tenant, name, own, revision, created } = rest;
+        // The defaults are another object: a catalog overlays them when it is whole.
+        let (config, json) = overlay::in_force("{}", &own)
+            .map_err(|why| format!("configuration of stream {name:?}: {why}"))?;
+        Ok(Self { id, tenant, name, own, config, json, revision, created })
     }
+}
+
+/// How streams are judged in what they do not say themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Defaults {
+    /// A stream's whole configuration as JSON.
+    pub json: String,
+    /// The revision that set it.
+    pub revision: Revision,
 }
 
 /// A named source of numbered batches.
@@ -183,6 +198,8 @@ pub enum Key {
     Stream(StreamId),
     /// A [`Producer`].
     Producer(ProducerId),
+    /// The one [`Defaults`].
+    Defaults,
 }
 
 /// One object of the catalog, as it rests.
@@ -200,6 +217,8 @@ pub enum Object {
     Stream(Arc<Stream>),
     /// A producer.
     Producer(Producer),
+    /// The defaults of streams.
+    Defaults(Arc<Defaults>),
 }
 
 impl Object {
@@ -212,6 +231,7 @@ impl Object {
             Self::Tenant(tenant) => Key::Tenant(tenant.id),
             Self::Stream(stream) => Key::Stream(stream.id),
             Self::Producer(producer) => Key::Producer(producer.id),
+            Self::Defaults(_) => Key::Defaults,
         }
     }
 }

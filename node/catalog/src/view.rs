@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use via_placement::Placement;
-use via_types::{NodeId, ProducerId, Revision, StreamId, TenantId};
+use via_types::{NodeId, ProducerId, Revision, StreamConfig, StreamId, TenantId};
 
 use crate::catalog::{Catalog, Producers, Streams};
-use crate::object::{Cluster, Node, Producer, Stream, Tenant};
+use crate::object::{Cluster, Defaults, Node, Producer, Stream, Tenant};
+use crate::overlay;
+use crate::refusal::Refusal;
 
 /// The catalog as of one revision. Producers are not in it: shards fence them
 /// by what batches carry, and there may be many.
@@ -19,6 +21,7 @@ pub struct View {
     tenants: Arc<BTreeMap<TenantId, Arc<Tenant>>>,
     streams: Arc<Streams>,
     producers: Arc<Producers>,
+    defaults: Option<Arc<Defaults>>,
     placement: Arc<Placement>,
 }
 
@@ -31,6 +34,7 @@ impl View {
             tenants: Arc::clone(&catalog.tenants),
             streams: Arc::clone(&catalog.streams),
             producers: Arc::clone(&catalog.producers),
+            defaults: catalog.defaults.clone(),
             placement: Arc::clone(&catalog.placement),
         }
     }
@@ -88,6 +92,21 @@ impl View {
     /// Returns a producer and its newest incarnation.
     pub fn producer(&self, id: ProducerId) -> Option<&Producer> {
         self.producers.by_id.get(&id)
+    }
+
+    /// Returns how streams are judged that say nothing else; none when that was
+    /// never set.
+    pub fn defaults(&self) -> Option<&Arc<Defaults>> {
+        self.defaults.as_ref()
+    }
+
+    /// Returns how a stream is judged that says `own`, a JSON object.
+    ///
+    /// # Errors
+    /// What makes it no configuration.
+    pub fn in_force(&self, own: &str) -> Result<StreamConfig, Refusal> {
+        let defaults = self.defaults.as_ref().map_or("{}", |defaults| &defaults.json);
+        overlay::in_force(defaults, own).map(|(config, _)| config)
     }
 
     /// Returns a stream, whoever owns it.

@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 use via_catalog::command::{
-    CreateStream, CreateTenant, FormCluster, OpenProducer, PutStreamConfig, RegisterNode,
-    SetNodeState,
+    CreateStream, CreateTenant, FormCluster, OpenProducer, PutDefaults, PutStreamConfig,
+    RegisterNode, SetNodeState,
 };
 use via_catalog::{Catalog, ClusterId, Command, NodeState, Outcome, Refusal};
 use via_types::{NodeId, Revision, StreamId, TenantId, Timestamp};
@@ -13,6 +13,7 @@ use via_types::{NodeId, Revision, StreamId, TenantId, Timestamp};
 struct Model {
     formed: Option<u16>,
     revision: u64,
+    defaults: Option<String>,
     tenants: Vec<String>,
     /// Tenant, name, configuration, revision; the id is the position plus one.
     streams: Vec<(u32, String, String, u64)>,
@@ -34,7 +35,7 @@ enum Heard {
 
 fn heard(outcome: Result<Outcome, Refusal>) -> Heard {
     match outcome {
-        Ok(Outcome::Formed(_) | Outcome::Registered(_)) => Heard::Done,
+        Ok(Outcome::Formed(_) | Outcome::Registered(_) | Outcome::Defaults(_)) => Heard::Done,
         Ok(Outcome::Tenant { tenant, .. }) => Heard::Tenant(tenant.id.get()),
         Ok(Outcome::Stream { stream, .. } | Outcome::Configured(stream)) => {
             Heard::Stream(stream.id.get(), stream.revision.get())
@@ -92,6 +93,18 @@ impl Model {
                     self.revision = at;
                 }
                 Heard::Stream(id, stream.3)
+            }
+            Command::PutDefaults(command) => {
+                let before = self.defaults.replace(command.config.clone());
+                if before.as_ref() != Some(&command.config) {
+                    self.revision = at;
+                }
+                // Every other one says all that the defaults could say.
+                if before.unwrap_or_else(|| "{}".to_owned()) != command.config {
+                    let mute = self.streams.iter_mut().filter(|stream| stream.2 == "{}");
+                    mute.for_each(|stream| stream.3 = at);
+                }
+                Heard::Done
             }
             Command::OpenProducer(command) => self.open(at, command),
             Command::RegisterNode(command) => self.register(at, command),
@@ -176,7 +189,7 @@ impl Model {
         for (number, (tenant, name, config, revision)) in self.streams.iter().enumerate() {
             let stream = view.stream(TenantId::new(*tenant), name).expect("the model has it");
             assert_eq!(stream.id, StreamId::new(number as u32 + 1));
-            assert_eq!((&stream.json, stream.revision.get()), (config, *revision));
+            assert_eq!((&stream.own, stream.revision.get()), (config, *revision));
             assert_eq!(view.stream_by_id(stream.id), Some(stream));
         }
         for (number, name) in self.tenants.iter().enumerate() {
@@ -220,6 +233,7 @@ fn command() -> impl Strategy<Value = Command> {
         2 => (node(), plain()).prop_map(|(id, name)| {
             RegisterNode { id, name, addresses: Vec::new(), zone: None }.into()
         }),
+        1 => config().prop_map(|config| PutDefaults { config }.into()),
         1 => (node(), state).prop_map(|(id, state)| SetNodeState { id, state }.into()),
     ]
 }

@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use tokio::sync::watch;
-use via_catalog::command::{CreateStream, CreateTenant, OpenProducer, PutStreamConfig};
+use via_catalog::command::{
+    CreateStream, CreateTenant, OpenProducer, PutDefaults, PutStreamConfig,
+};
 use via_catalog::{Command, Outcome, Refusal, Stream, Tenant, Thing, View, name};
 use via_codec::Kind;
 use via_consensus::Group;
@@ -52,15 +55,16 @@ impl Handle {
         self.state.watch()
     }
 
-    /// Creates a stream, or returns the one of that name as it is.
+    /// Creates a stream that says `own` of how it is judged, an object of some
+    /// settings, or returns the one of that name as it is.
     ///
     /// # Errors
-    /// [`Error::Refused`], [`Error::Config`], [`Error::Group`].
+    /// [`Error::Refused`], [`Error::Group`].
     pub async fn create_stream(
         &self,
         tenant: TenantId,
         name: &str,
-        config: StreamConfig,
+        own: &Value,
     ) -> Result<Created, Error> {
         let view = self.view();
         if let Some(stream) = view.stream(tenant, name) {
@@ -72,30 +76,33 @@ impl Handle {
             let limit = self.streams as u64;
             return Err(Refusal::Full { what: "streams", limit }.into());
         }
-        let config = to_json(&config)?;
+        let config = own.to_string();
+        view.in_force(&config)?;
         let (name, at) = (name.to_owned(), self.clock.now());
         let outcome = self.propose(&CreateStream { tenant, name, config, at }.into()).await?;
         let Outcome::Stream { stream, existed } = outcome else { return Err(Error::Outcome) };
         Ok(Created { stream, existed })
     }
 
-    /// Replaces a stream's configuration, if it is still at `based_on`.
+    /// Replaces what a stream says of how it is judged, if its configuration is
+    /// still at `based_on`.
     ///
     /// # Errors
     /// [`Error::NoStream`]; [`Error::Refused`], whose
     /// [`Error::current_revision`] says what is current when `based_on` is
-    /// stale (invariant C-1); [`Error::Config`], [`Error::Group`].
+    /// stale (invariant C-1); [`Error::Group`].
     pub async fn put_stream_config(
         &self,
         tenant: TenantId,
         name: &str,
         based_on: Revision,
-        config: StreamConfig,
+        own: &Value,
     ) -> Result<Arc<Stream>, Error> {
         let view = self.view();
         let there = view.stream(tenant, name);
         let stream = there.ok_or_else(|| Error::NoStream { name: name.to_owned() })?.id;
-        let config = to_json(&config)?;
+        let config = own.to_string();
+        view.in_force(&config)?;
         let put = PutStreamConfig { tenant, stream, based_on, config };
         let outcome = self.propose(&put.into()).await?;
         let Outcome::Configured(stream) = outcome else { return Err(Error::Outcome) };
@@ -131,6 +138,20 @@ impl Handle {
         let outcome = self.propose(&CreateTenant { name, at }.into()).await?;
         let Outcome::Tenant { tenant, .. } = outcome else { return Err(Error::Outcome) };
         Ok(tenant)
+    }
+
+    /// Sets how streams are judged in what they do not say themselves.
+    ///
+    /// # Errors
+    /// [`Error::Config`], [`Error::Refused`], [`Error::Group`].
+    pub async fn put_defaults(&self, defaults: &StreamConfig) -> Result<(), Error> {
+        let config = to_json(defaults)?;
+        if self.view().defaults().is_some_and(|there| there.json == config) {
+            return Ok(());
+        }
+        let outcome = self.propose(&PutDefaults { config }.into()).await?;
+        let Outcome::Defaults(_) = outcome else { return Err(Error::Outcome) };
+        Ok(())
     }
 
     /// Returns why control cannot serve changes now, in words; none when it can.

@@ -111,7 +111,7 @@ fn piece(objects: impl Iterator<Item = Object>) -> Option<Bytes> {
     for object in objects {
         bytes += OBJECT_BYTES;
         if let Object::Stream(stream) = &object {
-            bytes += stream.json.len();
+            bytes += stream.own.len();
         }
         piece.push(object);
         if bytes >= CHUNK_BYTES / 2 {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use via_catalog::ClusterId;
-use via_types::{NodeId, limit};
+use via_types::{NodeId, StreamConfig, limit};
 
 /// The name of the tenant that every cluster has.
 pub const DEFAULT_TENANT: &str = "default";
@@ -23,6 +23,9 @@ pub struct Options {
     /// Shards of the default pool: a power of two. A cluster that exists with
     /// another number is refused.
     pub shards: u16,
+    /// How streams are judged in what they do not say themselves. The node that
+    /// leads the meta group sets it when it starts.
+    pub stream_defaults: StreamConfig,
     /// Streams beyond which this node asks for no more; the catalog itself
     /// takes [`limit::STREAMS`].
     pub streams: usize,
@@ -50,6 +53,7 @@ impl Options {
             addresses: Vec::new(),
             zone: None,
             shards: limit::SHARDS,
+            stream_defaults: StreamConfig::default(),
             streams: limit::STREAMS,
             cluster: None,
             voters: BTreeSet::from([node]),

@@ -80,6 +80,7 @@ fn key(key: Key) -> Bytes {
         Key::Tenant(id) => row(4, &id.get().to_be_bytes()),
         Key::Stream(id) => row(5, &id.get().to_be_bytes()),
         Key::Producer(id) => row(6, &id.get().to_be_bytes()),
+        Key::Defaults => row(7, &[]),
     }
 }
 
@@ -162,10 +163,10 @@ mod tests {
 
     use serde::de::DeserializeOwned;
     use via_catalog::command::{
-        CreateStream, CreateTenant, FormCluster, OpenProducer, PutStreamConfig, RegisterNode,
-        SetNodeState,
+        CreateStream, CreateTenant, FormCluster, OpenProducer, PutDefaults, PutStreamConfig,
+        RegisterNode, SetNodeState,
     };
-    use via_catalog::{Command, Counters, Node, NodeState, Producer, Stream, Tenant};
+    use via_catalog::{Command, Counters, Defaults, Node, NodeState, Producer, Stream, Tenant};
     use via_types::{Epoch, ProducerId, StreamConfig, StreamId, TenantId, Timestamp};
 
     use super::*;
@@ -203,6 +204,7 @@ mod tests {
             id: StreamId::new(2),
             tenant: TENANT,
             name: "logins".to_owned(),
+            own: "{}".to_owned(),
             config: StreamConfig::default(),
             json: "{}".to_owned(),
             revision: Revision::new(9),
@@ -263,6 +265,17 @@ mod tests {
     fn objects_read_as_they_were_written() {
         let bytes = include_bytes!("../tests/golden/catalog-state-v1.bin");
         golden(Kind::CatalogState, bytes, &objects());
+    }
+
+    #[test]
+    fn the_defaults_of_streams_read_as_they_were_written() {
+        let config = r#"{"explain":"basic"}"#.to_owned();
+        let bytes = include_bytes!("../tests/golden/catalog-entry-defaults-v1.bin");
+        golden(Kind::CatalogEntry, bytes, &[Command::from(PutDefaults { config: config.clone() })]);
+        let defaults = Defaults { json: config, revision: Revision::new(9) };
+        let bytes = include_bytes!("../tests/golden/catalog-state-defaults-v1.bin");
+        golden(Kind::CatalogState, bytes, &[Object::Defaults(Arc::new(defaults))]);
+        assert_eq!(&*key(Key::Defaults), &[7]);
     }
 
     #[test]

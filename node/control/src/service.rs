@@ -211,7 +211,7 @@ async fn arrange(
         handle.propose(&RegisterNode { id, name, addresses, zone }.into()).await?;
     }
     handle.create_tenant(DEFAULT_TENANT).await?;
-    Ok(())
+    handle.put_defaults(&options.stream_defaults).await
 }
 
 /// Checks that what is there is what the options say.

@@ -202,5 +202,6 @@ fn name(command: &Command) -> &'static str {
         Command::PutStreamConfig(_) => "put_stream_config",
         Command::OpenProducer(_) => "open_producer",
         Command::SetNodeState(_) => "set_node_state",
+        Command::PutDefaults(_) => "put_defaults",
     }
 }

@@ -13,7 +13,6 @@ use via_control::{DEFAULT_TENANT, Error, Handle, Options, Service, View};
 use via_storage::{MemoryLog, MemoryStore};
 use via_transport::MemoryNetwork;
 use via_types::clock::ManualClock;
-use via_types::config::StreamConfig;
 use via_types::{Fate, NodeId, TenantId, Timestamp};
 
 struct Node {
@@ -68,7 +67,7 @@ async fn create(nodes: &[&Node], name: &str) {
         loop {
             for node in nodes {
                 let created =
-                    node.handle.create_stream(node.tenant(), name, StreamConfig::default()).await;
+                    node.handle.create_stream(node.tenant(), name, &serde_json::json!({})).await;
                 match created {
                     Ok(_) => return,
                     Err(error) => assert_ne!(error.fate(), Fate::Rejected, "{error}"),

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use serde_json::{Value, json};
 use std::ops::Bound;
 use tokio::sync::oneshot;
 use via_consensus::Host;
 use via_control::{ClusterId, DEFAULT_TENANT, Error, Handle, Options, Refusal, Service};
 use via_storage::{Log, MemoryLog, MemoryStore, Order, Space, Store, Write};
 use via_types::clock::ManualClock;
-use via_types::config::{Explain, StreamConfig};
+use via_types::config::Explain;
 use via_types::{Fate, GroupId, NodeId, TenantId, Timestamp, limit};
 
 const NODE: NodeId = NodeId::new(1);
@@ -119,7 +120,7 @@ impl Node {
     }
 
     async fn create(&self, name: &str) -> via_control::Created {
-        self.handle.create_stream(self.tenant, name, StreamConfig::default()).await.unwrap()
+        self.handle.create_stream(self.tenant, name, &json!({})).await.unwrap()
     }
 }
 
@@ -127,8 +128,8 @@ fn options() -> Options {
     Options::new(NODE, "first")
 }
 
-fn quiet() -> StreamConfig {
-    StreamConfig { explain: Explain::None, ..StreamConfig::default() }
+fn quiet() -> Value {
+    json!({"explain": "none"})
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,7 +153,7 @@ async fn a_change_that_was_answered_shows_in_the_view() {
     assert!(!created.existed);
     assert!(watch.has_changed().unwrap());
     assert_eq!(node.handle.view().stream(node.tenant, "logins"), Some(&created.stream));
-    let again = node.handle.create_stream(node.tenant, "logins", quiet()).await.unwrap();
+    let again = node.handle.create_stream(node.tenant, "logins", &quiet()).await.unwrap();
     assert!(again.existed);
     assert_eq!(again.stream, created.stream, "it keeps the configuration it had");
     node.stop().await;
@@ -162,14 +163,15 @@ async fn a_change_that_was_answered_shows_in_the_view() {
 async fn a_stale_change_is_refused_with_what_is_current() {
     let node = Node::start(&Disk::new(), options()).await.unwrap();
     let first = node.create("logins").await.stream.revision;
-    let put = |based_on| node.handle.put_stream_config(node.tenant, "logins", based_on, quiet());
+    let own = quiet();
+    let put = |based_on| node.handle.put_stream_config(node.tenant, "logins", based_on, &own);
     let second = put(first).await.unwrap().revision;
     assert!(second > first);
     let stale = put(first).await.unwrap_err();
     assert_eq!(stale.current_revision(), Some(second), "invariant C-1: {stale}");
     assert_eq!(stale.fate(), Fate::Rejected);
     assert_eq!(put(second).await.unwrap().revision, second, "the same again is no change");
-    let missing = node.handle.put_stream_config(node.tenant, "x", first, quiet()).await;
+    let missing = node.handle.put_stream_config(node.tenant, "x", first, &own).await;
     assert!(matches!(missing, Err(Error::NoStream { .. })));
     node.stop().await;
 }
@@ -179,12 +181,12 @@ async fn what_cannot_be_costs_no_entry() {
     let disk = Disk::new();
     let node = Node::start(&disk, options()).await.unwrap();
     let before = disk.logged();
-    let bad = node.handle.create_stream(node.tenant, "a/b", StreamConfig::default()).await;
+    let bad = node.handle.create_stream(node.tenant, "a/b", &json!({})).await;
     assert!(matches!(bad, Err(Error::Refused(Refusal::Name { .. }))), "{bad:?}");
-    let mut nan = StreamConfig::default();
-    nan.timing.lateness_secs = f64::NAN;
-    let lost = node.handle.create_stream(node.tenant, "a", nan).await;
-    assert!(matches!(lost, Err(Error::Config { .. })), "{lost:?}");
+    for odd in [json!([]), json!({"explian": "full"}), json!({"timing": {"warmup_events": "x"}})] {
+        let lost = node.handle.create_stream(node.tenant, "a", &odd).await;
+        assert!(matches!(lost, Err(Error::Refused(Refusal::Unreadable { .. }))), "{lost:?}");
+    }
     let unnamed = node.handle.open_producer(node.tenant, "").await;
     assert!(matches!(unnamed, Err(Error::Refused(Refusal::Name { .. }))), "{unnamed:?}");
     assert_eq!(disk.logged(), before);
@@ -200,7 +202,7 @@ async fn more_streams_than_the_node_is_set_to_are_refused_and_cost_no_entry() {
     node.create("a").await;
     node.create("b").await;
     let before = disk.logged();
-    let refused = node.handle.create_stream(node.tenant, "c", quiet()).await;
+    let refused = node.handle.create_stream(node.tenant, "c", &quiet()).await;
     let Err(Error::Refused(refusal)) = refused else { panic!("{refused:?}") };
     assert_eq!(refusal, Refusal::Full { what: "streams", limit: 2 }, "D-6");
     assert!(node.create("a").await.existed, "what is there is found");
@@ -213,7 +215,7 @@ async fn a_hundred_writers_of_one_name_get_one_stream() {
     let node = Node::start(&Disk::new(), options()).await.unwrap();
     let tasks = (0..100).map(|_| {
         let (handle, tenant) = (node.handle.clone(), node.tenant);
-        tokio::spawn(async move { handle.create_stream(tenant, "same", quiet()).await.unwrap() })
+        tokio::spawn(async move { handle.create_stream(tenant, "same", &quiet()).await.unwrap() })
     });
     let mut created = Vec::new();
     for task in tasks.collect::<Vec<_>>() {
@@ -259,13 +261,38 @@ async fn a_restart_at_any_moment_finds_everything() {
             assert_eq!(created.stream.id.get(), 5 * round + number + 1, "ids are not reused");
         }
         let revision = node.handle.view().stream(node.tenant, "s0-0").unwrap().revision;
-        let mut config = quiet();
-        config.timing.warmup_events = 10 + round;
-        let put = node.handle.put_stream_config(node.tenant, "s0-0", revision, config.clone());
-        assert_eq!(put.await.unwrap().config, config);
+        let own = json!({"timing": {"warmup_events": 10 + round}});
+        let put = node.handle.put_stream_config(node.tenant, "s0-0", revision, &own);
+        assert_eq!(put.await.unwrap().config.timing.warmup_events, 10 + round);
         let (_, epoch) = node.handle.open_producer(node.tenant, "p").await.unwrap();
         assert_eq!(epoch.get(), round + 1, "invariant D-2");
         if round % 3 == 2 { node.stop().await } else { node.kill().await }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_follow_defaults_that_change_between_starts_in_what_they_do_not_say() {
+    let disk = Disk::new();
+    let node = Node::start(&disk, options()).await.unwrap();
+    let mute = node.create("mute").await.stream;
+    let own = quiet();
+    node.handle.create_stream(node.tenant, "quiet", &own).await.unwrap();
+    node.stop().await;
+    let mut changed = options();
+    changed.stream_defaults.timing.warmup_events = 50;
+    changed.stream_defaults.explain = Explain::Basic;
+    for _ in 0..2 {
+        let node = Node::start(&disk, changed.clone()).await.unwrap();
+        let view = node.handle.view();
+        let stream = |name| view.stream(node.tenant, name).unwrap();
+        assert_eq!(stream("mute").config, changed.stream_defaults);
+        assert!(stream("mute").revision > mute.revision, "invariant C-1");
+        assert_eq!(stream("quiet").config.explain, Explain::None, "it says so");
+        assert_eq!(stream("quiet").config.timing.warmup_events, 50);
+        assert_eq!(stream("quiet").own, own.to_string());
+        let revision = view.defaults().unwrap().revision;
+        assert_eq!(stream("mute").revision, revision, "the second start changes nothing");
+        node.kill().await;
     }
 }
 

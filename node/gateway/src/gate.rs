@@ -6,7 +6,7 @@ use std::sync::Arc;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use via_catalog::{Stream, View};
-use via_types::{Clock, Fate, StreamId, TenantId, Timestamp};
+use via_types::{Clock, Fate, Origin, StreamId, TenantId, Timestamp};
 
 use crate::health::Readiness;
 use crate::ingest::admission::Admission;
@@ -120,22 +120,27 @@ impl Gate {
         })
     }
 
-    /// Returns the stream of that name, creating it where that is allowed.
-    pub(crate) async fn open_stream(&self, name: &str) -> Result<Arc<Stream>, Problem> {
-        let missing = match self.stream(name) {
-            Ok(stream) => return Ok(stream),
-            Err(missing) => missing,
-        };
-        if !self.options().create_streams {
-            return Err(missing);
+    /// Refuses a producer's incarnation that was never opened, as its shard would.
+    pub(crate) fn opened(&self, origin: Option<Origin>) -> Result<(), Problem> {
+        let Some(Origin { producer, epoch, .. }) = origin else { return Ok(()) };
+        let view = self.view();
+        let known = view.producer(producer).filter(|known| known.tenant == self.tenant());
+        if known.is_some_and(|known| epoch <= known.epoch && epoch.get() > 0) {
+            return Ok(());
         }
-        let config = self.options().stream_defaults.clone();
-        match self.control().create_stream(self.tenant(), name, config).await {
+        Err(via_shard::Error::NeverOpened { producer, given: epoch }.into())
+    }
+
+    /// Makes the stream of that name, which says nothing of its configuration.
+    pub(crate) async fn create_stream(&self, name: &str) -> Result<Arc<Stream>, Problem> {
+        let own = serde_json::json!({});
+        match self.control().create_stream(self.tenant(), name, &own).await {
             Ok(created) => Ok(created.stream),
             Err(error) => {
                 let problem = Problem::from(error);
                 let full = problem.code == Code::LimitReached && problem.fate == Fate::Rejected;
-                let words = format!("{}, and no more can be created", missing.detail);
+                let words =
+                    format!("there is no stream named {name:?}, and no more can be created");
                 Err(if full { Problem::new(Code::UnknownStream, words) } else { problem })
             }
         }

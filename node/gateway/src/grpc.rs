@@ -6,12 +6,10 @@ mod pipeline;
 mod subscribe;
 
 use std::pin::Pin;
-use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
-use via_catalog::Stream as Target;
 use via_proto::v1::ingest_server;
 use via_proto::v1::{
     OpenProducerRequest, OpenProducerResponse, ScoreResponse, SubscribeRequest, SubscribeResponse,
@@ -24,6 +22,7 @@ use crate::gate::Gate;
 use crate::http::edge::RequestId;
 use crate::ingest::Ingest;
 use crate::ingest::lines::PART_LINES;
+use crate::ingest::target::Target;
 use crate::ingest::writer::Tally;
 use crate::metrics::{Protocol, written};
 use crate::problem::{Code, Problem};
@@ -52,9 +51,9 @@ impl Door {
 
 /// Hands a batch to the shards, in the order of calls.
 async fn begin(gate: &Gate, request: &WriteRequest, answer: Answer) -> Result<Ingest, Problem> {
-    let stream: Arc<Target> = gate.open_stream(&request.stream).await?;
+    let target = Target::find(gate, &request.stream)?;
     let origin: Option<Origin> = request.origin.map(convert::origin);
-    let mut ingest = Ingest::new(gate, stream, origin, answer);
+    let mut ingest = Ingest::new(gate, target, origin, answer);
     ingest.columns(request).await?;
     Ok(ingest)
 }

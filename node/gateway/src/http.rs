@@ -1,12 +1,14 @@
 //! The HTTP interface: one file per resource. Translates between requests and
 //! the rooms behind the gate; decides nothing that those rooms decide.
 
+pub(crate) mod config_schema;
 pub(crate) mod detections;
 pub(crate) mod docs;
 pub(crate) mod edge;
 pub(crate) mod entities;
 pub(crate) mod events;
 pub(crate) mod feed;
+pub(crate) mod media;
 pub(crate) mod producers;
 pub(crate) mod stats;
 pub(crate) mod streams;

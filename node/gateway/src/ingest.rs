@@ -13,23 +13,23 @@ pub(crate) mod refusal;
 pub(crate) mod row;
 pub(crate) mod split;
 pub(crate) mod stamp;
+pub(crate) mod target;
 pub(crate) mod writer;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use via_catalog::Stream;
 use via_proto::v1::WriteRequest;
 use via_shard::Answer;
 use via_types::Origin;
+use via_types::config::Mapping;
 
 use self::admission::Grant;
 use self::body::Source;
-use self::lines::{Line, Lines, PART_LINES, Part};
+use self::lines::{Line, Lines, PART_BYTES, PART_LINES, Part};
 use self::refusal::{Fault, Refusals, RowCode};
 use self::row::Composer;
 use self::split::{PIECES, Piece, Splitter};
 use self::stamp::Era;
+use self::target::Target;
 use self::writer::{Tally, Writer};
 use crate::gate::Gate;
 use crate::problem::{Code, Problem};
@@ -43,23 +43,18 @@ const WEIGHT: usize = 2;
 /// One request to write events, from whatever protocol.
 pub(crate) struct Ingest {
     gate: Gate,
-    stream: Arc<Stream>,
+    target: Target,
     origin: Option<Origin>,
     splitter: Splitter,
     writer: Writer,
 }
 
 impl Ingest {
-    /// Makes a request for `stream`.
-    pub(crate) fn new(
-        gate: &Gate,
-        stream: Arc<Stream>,
-        origin: Option<Origin>,
-        answer: Answer,
-    ) -> Self {
-        let splitter = Splitter::new(stream.id, gate.shard().shards());
+    /// Makes a request for `target`.
+    pub(crate) fn new(gate: &Gate, target: Target, origin: Option<Origin>, answer: Answer) -> Self {
+        let splitter = Splitter::new(target.id(), gate.shard().shards());
         let writer = Writer::new(gate.shard(), answer);
-        Self { gate: gate.clone(), stream, origin, splitter, writer }
+        Self { gate: gate.clone(), target, origin, splitter, writer }
     }
 
     /// Writes lines as they come, in bounded memory whatever their number.
@@ -108,19 +103,22 @@ impl Ingest {
     /// Writes lines that fit one part, for answers with an entry per event.
     pub(crate) async fn few_lines(mut self, mut source: Source) -> Result<Tally, Problem> {
         let mut lines = Lines::new(self.gate.options().line_bytes);
-        let mut grant = Grant::default();
+        let (mut grant, mut full) = (Grant::default(), None);
         while let Some(mut rest) = source.next().await? {
             while !rest.is_empty() {
-                let (taken, part) = lines.take(&rest);
-                drop(rest.split_to(taken));
-                if part.is_some() {
-                    let words = format!("scores are given for fewer than {PART_LINES} events");
+                if full.is_some() {
+                    let words = format!(
+                        "scores are given for at most {PART_LINES} lines and {PART_BYTES} bytes"
+                    );
                     return Err(Problem::new(Code::TooLarge, words));
                 }
+                let (taken, part) = lines.take(&rest);
+                drop(rest.split_to(taken));
+                full = part;
             }
             self.gate.admission().cover(&mut grant, lines.bytes() * WEIGHT).await?;
         }
-        if let Some(part) = lines.finish() {
+        if let Some(part) = full.or_else(|| lines.finish()) {
             self.part(&part, grant).await?;
         }
         self.writer.finish().await
@@ -144,9 +142,11 @@ impl Ingest {
             body.extend_from_slice(&bytes);
         }
         let era = Era::at(self.gate.now());
-        let mut composer = Composer::new(&self.stream.config.mapping, era);
-        let (pieces, refusals) =
-            json::split(&body, most, self.origin, &mut composer, &mut self.splitter)?;
+        let origin = self.origin;
+        let cut = |mapping: &Mapping, splitter: &mut Splitter| {
+            json::split(&body, most, origin, &mut Composer::new(mapping, era), splitter)
+        };
+        let (pieces, refusals) = self.cut(cut).await?;
         drop(body);
         self.writer.tally().refusals.append(refusals);
         self.writer.submit(pieces, grant).await;
@@ -164,9 +164,11 @@ impl Ingest {
         let mut grant = Grant::default();
         self.gate.admission().cover(&mut grant, bytes * WEIGHT).await?;
         let era = Era::at(self.gate.now());
-        let mapping = &self.stream.config.mapping;
-        let (pieces, refusals) =
-            columns::split(request, self.origin, mapping, era, &mut self.splitter)?;
+        let origin = self.origin;
+        let cut = |mapping: &Mapping, splitter: &mut Splitter| {
+            columns::split(request, origin, mapping, era, splitter)
+        };
+        let (pieces, refusals) = self.cut(cut).await?;
         self.writer.tally().refusals.append(refusals);
         self.writer.submit(pieces, grant).await;
         Ok(())
@@ -184,11 +186,30 @@ impl Ingest {
         self.gate.admission().cover(&mut grant, part.bytes() * WEIGHT).await?;
         let origin = self.origin.map(|origin| Origin { part: part.number, ..origin });
         let era = Era::at(self.gate.now());
-        let mut composer = Composer::new(&self.stream.config.mapping, era);
-        let (pieces, refusals) = split_part(part, origin, &mut composer, &mut self.splitter);
+        let cut = |mapping: &Mapping, splitter: &mut Splitter| {
+            Ok(split_part(part, origin, &mut Composer::new(mapping, era), splitter))
+        };
+        let (pieces, refusals) = self.cut(cut).await?;
         self.writer.tally().refusals.append(refusals);
         self.writer.submit(pieces, grant).await;
         Ok(())
+    }
+
+    /// Cuts events into pieces; twice when the first good ones make their stream,
+    /// whose id decides where they go.
+    async fn cut(
+        &mut self,
+        cut: impl Fn(&Mapping, &mut Splitter) -> Result<(Vec<Piece>, Refusals), Problem>,
+    ) -> Result<(Vec<Piece>, Refusals), Problem> {
+        let found = cut(self.target.mapping(), &mut self.splitter)?;
+        if found.0.is_empty() {
+            return Ok(found);
+        }
+        let Some(id) = self.target.settle(&self.gate, self.origin).await? else {
+            return Ok(found);
+        };
+        self.splitter = Splitter::new(id, self.gate.shard().shards());
+        cut(self.target.mapping(), &mut self.splitter)
     }
 
     async fn fail(mut self, problem: Problem) -> Result<Tally, Problem> {

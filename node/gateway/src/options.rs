@@ -17,8 +17,6 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Whose data requests are about.
     pub tenant: TenantId,
-    /// The configuration of streams that are created without one.
-    pub stream_defaults: StreamConfig,
     /// Whether an event for an unknown stream creates it.
     pub create_streams: bool,
     /// Judges configurations that clients send.
@@ -58,7 +56,6 @@ impl Default for Options {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             tenant: TenantId::new(1),
-            stream_defaults: StreamConfig::default(),
             create_streams: true,
             check_config: Arc::new(|_| Ok(())),
             connections: 4_096,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use via_codec::Kind;
 use via_storage::{Order, Space, Store, Write};
 use via_types::detection::Change;
-use via_types::{Detection, DetectionId, ShardId, TenantId};
+use via_types::{Detection, DetectionId, LogIndex, ShardId, TenantId};
 
 use crate::cursor::Position;
 use crate::feed::Published;
@@ -29,6 +29,14 @@ const STRIDE: usize = 512;
 pub(crate) struct Stored {
     pub(crate) tenant: TenantId,
     pub(crate) detection: Detection,
+}
+
+/// What a trim deletes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Trimmed {
+    pub(crate) detections: usize,
+    /// The last change that no longer has a detection.
+    pub(crate) feed_end: Option<(u64, u32)>,
 }
 
 /// The detections of every shard on this node.
@@ -121,24 +129,24 @@ impl Archive {
         }))
     }
 
-    /// Deletes the `surplus` oldest detections of `shard`; returns how many
-    /// went and where the feed now begins.
+    /// Says whether a detection is stored.
+    pub(crate) fn holds(&self, id: DetectionId) -> Result<bool, Error> {
+        Ok(self.store.get(Space::Detections, &keys::detection(id))?.is_some())
+    }
+
+    /// Adds what deleting the `most` oldest detections of entries up to `upto`
+    /// takes, and says how many they are.
     pub(crate) fn trim(
         &self,
         shard: ShardId,
-        surplus: usize,
+        most: usize,
+        upto: LogIndex,
         writes: &mut Vec<Write>,
-    ) -> Result<(usize, Option<(u64, u32)>), Error> {
-        let (from, to) = keys::of_shard(shard);
-        let to = to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let oldest = self.store.scan(
-            Space::Detections,
-            (Bound::Included(&from), to),
-            Order::Ascending,
-            surplus,
-        )?;
+    ) -> Result<Trimmed, Error> {
+        let last = keys::detection(DetectionId { shard, index: upto, offset: u32::MAX });
+        let oldest = self.upto(Space::Detections, shard, &last, Order::Ascending, most)?;
         let Some((newest_gone, _)) = oldest.last() else {
-            return Ok((0, None));
+            return Ok(Trimmed::default());
         };
         for (key, value) in &oldest {
             let stored: Stored = via_codec::decode(Kind::Detection, value)?;
@@ -147,18 +155,37 @@ impl Archive {
             writes
                 .push(delete(Space::DetectionsByTime, &keys::by_time(stored.tenant, started, id)));
         }
-        let upto = newest_gone.clone();
-        let gone = self.store.scan(
-            Space::Feed,
-            (Bound::Included(&from), Bound::Included(&upto)),
-            Order::Ascending,
-            surplus,
-        )?;
-        for (key, _) in &gone {
-            writes.push(delete(Space::Feed, key));
+        let newest = self.upto(Space::Feed, shard, newest_gone, Order::Descending, 1)?;
+        let feed_end = newest.first().and_then(|(key, _)| keys::detection_id(key));
+        let feed_end = feed_end.map(|at| (at.index.get(), at.offset));
+        Ok(Trimmed { detections: oldest.len(), feed_end })
+    }
+
+    /// Deletes the changes of `shard` up to `end`, a piece at a time.
+    pub(crate) fn trim_feed(&self, shard: ShardId, end: (u64, u32)) -> Result<(), Error> {
+        let last = keys::feed(shard, end);
+        loop {
+            let gone = self.upto(Space::Feed, shard, &last, Order::Ascending, STRIDE)?;
+            let writes = gone.iter().map(|(key, _)| delete(Space::Feed, key)).collect();
+            self.store.write(writes)?;
+            if gone.len() < STRIDE {
+                return Ok(());
+            }
         }
-        let trimmed = gone.last().and_then(|(key, _)| keys::detection_id(key));
-        Ok((oldest.len(), trimmed.map(|at| (at.index.get(), at.offset))))
+    }
+
+    /// Reads the records of `shard` with keys up to `last`.
+    fn upto(
+        &self,
+        space: Space,
+        shard: ShardId,
+        last: &[u8],
+        order: Order,
+        most: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, Error> {
+        let (from, _) = keys::of_shard(shard);
+        let range = (Bound::Included(from.as_slice()), Bound::Included(last));
+        Ok(self.store.scan(space, range, order, most)?)
     }
 
     /// Lists detections as `query` asks, reading a bounded number of index entries.

@@ -416,11 +416,12 @@ impl Driver {
     /// Once a second: time passes for silent entities, changed configurations
     /// are proposed.
     async fn pulse(&mut self) {
-        let (profiles, streams) = self.replica.with(|state| {
+        let (held, streams) = self.replica.with(|state| {
             let profiles = state.live.as_ref().map_or(0, |live| live.engine.profiles());
-            (profiles, state.streams.keys().copied().collect::<Vec<_>>())
+            (profiles + state.detections, state.streams.keys().copied().collect::<Vec<_>>())
         });
-        if profiles == 0 || !self.replica.store.has_room() {
+        // Time makes profiles notice silence, and detections go.
+        if held == 0 || !self.replica.store.has_room() {
             return;
         }
         for stream in streams {

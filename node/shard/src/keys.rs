@@ -75,6 +75,8 @@ pub(crate) enum Fact {
     Trimmed,
     /// The index of the entry that finished the checkpoint.
     Finished,
+    /// Which entries were there at what time: how old detections are.
+    Marks,
     /// One stream's configuration, switched to at this index.
     Stream(StreamId, LogIndex),
 }
@@ -87,6 +89,7 @@ pub(crate) fn fact(shard: ShardId, fact: Fact) -> [u8; 15] {
         Fact::Trimmed => (3, 0, 0),
         Fact::Stream(stream, index) => (4, stream.get(), index.get()),
         Fact::Finished => (5, 0, 0),
+        Fact::Marks => (6, 0, 0),
     };
     let mut key = [0; 15];
     key[..2].copy_from_slice(&shard.get().to_be_bytes());

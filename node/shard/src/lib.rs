@@ -22,6 +22,7 @@ mod record;
 mod replay;
 mod replica;
 mod request;
+mod retention;
 mod saver;
 mod snapshot;
 pub mod writes;

@@ -2,12 +2,14 @@
 //! here. Follows the log and nothing else: live only in the very term whose
 //! first entry promoted this node (invariant D-3). Called by consensus alone.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use via_codec::Kind;
 use via_consensus::{Applied, Chunks, Machine, Outcome, Position, Tail};
 use via_storage::{Space, Write};
+use via_types::detection::Change;
 use via_types::entry::{
     CheckpointDone, Chunk, Command, Detections, Events, ShardEntry, StreamConfigured,
 };
@@ -17,7 +19,7 @@ use crate::archive::{delete, put};
 use crate::feed::Published;
 use crate::keys::{self, Fact};
 use crate::replica::{Replica, State};
-use crate::{Error, replay, snapshot};
+use crate::{Error, replay, retention, snapshot};
 
 /// Bytes of a ledger record: well within what the store takes in one value.
 const LEDGER_PIECE: usize = 128 << 10;
@@ -130,20 +132,23 @@ impl Shard {
         let shard = self.replica.shard;
         let mut writes = Vec::new();
         let mut published = Vec::with_capacity(detections.changes.len());
+        let (mut opened, mut added) = (0, BTreeSet::new());
         for (place, change) in detections.changes.into_iter().enumerate() {
             let stream = change.detection().stream;
             let tenant = self.replica.with(|state| {
                 state.streams.get(&stream).map_or(TenantId::default(), |known| known.tenant)
             });
             let at = (at.index.get(), place as u32);
+            opened += u64::from(matches!(change, Change::Opened(_)));
+            // One applied again is there; one forgotten since it opened is not.
+            let id = change.detection().id;
+            if !self.replica.archive.holds(id)? {
+                added.insert(id);
+            }
             let one = Published { shard, at, tenant, change: Arc::new(change) };
             self.replica.archive.put(&mut writes, &one);
             published.push(one);
         }
-        let opened = published
-            .iter()
-            .filter(|one| matches!(*one.change, via_types::detection::Change::Opened(_)));
-        let opened = opened.count();
         let covers = detections.covers;
         let covered = self.replica.with(|state| state.covered.max(covers));
         let value = via_codec::encode(Kind::MachineState, &covered);
@@ -151,43 +156,19 @@ impl Shard {
         self.replica.store.write(writes)?;
         let live = self.replica.with(|state| {
             state.covered = covered;
-            state.detections += opened;
+            state.detections += added.len();
             state.feed_end = state.feed_end.max(published.last().map(|one| one.at));
             state.live.is_some()
         });
-        self.trim()?;
+        retention::by_count(&self.replica)?;
         if live {
-            metrics::counter!(crate::metrics::DETECTIONS).increment(opened as u64);
+            metrics::counter!(crate::metrics::DETECTIONS).increment(opened);
             for one in published {
                 // Nobody listening is not an error.
                 let _listeners = self.replica.feed.send(one);
             }
         }
         Ok(Outcome::none())
-    }
-
-    /// Keeps the detections of this shard within its share of the bound.
-    fn trim(&self) -> Result<(), Error> {
-        let options = &self.replica.options;
-        let share = (options.keep_detections / usize::from(options.shards)).max(64);
-        let surplus = self.replica.with(|state| state.detections.saturating_sub(share));
-        // In steps, so that trimming costs little per detection recorded.
-        if surplus <= share / 16 {
-            return Ok(());
-        }
-        let shard = self.replica.shard;
-        let mut writes = Vec::new();
-        let (gone, trimmed) = self.replica.archive.trim(shard, surplus, &mut writes)?;
-        if let Some(trimmed) = trimmed {
-            let value = via_codec::encode(Kind::MachineState, &trimmed);
-            writes.push(put(Space::Shards, &keys::fact(shard, Fact::Trimmed), value));
-        }
-        self.replica.store.write(writes)?;
-        self.replica.with(|state| {
-            state.detections = state.detections.saturating_sub(gone);
-            state.feed_trimmed = state.feed_trimmed.max(trimmed);
-        });
-        Ok(())
     }
 
     fn store_profiles(&self, at: Position, chunk: Chunk) -> Result<Outcome, Error> {
@@ -255,6 +236,9 @@ impl Shard {
 
     fn command(&self, at: Position, command: &Command) -> Result<Outcome, Error> {
         let mut forgot = false;
+        if let Command::Tick { stamp } = command {
+            retention::by_age(&self.replica, at.index, *stamp)?;
+        }
         if let Command::Reset { stream, entity } = command {
             let key = keys::profile(self.replica.shard, *stream, EntityHash::of(*stream, entity));
             forgot = self.replica.store.get(Space::Profiles, &key)?.is_some();

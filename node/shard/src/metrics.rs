@@ -4,6 +4,8 @@
 pub(crate) const EVENTS: &str = "via_shard_events_total";
 /// Detections opened and recorded by this node as leader.
 pub(crate) const DETECTIONS: &str = "via_detections_total";
+/// Detections no longer kept.
+pub(crate) const DETECTIONS_FORGOTTEN: &str = "via_detections_forgotten_total";
 /// Entries proposed, by kind.
 pub(crate) const ENTRIES: &str = "via_shard_entries_total";
 /// Time from a batch's arrival to its commit and execution.
@@ -18,6 +20,11 @@ pub(crate) fn describe() {
     use metrics::{Unit, describe_counter, describe_histogram};
     describe_counter!(EVENTS, Unit::Count, "Events executed by this node as leader");
     describe_counter!(DETECTIONS, Unit::Count, "Detections opened and recorded");
+    describe_counter!(
+        DETECTIONS_FORGOTTEN,
+        Unit::Count,
+        "Detections deleted by age or because there were too many"
+    );
     describe_counter!(ENTRIES, Unit::Count, "Log entries proposed, by kind");
     describe_histogram!(
         WRITE_SECONDS,

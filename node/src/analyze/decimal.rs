@@ -5,8 +5,10 @@
 /// How a column writes the fraction of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decimal {
-    /// `1234.5`
+    /// `1234.5`, or `1,234.5`, in which the signs tell each other apart
     Point,
+    /// `1234.5` or `1,234.5` or `1,234`
+    Grouped,
     /// `1234,5` or `1.234,5`
     Comma,
     /// Only whole numbers so far, between separators that leave the comma free:
@@ -28,19 +30,33 @@ impl Decimal {
         let decimal = commas().filter(|text| Self::Comma.read(text).is_some()).count();
         let telling = commas().filter(|text| tells_comma(text)).count();
         let is_decimal = decimal * 2 > commas().count();
-        if is_decimal && (is_free || telling > 0) { Self::Comma } else { Self::Point }
+        if is_decimal && (is_free || telling > 0) {
+            return Self::Comma;
+        }
+        let grouped = commas().filter(|text| Self::Grouped.read(text).is_some()).count();
+        let is_grouped =
+            grouped == commas().count() && commas().any(|text| with_groups(text).is_some());
+        if is_grouped { Self::Grouped } else { Self::Point }
     }
 
     /// Reads a finite number.
     pub(crate) fn read(self, text: &str) -> Option<f64> {
         let text = text.trim();
         let number = match (self, text.split_once(',')) {
-            (Self::Point | Self::Either, None) => text.parse(),
-            (Self::Point, Some(_)) => return None,
-            (Self::Comma, None) if is_grouped(text) => text.replace('.', "").parse(),
+            (Self::Point | Self::Grouped | Self::Either, None) => text.parse(),
+            (Self::Point, Some(_)) => return with_groups(text),
+            (Self::Grouped, Some(_)) => {
+                let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+                if !is_grouped(whole, ',') || fraction.contains(',') {
+                    return None;
+                }
+                text.replace(',', "").parse()
+            }
+            (Self::Comma, None) if is_grouped(text, '.') => text.replace('.', "").parse(),
             (Self::Comma, None) => text.parse(),
             (Self::Comma | Self::Either, Some((whole, fraction))) => {
-                let is_odd = whole.contains('.') && !(self == Self::Comma && is_grouped(whole));
+                let is_odd =
+                    whole.contains('.') && !(self == Self::Comma && is_grouped(whole, '.'));
                 if is_odd || fraction.contains([',', '.']) {
                     return None;
                 }
@@ -56,9 +72,9 @@ pub(crate) fn is_number(text: &str) -> bool {
     Decimal::Point.read(text).is_some() || Decimal::Comma.read(text).is_some()
 }
 
-/// Says whether points part the digits into thousands.
-fn is_grouped(text: &str) -> bool {
-    let mut groups = text.trim_start_matches(['+', '-']).split('.');
+/// Says whether a sign parts the digits into thousands.
+fn is_grouped(text: &str, sign: char) -> bool {
+    let mut groups = text.trim_start_matches(['+', '-']).split(sign);
     let is_digits = |group: &str| group.bytes().all(|byte| byte.is_ascii_digit());
     let first = groups.next().unwrap_or_default();
     let mut later = groups.peekable();
@@ -66,6 +82,14 @@ fn is_grouped(text: &str) -> bool {
         && (1..=3).contains(&first.len())
         && is_digits(first)
         && later.all(|group| group.len() == 3 && is_digits(group))
+}
+
+/// Reads a number whose commas can only part thousands: there are several, or a
+/// decimal point follows.
+fn with_groups(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let is_plain = text.contains('.') || text.matches(',').count() > 1;
+    if is_plain { Decimal::Grouped.read(text) } else { None }
 }
 
 /// Says whether the comma of a text cannot part thousands.
@@ -111,6 +135,28 @@ mod tests {
         assert_eq!(of(&["0,123"], b','), Decimal::Comma);
         assert_eq!(of(&["1,234.5", "2,345.6", "1,5"], b','), Decimal::Point);
         assert_eq!(Decimal::Point.read("1,234"), None);
+    }
+
+    #[test]
+    fn commas_that_part_thousands_are_told_by_a_point_or_by_each_other() {
+        let grouped = of(&["950.5", "1,150.123", "2,000", "-1,234,567"], b',');
+        assert_eq!(grouped, Decimal::Grouped);
+        for (text, number) in [
+            ("1,150.123", 1_150.123),
+            ("2,000", 2_000.0),
+            ("-1,234,567", -1_234_567.0),
+            ("950.5", 950.5),
+        ] {
+            assert_eq!(grouped.read(text), Some(number), "{text}");
+        }
+        for odd in ["1,15.3", "1,5", "12,34,567", ",123", "1,150.1,2", "1,150.123.4"] {
+            assert_eq!(grouped.read(odd), None, "{odd}");
+        }
+        // Later rows may be larger than those by which the column was told.
+        assert_eq!(of(&["950.5"], b','), Decimal::Point);
+        assert_eq!(Decimal::Point.read("1,150.123"), Some(1_150.123));
+        assert_eq!(Decimal::Point.read("1,150"), None, "thousands, or thousandths");
+        assert!(is_number("1,150.123"));
     }
 
     #[test]

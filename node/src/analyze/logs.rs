@@ -12,6 +12,7 @@ use via_engine::{Source, TemplateId, TemplateOptions, Templates};
 
 use super::figure::count;
 use super::is_same_file;
+use super::scores::is_standard;
 
 /// Longest line that is read whole; the miner looks at less.
 const LINE_BYTES: u64 = 1 << 20;
@@ -96,14 +97,19 @@ fn read_line(reader: &mut BufReader<File>, line: &mut Vec<u8>) -> Result<bool> {
 }
 
 fn write(out: &Path, ids: &[TemplateId]) -> Result<()> {
-    if let Some(folder) = out.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let mut file = BufWriter::new(File::create(out)?);
+    let target: Box<dyn Write> = if is_standard(out) {
+        Box::new(std::io::stdout())
+    } else {
+        if let Some(folder) = out.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        Box::new(File::create(out)?)
+    };
+    let mut target = BufWriter::new(target);
     for id in ids {
-        writeln!(file, "{id}")?;
+        writeln!(target, "{id}")?;
     }
-    Ok(file.flush()?)
+    Ok(target.flush()?)
 }
 
 #[cfg(test)]

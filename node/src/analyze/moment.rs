@@ -189,8 +189,21 @@ fn figures(text: &str, date: impl Fn(i8, i8, i16) -> Option<Date>) -> Option<Tim
     i64::try_from(instant.as_nanosecond()).ok().map(Timestamp::from_nanos)
 }
 
-/// Reads a time of day, whose hour may have one figure.
+/// Reads a time of day, whose hour may have one figure and may be counted to
+/// twelve: `12:00 AM` is midnight.
 fn hour(text: &str) -> Option<Time> {
+    let half = text.len().checked_sub(2).and_then(|at| text.split_at_checked(at));
+    let afternoon = half.and_then(|(_, word)| match word.to_ascii_uppercase().as_str() {
+        "AM" => Some(0),
+        "PM" => Some(12),
+        _ => None,
+    });
+    let Some((afternoon, (clock, _))) = afternoon.zip(half) else { return whole_hour(text) };
+    let time = whole_hour(clock.trim_end()).filter(|time| (1..=12).contains(&time.hour()))?;
+    time.with().hour(time.hour() % 12 + afternoon).build().ok()
+}
+
+fn whole_hour(text: &str) -> Option<Time> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || b":.".contains(&byte));
     let colon = text.find(':').filter(|_| is_plain)?;
     let padded = if colon == 1 { format!("0{text}") } else { text.to_owned() };
@@ -270,6 +283,27 @@ mod tests {
         {
             assert_eq!(Form::DayFirst.read(odd), None, "{odd}");
         }
+    }
+
+    #[test]
+    fn a_clock_of_twelve_hours_is_read() {
+        let midnight = Form::MonthFirst.read("03/01/2024").expect("a date");
+        for (text, hours) in [
+            ("03/01/2024 12:00 AM", 0.0),
+            ("3/1/2024 1:30 am", 1.5),
+            ("03/01/2024 12:00PM", 12.0),
+            ("03/01/2024 12:30:00 PM", 12.5),
+            ("03/01/2024 11:00 pm", 23.0),
+        ] {
+            let read = Form::MonthFirst.read(text);
+            let expected = midnight.as_secs_f64() + hours * 3_600.0;
+            assert_eq!(read.map(Timestamp::as_secs_f64), Some(expected), "{text}");
+        }
+        for odd in ["03/01/2024 13:00 PM", "03/01/2024 0:30 AM", "03/01/2024 AM", "03/01/2024 9 AM"]
+        {
+            assert_eq!(Form::MonthFirst.read(odd), None, "{odd}");
+        }
+        assert_eq!(form(&["03/13/2024 12:00 AM", "03/14/2024 1:00 PM"]), Some(Form::MonthFirst));
     }
 
     #[test]

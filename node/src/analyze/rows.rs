@@ -314,6 +314,9 @@ fn clipped(name: &str) -> &str {
 fn delimiter(mut input: Box<dyn Read>) -> Result<(u8, Box<dyn Read>)> {
     let mut start = Vec::new();
     input.by_ref().take(1 << 16).read_to_end(&mut start).context("reading the first bytes")?;
+    if matches!(start.as_slice(), [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) || start.contains(&0) {
+        bail!("it is not UTF-8 text but, it seems, UTF-16 or binary; save it as CSV in UTF-8");
+    }
     let first = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let count = |wanted: u8| {
         let mut quoted = false;

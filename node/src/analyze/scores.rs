@@ -1,7 +1,7 @@
 //! The table of scores: one row for each row of the input, in its order.
 
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -13,23 +13,33 @@ use super::rows::Row;
 const HEADER: [&str; 9] =
     ["timestamp", "value", "score", "expected", "low", "high", "detection", "reason", "entity"];
 
+/// Says whether a path stands for standard input or output.
+pub(crate) fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
 /// A score table being written.
 pub(crate) struct Scores {
-    writer: Writer<BufWriter<File>>,
+    writer: Writer<BufWriter<Box<dyn Write>>>,
 }
 
 impl Scores {
-    /// Creates the file, and the folders it lies in.
+    /// Creates the file, and the folders it lies in; `-` is standard output.
     ///
     /// # Errors
     /// The file cannot be made or written.
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("making the folder {}", folder.display()))?;
-        }
-        let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
-        let mut writer = Writer::from_writer(BufWriter::with_capacity(1 << 18, file));
+        let out: Box<dyn Write> = if is_standard(path) {
+            Box::new(std::io::stdout())
+        } else {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)
+                    .with_context(|| format!("making the folder {}", folder.display()))?;
+            }
+            let creating = || format!("creating {}", path.display());
+            Box::new(File::create(path).with_context(creating)?)
+        };
+        let mut writer = Writer::from_writer(BufWriter::with_capacity(1 << 18, out));
         writer.write_record(HEADER)?;
         Ok(Self { writer })
     }
@@ -76,8 +86,7 @@ impl Scores {
     /// The file cannot be written.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.writer.flush()?;
-        let file = self.writer.into_inner().map_err(|error| anyhow::anyhow!("{error}"))?;
-        file.into_inner().context("writing the last scores")?.flush()?;
-        Ok(())
+        let mut out = self.writer.into_inner().map_err(|error| anyhow::anyhow!("{error}"))?;
+        out.flush().context("writing the last scores")
     }
 }

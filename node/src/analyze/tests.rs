@@ -257,3 +257,35 @@ fn dates_that_tell_no_order_ask_for_it_and_take_it() {
         assert!(screen.contains(shown), "{screen}");
     }
 }
+
+#[test]
+fn a_file_in_utf_16_is_refused_in_so_many_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("a.csv");
+    for (bom, order) in [
+        (vec![0xFF, 0xFE], u16::to_le_bytes as fn(u16) -> [u8; 2]),
+        (vec![0xFE, 0xFF], u16::to_be_bytes),
+        (Vec::new(), u16::to_le_bytes),
+    ] {
+        let text = wave(50);
+        let bytes = text.encode_utf16().flat_map(order);
+        std::fs::write(&input, bom.into_iter().chain(bytes).collect::<Vec<u8>>()).unwrap();
+        let error = run(&args(&input), &Settings::default()).unwrap_err();
+        assert!(format!("{error:#}").contains("UTF-16"), "{error:#}");
+    }
+}
+
+#[test]
+fn quoted_thousands_are_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("a.csv");
+    let row = |row: u32| {
+        let (day, hour) = (row / 12 + 13, (row + 11) % 12 + 1);
+        format!("03/{day}/2024 {hour}:00 PM,\"1,{row:03}.125\"\n")
+    };
+    let rows = (0..200).map(row);
+    std::fs::write(&input, format!("time,value\n{}", rows.collect::<String>())).unwrap();
+    let shown = run(&args(&input), &Settings::default()).unwrap();
+    assert!(shown.contains("200 rows"), "{shown}");
+    assert!(!shown.contains("not judged"), "{shown}");
+}

@@ -33,8 +33,8 @@ pub enum Space {
     /// the live feed's order. Written when recorded, deleted by retention.
     Feed = 11,
     /// `shard u16, fact u8, stream u32, index u64` → the shard's boundary, its
-    /// covered index, how far its feed is trimmed, its streams' configurations by
-    /// index. Rewritten by checkpoints and as they change.
+    /// covered index, how far its feed is trimmed, how old its entries are, its
+    /// streams' configurations by index. Rewritten by checkpoints and as they change.
     Shards = 12,
 }
 

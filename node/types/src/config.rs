@@ -2,7 +2,10 @@
 //! bounds and validates what operators write; the catalog versions it; the log
 //! carries it as JSON, so fields may be added with a default.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{Error as _, IgnoredAny, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Everything the engine needs to know about a stream.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -142,7 +145,7 @@ impl Default for Burst {
 }
 
 /// By what rule a score becomes a detection.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// Evidence above its own running mean by this many standard deviations.
@@ -155,6 +158,42 @@ pub enum Method {
     Ensemble(f64),
     /// At most this many detections per entity-day while nothing is wrong.
     Budget(f64),
+}
+
+impl<'de> Deserialize<'de> for Method {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(MethodForm)
+    }
+}
+
+/// Reads a [`Method`], and says which forms are allowed when it is none.
+struct MethodForm;
+
+impl<'de> Visitor<'de> for MethodForm {
+    type Value = Method;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "an object of one rule and its figure, like {\"mad\": 6.0}; the rules are \
+             ewma_sigma, percentile, mad, ensemble, budget",
+        )
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Method, M::Error> {
+        let many = |count| M::Error::invalid_length(count, &self);
+        let rule: String = map.next_key()?.ok_or_else(|| many(0))?;
+        let make = match rule.as_str() {
+            "ewma_sigma" => Method::EwmaSigma,
+            "percentile" => Method::Percentile,
+            "mad" => Method::Mad,
+            "ensemble" => Method::Ensemble,
+            "budget" => Method::Budget,
+            other => return Err(M::Error::invalid_value(Unexpected::Str(other), &self)),
+        };
+        let method = make(map.next_value()?);
+        let further: Option<IgnoredAny> = map.next_key()?;
+        if further.is_some() { Err(many(2)) } else { Ok(method) }
+    }
 }
 
 /// A stream's (or a detector's) threshold.
@@ -213,5 +252,33 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self { lateness_secs: 600.0, warmup_events: 10 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_read_as_it_is_written_and_any_other_form_is_told_the_allowed_ones() {
+        for method in [
+            Method::EwmaSigma(4.0),
+            Method::Percentile(0.99),
+            Method::Mad(6.0),
+            Method::Ensemble(0.5),
+            Method::Budget(1.0),
+        ] {
+            let text = serde_json::to_string(&method).expect("plain data");
+            assert_eq!(serde_json::from_str::<Method>(&text).expect("its own text"), method);
+        }
+        let odd = [r#""mad""#, "5", "[]", "{}", r#"{"mod":6}"#, r#"{"mad":6,"budget":1}"#, "null"];
+        for text in odd {
+            let error = serde_json::from_str::<Method>(text).expect_err(text).to_string();
+            assert!(
+                error.contains(r#"like {"mad": 6.0}"#) && error.contains("ewma_sigma"),
+                "{error}"
+            );
+        }
+        assert!(serde_json::from_str::<Method>(r#"{"mad":"6"}"#).is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use via_types::{Revision, StreamId, TenantId, Timestamp, limit};
 
-use super::{Outcome, read_config};
+use super::Outcome;
 use crate::catalog::Catalog;
 use crate::name;
 use crate::object::{Counters, Object, Stream};
@@ -20,7 +20,8 @@ pub struct CreateStream {
     pub tenant: TenantId,
     /// Its name.
     pub name: String,
-    /// Its configuration as JSON.
+    /// What it says itself of its configuration, as JSON; the defaults say the
+    /// rest.
     pub config: String,
     /// When it was asked for.
     pub at: Timestamp,
@@ -28,7 +29,7 @@ pub struct CreateStream {
 
 impl CreateStream {
     pub(super) fn apply(self, catalog: &mut Catalog, at: Revision) -> Result<Outcome, Refusal> {
-        let Self { tenant, name, config: json, at: created } = self;
+        let Self { tenant, name, config: own, at: created } = self;
         catalog.known(tenant)?;
         name::check(Thing::Stream, &name)?;
         if let Some(there) = catalog.streams.named(tenant, &name) {
@@ -37,11 +38,13 @@ impl CreateStream {
         if catalog.streams.by_id.len() >= limit::STREAMS {
             return Err(Refusal::Full { what: "streams", limit: limit::STREAMS as u64 });
         }
-        let config = read_config(&json)?;
+        let (config, json) = catalog.in_force(&own)?;
         let number = catalog.counters.stream.checked_add(1);
         let number = number.ok_or(Refusal::Full { what: "stream ids", limit: u32::MAX.into() })?;
         let id = StreamId::new(number);
-        let stream = Arc::new(Stream { id, tenant, name, config, json, revision: at, created });
+        let revision = at;
+        let stream = Stream { id, tenant, name, own, config, json, revision, created };
+        let stream = Arc::new(stream);
         catalog.put(Object::Counters(Counters { stream: number, ..catalog.counters }));
         catalog.put(Object::Stream(Arc::clone(&stream)));
         Ok(Outcome::Stream { stream, existed: false })

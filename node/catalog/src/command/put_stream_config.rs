@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use via_types::{Revision, StreamId, TenantId};
 
-use super::{Outcome, read_config};
+use super::Outcome;
 use crate::catalog::Catalog;
 use crate::object::{Object, Stream};
 use crate::refusal::Refusal;
 
-/// Replaces a stream's configuration, if nobody changed it since the sender
+/// Replaces what a stream says of its configuration, if nobody changed it since the sender
 /// looked (invariant C-1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PutStreamConfig {
@@ -20,24 +20,24 @@ pub struct PutStreamConfig {
     pub stream: StreamId,
     /// The revision of the configuration that the sender saw.
     pub based_on: Revision,
-    /// The new configuration as JSON.
+    /// What it says from now on, as JSON; the defaults say the rest.
     pub config: String,
 }
 
 impl PutStreamConfig {
     pub(super) fn apply(self, catalog: &mut Catalog, at: Revision) -> Result<Outcome, Refusal> {
-        let Self { tenant, stream, based_on, config: json } = self;
+        let Self { tenant, stream, based_on, config: own } = self;
         catalog.known(tenant)?;
         let there = catalog.streams.by_id.get(&stream).filter(|there| there.tenant == tenant);
         let there = there.ok_or(Refusal::NoStream(stream))?;
         if there.revision != based_on {
             return Err(Refusal::Stale { based_on, current: there.revision });
         }
-        let config = read_config(&json)?;
-        if there.json == json {
+        let (config, json) = catalog.in_force(&own)?;
+        if there.own == own {
             return Ok(Outcome::Configured(Arc::clone(there)));
         }
-        let stream = Arc::new(Stream { config, json, revision: at, ..Stream::clone(there) });
+        let stream = Arc::new(Stream { own, config, json, revision: at, ..Stream::clone(there) });
         catalog.put(Object::Stream(Arc::clone(&stream)));
         Ok(Outcome::Configured(stream))
     }

@@ -14,6 +14,9 @@ use crate::live::{Item, Live};
 use crate::problem::{Code, Problem};
 
 enum State {
+    /// The first message says where the feed begins: a client that is cut off
+    /// before anything happened resumes there.
+    Beginning(Box<Live>),
     Following(Box<Live>),
     Ended,
 }
@@ -27,9 +30,16 @@ pub(super) fn run(
     let severity = Some(request.min_severity.as_str());
     let filter = filter(&gate, Some(&request.stream), None, severity)?;
     let live = Live::open(&gate, filter, Some(&request.cursor))?;
-    let state = (gate, id, State::Following(Box::new(live)));
+    let state = (gate, id, State::Beginning(Box::new(live)));
     Ok(Box::pin(stream::unfold(state, |(gate, id, state)| async move {
-        let State::Following(mut live) = state else { return None };
+        let mut live = match state {
+            State::Beginning(live) => {
+                let hello = SubscribeResponse { cursor: live.cursor(), item: None };
+                return Some((Ok(hello), (gate, id, State::Following(live))));
+            }
+            State::Following(live) => live,
+            State::Ended => return None,
+        };
         match live.next().await {
             Ok(Some(item)) => {
                 let said = Ok(say(&gate, item));

@@ -37,6 +37,10 @@ pub(crate) struct ProblemDocument {
     fate: String,
     /// How long to wait before repeating; with `retry`.
     retry_after_ms: Option<u64>,
+    /// The configuration's revision now; with `stale_revision`.
+    current_revision: Option<u64>,
+    /// Events that were applied before the failure; with `unknown`.
+    accepted_before_failure: Option<u64>,
     /// Names the request in the node's log.
     request_id: String,
 }

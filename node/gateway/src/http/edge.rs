@@ -189,6 +189,9 @@ fn keep_headers(from: &HeaderMap, to: &mut Response) {
 /// Answers addresses that lead nowhere.
 pub(crate) async fn nowhere(request: Request) -> Problem {
     let path: String = request.uri().path().chars().take(200).collect();
+    if is_grpc(request.headers()) {
+        return Problem::new(Code::MethodNotAllowed, format!("there is no gRPC method {path}"));
+    }
     Problem::new(Code::NotFound, format!("there is nothing at {path}"))
 }
 

@@ -1,45 +1,95 @@
 //! `POST …/events` and `POST …/score`: events in as JSON or NDJSON, counts and
 //! verdicts out.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::{Path, Request, State};
-use http::{HeaderMap, header};
-use serde::Serialize;
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use via_shard::Answer;
 use via_types::{Origin, Scored};
 
 use crate::gate::Gate;
+use crate::http::media::media;
 use crate::http::view::{ContributionView, ExpectedView};
 use crate::ingest::Ingest;
 use crate::ingest::body::{Encoding, Patience, Source};
 use crate::ingest::lines::PART_LINES;
+use crate::ingest::target::Target;
 use crate::ingest::writer::Tally;
 use crate::metrics::{Protocol, written};
 use crate::problem::{Code, Problem};
 
 /// An event, as documented; it is read without passing through this form.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "a schema only: lines are parsed borrowed, field by field")]
 pub(crate) struct EventBody {
     /// Who it is about, 1 to 256 bytes. May be left out when the stream's
     /// mapping derives it from attributes.
-    entity: Option<String>,
+    entity: Option<NameBody>,
     /// When it happened: RFC 3339, or a number of s, ms, µs or ns since 1970
     /// (told apart by magnitude). Left out: now.
-    #[schema(value_type = Option<Object>, example = "2026-01-31T12:00:00Z")]
-    timestamp: Option<String>,
+    timestamp: Option<TimeBody>,
     /// What was observed; finite. Left out: 1.
+    #[schema(nullable = false)]
     value: Option<f64>,
     /// Your own id of it, up to 128 bytes; a repeat for the same entity within
     /// the window is counted as duplicate and not applied.
-    unique_id: Option<String>,
+    unique_id: Option<NameBody>,
     /// What else is known: up to 64 texts, numbers or booleans, 4,096 bytes.
-    #[schema(value_type = Option<Object>)]
-    attributes: Option<String>,
+    attributes: Option<HashMap<String, AttributeBody>>,
     /// Further named numbers, up to 64, judged together with the value.
-    #[schema(value_type = Option<Object>)]
-    values: Option<f64>,
+    values: Option<HashMap<String, f64>>,
+}
+
+/// A name or an id.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "a schema only")]
+pub(crate) enum NameBody {
+    /// A text.
+    Text(String),
+    /// A whole number, taken as its digits.
+    Number(i64),
+}
+
+/// A point in time.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "a schema only: stamps are read by `ingest::stamp`")]
+pub(crate) enum TimeBody {
+    /// RFC 3339, or a number as text.
+    #[schema(example = "2026-01-31T12:00:00Z")]
+    Text(String),
+    /// s, ms, µs or ns since 1970.
+    Number(f64),
+}
+
+/// What is known of an event under one name.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "a schema only")]
+pub(crate) enum AttributeBody {
+    /// A text.
+    Text(String),
+    /// A number.
+    Number(f64),
+    /// Yes or no.
+    Truth(bool),
+}
+
+/// What a JSON body may be.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "a schema only")]
+pub(crate) enum EventsBody {
+    /// One event.
+    One(EventBody),
+    /// Several.
+    Many(Vec<EventBody>),
 }
 
 /// One event that was not applied.
@@ -138,7 +188,7 @@ pub(crate) struct ScoredEvents {
         ("X-Via-Epoch" = Option<u32>, Header, description = "The producer's epoch"),
         ("X-Via-Sequence" = Option<u64>, Header, description = "The request's number in that epoch")),
     request_body(description = "One event, an array of events, or one event per line; plain, gzip or zstd",
-        content((EventBody = "application/json"), (EventBody = "application/x-ndjson"))),
+        content((EventsBody = "application/json"), (EventBody = "application/x-ndjson"))),
     responses((status = 200, description = "What became of each event", body = Written)))]
 pub(crate) async fn write(
     State(gate): State<Gate>,
@@ -161,7 +211,7 @@ pub(crate) async fn write(
         ("X-Via-Epoch" = Option<u32>, Header, description = "The producer's epoch"),
         ("X-Via-Sequence" = Option<u64>, Header, description = "The request's number in that epoch")),
     request_body(description = "As for events; at most 16,384 of them",
-        content((EventBody = "application/json"), (EventBody = "application/x-ndjson"))),
+        content((EventsBody = "application/json"), (EventBody = "application/x-ndjson"))),
     responses((status = 200, description = "What became of each event, and its verdict", body = ScoredEvents)))]
 pub(crate) async fn score(
     State(gate): State<Gate>,
@@ -191,17 +241,15 @@ async fn open(
     let protocol = protocol(&parts.headers)?;
     let encoding = Encoding::of(&parts.headers)?;
     let origin = origin(&parts.headers)?;
-    let stream = gate.open_stream(stream).await?;
-    let ingest = Ingest::new(gate, stream, origin, answer);
+    let target = Target::find(gate, stream)?;
+    let ingest = Ingest::new(gate, target, origin, answer);
     let options = gate.options();
     let patience = Patience { idle: options.body_idle, expansion: options.expansion.max(1) };
     Ok((protocol, ingest, Source::new(body, encoding, patience)))
 }
 
 fn protocol(headers: &HeaderMap) -> Result<Protocol, Problem> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = kind.unwrap_or("").split(';').next().unwrap_or("").trim();
-    match essence.to_ascii_lowercase().as_str() {
+    match media(headers)?.as_str() {
         "application/json" => Ok(Protocol::Json),
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Protocol::Ndjson),
         other => Err(Problem::new(
@@ -237,12 +285,16 @@ fn origin(headers: &HeaderMap) -> Result<Option<Origin>, Problem> {
 }
 
 fn number(headers: &HeaderMap, name: &str, prefix: &str) -> Result<Option<u64>, Problem> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let bad = |words: &str| Problem::new(Code::BadParameter, format!("header {name} {words}"));
+    if values.next().is_some() {
+        return Err(bad("is given more than once"));
+    }
     let text = value.to_str().unwrap_or("");
     let digits = text.strip_prefix(prefix).unwrap_or(text);
-    digits.parse().map(Some).map_err(|_| {
-        Problem::new(Code::BadParameter, format!("header {name} must be a whole number"))
-    })
+    let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok());
+    number.flatten().map(Some).ok_or_else(|| bad("must be a whole number below 2^64, in digits"))
 }
 
 #[cfg(test)]
@@ -268,6 +320,16 @@ mod tests {
         for bad in [&all[..2], &[("x-via-producer", "x"), all[1], all[2]][..]] {
             let problem = super::origin(&headers(bad)).expect_err("incomplete");
             assert_eq!(problem.code, Code::BadParameter);
+        }
+        for odd in ["+9", "-9", " 9 9", "9.0", "0x9", "", "18446744073709551616"] {
+            let odd = [all[0], all[1], ("x-via-sequence", odd)];
+            let problem = super::origin(&headers(&odd)).expect_err("no number");
+            assert_eq!(problem.code, Code::BadParameter);
+        }
+        for second in ["9", "10"] {
+            let mut twice = headers(&all);
+            twice.append("x-via-sequence", second.parse().expect("header"));
+            assert!(super::origin(&twice).is_err(), "which of them is meant?");
         }
         let wide = [all[0], ("x-via-epoch", "4294967296"), all[2]];
         assert!(super::origin(&headers(&wide)).is_err());

@@ -1,13 +1,12 @@
 //! Producers: named sources of numbered requests, for exactly-once (D-2).
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::gate::Gate;
-use crate::http::streams::parse;
+use crate::http::media::Document;
 use crate::problem::{Code, Problem};
 
 /// Asks for a producer's next epoch.
@@ -32,9 +31,9 @@ pub(crate) struct ProducerView {
     responses((status = 200, description = "The producer's next epoch", body = ProducerView)))]
 pub(crate) async fn open(
     State(gate): State<Gate>,
-    body: Bytes,
+    body: Document,
 ) -> Result<Json<ProducerView>, Problem> {
-    let NewProducer { name } = parse(&body, Code::BadRequest)?;
+    let NewProducer { name } = body.object(Code::BadRequest)?;
     let (producer, epoch) = gate.control().open_producer(gate.tenant(), &name).await?;
     Ok(Json(ProducerView { producer: producer.get(), epoch: epoch.get() }))
 }

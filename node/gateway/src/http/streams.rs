@@ -2,17 +2,19 @@
 //! based on: `If-Match` carries the `ETag` that was read (invariant C-1).
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use via_catalog::Stream;
-use via_types::{Revision, StreamConfig, limit};
+use via_types::{Revision, StreamConfig};
 
 use crate::gate::Gate;
+use crate::http::config_schema::ConfigDocument;
+use crate::http::media::{Document, parse};
 use crate::http::view::rfc3339;
 use crate::problem::{Code, Problem};
 
@@ -25,21 +27,29 @@ pub(crate) struct StreamView {
     revision: u64,
     /// When it was created, RFC 3339.
     created: String,
-    /// How its events are judged; docs/CONFIGURATION describes each key.
-    #[schema(value_type = Object)]
+    /// How its events are judged.
+    #[schema(value_type = ConfigDocument)]
     config: Value,
+    /// What of that it says itself; the rest are the node's defaults, as
+    /// `[engine]`, `[detectors]` and `[thresholds]` in docs/CONFIGURATION set
+    /// them, and changes with them.
+    #[schema(value_type = ConfigDocument)]
+    own: Value,
 }
 
 impl StreamView {
     fn of(stream: &Stream) -> Result<Self, Problem> {
-        let config = serde_json::from_str(&stream.json).map_err(|error| {
-            Problem::new(Code::Internal, format!("the configuration cannot be shown: {error}"))
-        })?;
+        let read = |text: &str| {
+            serde_json::from_str(text).map_err(|error| {
+                Problem::new(Code::Internal, format!("the configuration cannot be shown: {error}"))
+            })
+        };
         Ok(Self {
             name: stream.name.clone(),
             revision: stream.revision.get(),
             created: rfc3339(stream.created),
-            config,
+            config: read(&stream.json)?,
+            own: read(&stream.own)?,
         })
     }
 }
@@ -54,13 +64,14 @@ pub(crate) struct StreamList {
 /// Asks for a stream.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NewStream {
+pub(crate) struct NewStream<'a> {
     /// 1 to 128 characters of `[A-Za-z0-9._-]`, not beginning with a dot.
     name: String,
-    /// Left out: the node's defaults. Keys left out have theirs.
-    #[serde(default)]
-    #[schema(value_type = Option<Object>)]
-    config: Option<StreamConfig>,
+    /// What it says itself of how its events are judged; what is left out
+    /// follows the node's defaults.
+    #[serde(default, borrow)]
+    #[schema(value_type = Option<ConfigDocument>)]
+    config: Option<&'a RawValue>,
 }
 
 fn tagged(status: StatusCode, stream: &Stream) -> Result<Response, Problem> {
@@ -86,11 +97,11 @@ pub(crate) async fn list(State(gate): State<Gate>) -> Result<Json<StreamList>, P
 #[utoipa::path(post, path = "/api/v1/streams", operation_id = "create_stream", tag = "streams", request_body = NewStream,
     responses((status = 201, description = "Created", body = StreamView,
         headers(("ETag" = String, description = "The revision")))))]
-pub(crate) async fn create(State(gate): State<Gate>, body: Bytes) -> Result<Response, Problem> {
-    let NewStream { name, config } = parse(&body, Code::BadConfig)?;
-    let config = config.unwrap_or_else(|| gate.options().stream_defaults.clone());
-    check(&gate, &config)?;
-    let created = gate.control().create_stream(gate.tenant(), &name, config).await?;
+pub(crate) async fn create(State(gate): State<Gate>, body: Document) -> Result<Response, Problem> {
+    let NewStream { name, config } = body.object(Code::BadConfig)?;
+    let own = said(config.map_or("{}", RawValue::get).as_bytes())?;
+    check(&gate, &own)?;
+    let created = gate.control().create_stream(gate.tenant(), &name, &own).await?;
     if created.existed {
         let words = format!("stream {name:?} exists with revision {}", created.stream.revision);
         return Err(Problem::new(Code::StreamExists, words));
@@ -110,18 +121,18 @@ pub(crate) async fn show(
     tagged(StatusCode::OK, &*gate.stream(&name)?)
 }
 
-/// Replaces a stream's configuration.
+/// Replaces what a stream says itself of its configuration.
 #[utoipa::path(put, path = "/api/v1/streams/{stream}/config", operation_id = "put_stream_config", tag = "streams",
     params(("stream" = String, Path, description = "The stream's name"),
         ("If-Match" = String, Header, description = "The ETag of the configuration that was read")),
-    request_body(content = Object, description = "The whole new configuration; keys left out get their defaults"),
+    request_body(content = ConfigDocument, description = "All that the stream says itself; keys left out follow the node's defaults"),
     responses((status = 200, description = "The stream as it is now", body = StreamView,
         headers(("ETag" = String, description = "The new revision")))))]
 pub(crate) async fn configure(
     State(gate): State<Gate>,
     Path(name): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Document,
 ) -> Result<Response, Problem> {
     let based_on = based_on(&headers)?;
     let stream = gate.stream(&name)?;
@@ -131,9 +142,9 @@ pub(crate) async fn configure(
         let problem = Problem::new(Code::StaleRevision, words);
         return Err(problem.with("current_revision", stream.revision.get()));
     }
-    let config: StreamConfig = parse(&body, Code::BadConfig)?;
-    check(&gate, &config)?;
-    let changed = gate.control().put_stream_config(gate.tenant(), &name, based_on, config).await?;
+    let own = said(body.bytes())?;
+    check(&gate, &own)?;
+    let changed = gate.control().put_stream_config(gate.tenant(), &name, based_on, &own).await?;
     tagged(StatusCode::OK, &changed)
 }
 
@@ -149,25 +160,49 @@ fn based_on(headers: &HeaderMap) -> Result<Revision, Problem> {
     })
 }
 
-fn check(gate: &Gate, config: &StreamConfig) -> Result<(), Problem> {
-    (gate.options().check_config)(config).map_err(|words| Problem::new(Code::BadConfig, words))
+/// Reads what a stream is to say of its configuration.
+fn said(text: &[u8]) -> Result<Value, Problem> {
+    // As its own type first, which names a key that is there twice.
+    let _: StreamConfig = parse(text, Code::BadConfig)?;
+    parse(text, Code::BadConfig)
 }
 
-/// Reads a small JSON document; what is not JSON and what is not the right JSON,
-/// told as `misfit`, are told apart.
-pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8], misfit: Code) -> Result<T, Problem> {
-    if body.len() > limit::CONFIG_BYTES {
-        let words = format!("at most {} bytes are read here", limit::CONFIG_BYTES);
-        return Err(Problem::new(Code::TooLarge, words));
+/// Checks what a stream is to say of its configuration, and what follows.
+fn check(gate: &Gate, own: &Value) -> Result<(), Problem> {
+    let bad = |words| Problem::new(Code::BadConfig, words);
+    let config = understood(own).map_err(bad)?;
+    (gate.options().check_config)(&config).map_err(bad)?;
+    let refused = |refusal| Problem::from(via_control::Error::Refused(refusal));
+    let whole = gate.view().in_force(&own.to_string()).map_err(refused)?;
+    (gate.options().check_config)(&whole).map_err(bad)
+}
+
+/// Reads `own` by itself.
+fn understood(own: &Value) -> Result<StreamConfig, String> {
+    let config: StreamConfig = StreamConfig::deserialize(own).map_err(|error| error.to_string())?;
+    let known = serde_json::to_value(&config).map_err(|error| error.to_string())?;
+    match list_for_object(own, &known, "config") {
+        Some(key) => Err(format!("{key}: it must be a JSON object")),
+        None => Ok(config),
     }
-    serde_json::from_slice(body).map_err(|error| {
-        let code = if error.is_data() { misfit } else { Code::BadJson };
-        Problem::new(code, error.to_string())
-    })
+}
+
+/// Finds a list where an object belongs: structures can be read from lists of
+/// their fields, which nobody means.
+fn list_for_object(own: &Value, known: &Value, key: &str) -> Option<String> {
+    match (own, known) {
+        (Value::Array(_), Value::Object(_)) => Some(key.to_owned()),
+        (Value::Object(own), Value::Object(known)) => own.iter().find_map(|(word, own)| {
+            list_for_object(own, known.get(word)?, &format!("{key}.{word}"))
+        }),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn if_match(value: &str) -> Result<Revision, Problem> {
@@ -188,11 +223,21 @@ mod tests {
 
     #[test]
     fn a_misspelt_key_is_named() {
-        let problem =
-            parse::<NewStream>(br#"{"name":"a","config":{"treshold":{}}}"#, Code::BadConfig)
-                .expect_err("misspelt");
-        assert_eq!(problem.code, Code::BadConfig);
-        assert!(problem.detail.contains("treshold"));
-        assert_eq!(parse::<NewStream>(b"{", Code::BadConfig).expect_err("cut").code, Code::BadJson);
+        let said = understood(&json!({"treshold": {}})).expect_err("misspelt");
+        assert!(said.contains("treshold") && said.contains("threshold"), "{said}");
+    }
+
+    #[test]
+    fn a_list_is_no_object_at_any_depth() {
+        for odd in [
+            json!([]),
+            json!({"timing": [30.0, 5]}),
+            json!({"threshold": [{"mad": 3.0}, 1.0, 0.1]}),
+            json!({"detectors": {"burst": []}}),
+        ] {
+            assert!(understood(&odd).is_err(), "{odd}");
+        }
+        let fine = json!({"mapping": {"entity_from": ["a"]}, "timing": {"lateness_secs": 5}});
+        assert!(understood(&fine).is_ok());
     }
 }

@@ -3,6 +3,7 @@
 //! clock itself: "now" is given.
 
 use std::borrow::Cow;
+use std::io::Write as _;
 use std::time::Duration;
 
 use via_types::{Timestamp, limit};
@@ -49,14 +50,45 @@ impl Stamp<'_> {
 }
 
 fn real(number: f64) -> Option<i64> {
-    // Whole and fraction apart: a double cannot hold today's nanoseconds.
     let magnitude = number.abs();
     if !number.is_finite() || magnitude >= 9.2e18 {
         return None;
     }
-    let unit = unit(magnitude as u64);
-    let whole = (number.trunc() as i64).saturating_mul(unit);
-    Some(whole.saturating_add((number.fract() * unit as f64).round() as i64))
+    if magnitude < 1e-9 {
+        return Some(0);
+    }
+    // The shortest decimal that means this double is what was written, unless it
+    // had more digits than a double holds; arithmetic would add false ones.
+    let mut text = [0; 48];
+    let mut rest = &mut text[..];
+    write!(rest, "{number}").ok()?;
+    let unused = rest.len();
+    decimal(str::from_utf8(&text[..text.len() - unused]).ok()?)
+}
+
+/// Reads digits with a fraction exactly, to the nanosecond.
+fn decimal(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let plain = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !plain(whole) || !plain(fraction) {
+        return None;
+    }
+    let whole: i64 = whole.parse().ok()?;
+    let mut place = unit(whole.unsigned_abs());
+    let mut nanos = whole.saturating_mul(place);
+    for digit in fraction.bytes() {
+        if place == 1 {
+            nanos = nanos.saturating_add(i64::from(digit >= b'5'));
+            break;
+        }
+        place /= 10;
+        nanos = nanos.saturating_add(i64::from(digit - b'0') * place);
+    }
+    Some(sign * nanos)
 }
 
 fn text_nanos(text: &str) -> Result<i64, Fault> {
@@ -77,7 +109,7 @@ fn text_nanos(text: &str) -> Result<i64, Fault> {
         // Beyond the representable years is far in the future or past.
         return Ok(time.as_nanosecond().clamp(i64::MIN.into(), i64::MAX.into()) as i64);
     }
-    text.parse::<f64>().ok().and_then(real).ok_or_else(bad)
+    decimal(text).or_else(|| text.parse::<f64>().ok().and_then(real)).ok_or_else(bad)
 }
 
 /// The event times accepted at one moment.
@@ -126,6 +158,27 @@ mod tests {
         assert_eq!(Stamp::Real(1_700_000_000_000.5).nanos(), Ok(NOON + 500_000));
         assert_eq!(Stamp::Whole(-1).nanos(), Ok(-1_000_000_000));
         assert_eq!(Stamp::Whole(0).nanos(), Ok(0));
+    }
+
+    #[test]
+    fn a_fraction_keeps_its_digits_and_gains_none() {
+        for (text, nanos) in [
+            ("1700000000.395", NOON + 395_000_000),
+            ("1700000000.1", NOON + 100_000_000),
+            ("1700000000.000001", NOON + 1_000),
+            ("1700000000395.25", NOON + 395_250_000),
+            ("1700000000395250.5", NOON + 395_250_500),
+            ("0.3", 300_000_000),
+            ("-0.3", -300_000_000),
+        ] {
+            assert_eq!(Stamp::Real(text.parse().unwrap()).nanos(), Ok(nanos), "{text}");
+            assert_eq!(Stamp::Text(text.into()).nanos(), Ok(nanos), "{text} as text");
+        }
+        let exact = Stamp::Text("1700000000.1234567894".into());
+        assert_eq!(exact.nanos(), Ok(NOON + 123_456_789));
+        assert_eq!(Stamp::Text("1700000000.1234567895".into()).nanos(), Ok(NOON + 123_456_790));
+        assert_eq!(Stamp::Real(1e-300).nanos(), Ok(0));
+        assert_eq!(Stamp::Real(1.7e9).nanos(), Ok(NOON));
     }
 
     #[test]

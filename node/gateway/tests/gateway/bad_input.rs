@@ -121,6 +121,41 @@ async fn bombs_and_oversized_bodies_are_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_brings_no_good_event_makes_no_stream() {
+    let rig = Rig::start().await;
+    let json = ("Content-Type", "application/json");
+    let stranger = [json, ("X-Via-Producer", "7"), ("X-Via-Epoch", "1"), ("X-Via-Sequence", "1")];
+    rig.post_json(EVENTS, "{").await.problem(400, "bad_json");
+    rig.send("POST", EVENTS, &stranger, br#"{"entity":"a"}"#).await.problem(409, "never_opened");
+    let utf16 = [("Content-Type", "application/json; charset=utf-16")];
+    rig.send("POST", EVENTS, &utf16, br#"{"entity":"a"}"#)
+        .await
+        .problem(415, "unsupported_media_type");
+    rig.post_json("/api/v1/streams/.bad/events", r#"{"entity":"a"}"#)
+        .await
+        .problem(422, "bad_name");
+    for (body, refused) in [("[]", 0), ("[5]", 1), (r#"{"value":1}"#, 1)] {
+        let written = rig.post_json(EVENTS, body).await.json();
+        assert_eq!(
+            (written["accepted"].as_u64(), written["refused"].as_u64()),
+            (Some(0), Some(refused))
+        );
+    }
+    let lines = rig.post_lines(EVENTS, b"oops\n{\"value\":1}\n").await.json();
+    assert_eq!(lines["refused"], 2);
+    let scored = rig.post_json("/api/v1/streams/s/score", "[5]").await.json();
+    assert_eq!(scored["refused"], 1);
+    let listed = rig.get("/api/v1/streams").await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 0, "{listed}");
+    let lines = rig.post_lines(EVENTS, b"oops\n{\"entity\":\"a\"}\n").await.json();
+    assert_eq!(
+        (lines["accepted"].as_u64(), lines["refusals"][0]["line"].as_u64()),
+        (Some(1), Some(1))
+    );
+    assert_eq!(rig.events("s", "a").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_length_beyond_the_limit_is_refused_before_a_byte_of_it_came() {
     let rig = Rig::start().await;
     for (method, path, encoding) in [

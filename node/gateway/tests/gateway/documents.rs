@@ -54,19 +54,37 @@ async fn a_configuration_changes_only_from_the_revision_that_was_read() {
     assert_eq!(created.status, 201);
     let tag = created.header("etag").expect("a revision").to_owned();
     rig.post_json("/api/v1/streams", r#"{"name":"s"}"#).await.problem(409, "stream_exists");
+    for odd in ["[]", "5", r#"{"timing":[30,5]}"#, r#"{"timing":{},"timing":{}}"#] {
+        let twice = format!(r#"{{"name":"t","config":{odd}}}"#);
+        rig.post_json("/api/v1/streams", &twice).await.problem(422, "bad_config");
+    }
     let config = br#"{"timing":{"lateness_secs":5.0}}"#;
     let put = "/api/v1/streams/s/config";
-    rig.send("PUT", put, &[], config).await.problem(428, "revision_required");
-    let changed = rig.send("PUT", put, &[("If-Match", &tag)], config).await;
+    let kind = ("Content-Type", "application/json");
+    rig.send("PUT", put, &[kind], config).await.problem(428, "revision_required");
+    let plain = rig.send("PUT", put, &[("If-Match", &tag)], config).await;
+    plain.problem(415, "unsupported_media_type");
+    let changed = rig.send("PUT", put, &[kind, ("If-Match", &tag)], config).await;
     assert_eq!(changed.status, 200);
-    assert_eq!(changed.json()["config"]["timing"]["lateness_secs"], 5.0);
+    assert_eq!(
+        changed.json()["config"]["timing"],
+        json!({"lateness_secs": 5.0, "warmup_events": 10})
+    );
+    assert_eq!(changed.json()["own"], json!({"timing": {"lateness_secs": 5.0}}), "and no more");
     assert_ne!(changed.header("etag"), Some(tag.as_str()));
-    let stale = rig.send("PUT", put, &[("If-Match", &tag)], config).await;
+    let stale = rig.send("PUT", put, &[kind, ("If-Match", &tag)], config).await;
     let problem = stale.problem(412, "stale_revision");
     assert_eq!(problem["current_revision"], changed.json()["revision"]);
     let now = changed.header("etag").unwrap().to_owned();
-    let misspelt = rig.send("PUT", put, &[("If-Match", &now)], br#"{"timeing":{}}"#).await;
+    let misspelt = rig.send("PUT", put, &[kind, ("If-Match", &now)], br#"{"timeing":{}}"#).await;
     misspelt.problem(422, "bad_config");
+    for odd in [&b"[]"[..], br#"{"timing":[30,5]}"#, br#"{"timing":{},"timing":{}}"#] {
+        let answer = rig.send("PUT", put, &[kind, ("If-Match", &now)], odd).await;
+        answer.problem(422, "bad_config");
+    }
+    let back = rig.send("PUT", put, &[kind, ("If-Match", &now)], b"{}").await.json();
+    assert_eq!(back["config"]["timing"]["lateness_secs"], 600.0, "the default again");
+    assert_eq!(back["own"], json!({}));
     let listed = rig.get("/api/v1/streams").await.json();
     assert_eq!(listed["items"][0]["name"], "s");
 }

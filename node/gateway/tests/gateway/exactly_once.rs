@@ -106,3 +106,16 @@ async fn unique_ids_are_counted_once_per_entity() {
     let again = rig.post_lines(EVENTS, body).await.json();
     assert_eq!((&again["accepted"], &again["duplicates"]), (&0.into(), &4.into()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_is_asked_for_in_json() {
+    let rig = Rig::start().await;
+    let open = |kind: &'static str, body: &'static [u8]| {
+        let rig = &rig;
+        async move { rig.send("POST", "/api/v1/producers", &[("Content-Type", kind)], body).await }
+    };
+    let form = open("application/x-www-form-urlencoded", br#"{"name":"p"}"#).await;
+    form.problem(415, "unsupported_media_type");
+    open("application/json", br#"["p"]"#).await.problem(400, "bad_request");
+    assert_eq!(open("application/json", br#"{"name":"p"}"#).await.json()["epoch"], 1);
+}

@@ -149,7 +149,8 @@ async fn raw(rig: &Rig, method: &str, message: &[u8]) -> (http::HeaderMap, Optio
     let mut framed = vec![0];
     framed.extend_from_slice(&(message.len() as u32).to_be_bytes());
     framed.extend_from_slice(message);
-    let request = http::Request::post(format!("/via.v1.Ingest/{method}"))
+    let service = if method.contains('/') { "" } else { "via.v1.Ingest/" };
+    let request = http::Request::post(format!("/{service}{method}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
         .header("x-request-id", "raw-1")
@@ -179,6 +180,7 @@ async fn a_message_that_cannot_be_read_is_refused_with_the_details_of_any_failur
         ("Score", &large, Code::InvalidArgument, "too_large"),
         ("WriteStream", &large, Code::InvalidArgument, "too_large"),
         ("Nothing", b"", Code::Unimplemented, "method_not_allowed"),
+        ("via.v2.Ingest/Write", b"", Code::Unimplemented, "method_not_allowed"),
     ] {
         let (headers, status) = raw(&rig, method, message).await;
         let status = status.unwrap_or_else(|| panic!("{method}: {headers:?}"));
@@ -201,6 +203,8 @@ async fn a_subscription_tells_detections_and_ends_with_the_node() {
     let mut client = client(&rig).await;
     let request = SubscribeRequest { stream: "s".to_owned(), ..SubscribeRequest::default() };
     let mut feed = client.subscribe(request).await.expect("opens").into_inner();
+    let hello = feed.message().await.expect("open").expect("told at once");
+    assert!(!hello.cursor.is_empty() && hello.item.is_none(), "{hello:?}");
     let mut steady = batch("s", 3_000, 0);
     steady.entity = (0..3_000_u32).flat_map(|_| 0_u32.to_le_bytes()).collect();
     steady.at = (0..3_000_i64)

@@ -7,4 +7,5 @@ mod exactly_once;
 mod grpc;
 mod live;
 mod rig;
+mod schema;
 mod slow;

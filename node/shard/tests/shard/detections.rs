@@ -160,23 +160,36 @@ async fn a_cursor_of_a_listing_or_of_nothing_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn old_detections_are_trimmed_and_the_gap_is_said() {
-    let rig = Rig::start(Options { keep_detections: 1, ..options() }).await;
-    // At least 64 are kept per shard; trimming goes in steps above that.
+    let rig = Rig::start(Options { keep_detections: 8, ..options() }).await;
     let mut feed = rig.handle().subscribe(Start::Now, mine()).expect("open");
     misbehave(&rig, "e0").await;
     let (_, cursor) = next(&mut feed).await;
     drop(feed);
-    for number in 1..220 {
+    for number in 1..40 {
         misbehave(&rig, &format!("e{number}")).await;
     }
     rig.until("some were trimmed", |rig| {
         let stats = rig.handle().stats();
-        stats.detections <= 140 && listed(rig, Sort::Oldest, 100).iter().all(|d| d.entity != "e0")
+        stats.detections <= 8 && listed(rig, Sort::Oldest, 100).iter().all(|d| d.entity != "e0")
     })
     .await;
     let mut feed = rig.handle().subscribe(Start::After(cursor), mine()).expect("open");
     let first = feed.next().await.expect("readable").expect("open");
     assert!(matches!(first, FeedItem::Gap { .. }), "{first:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn detections_that_are_old_enough_go_though_nothing_new_comes() {
+    let hour = Duration::from_secs(3_600);
+    let brief = Options { keep_for: hour, tick_interval: Duration::ZERO, ..options() };
+    let rig = Rig::start(brief).await;
+    misbehave(&rig, "a").await;
+    settle(&rig, 1).await;
+    rig.until("all are gone", |rig| {
+        rig.advance(Duration::from_secs(1));
+        listed(rig, Sort::Oldest, 100).is_empty()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

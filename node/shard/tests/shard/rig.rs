@@ -203,6 +203,11 @@ impl Rig {
         self.clock.now()
     }
 
+    /// Moves the clock.
+    pub(crate) fn advance(&self, span: Duration) {
+        self.clock.advance(span);
+    }
+
     /// Returns the first index in the shard's log.
     pub(crate) fn first_index(&self, shard: ShardId) -> u64 {
         self.log.bounds(GroupId::of_shard(shard)).map_or(0, |(first, _)| first)

@@ -1,0 +1,239 @@
+//! The shape of a stream's configuration, as documented. It is read as
+//! `via_types::StreamConfig`, which knows nothing of OpenAPI; a test holds the
+//! two together.
+
+#![expect(dead_code, reason = "schemas only: configurations are read as StreamConfig")]
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+/// How a stream's events are judged. Whatever is left out follows the defaults.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConfigDocument {
+    /// Each detector's parameters.
+    detectors: Option<DetectorsDocument>,
+    /// When a score becomes a detection.
+    threshold: Option<ThresholdDocument>,
+    /// How much is explained.
+    explain: Option<ExplainDocument>,
+    /// What an event's entity and mark are derived from.
+    mapping: Option<MappingDocument>,
+    /// Event-time discipline and warm-up.
+    timing: Option<TimingDocument>,
+}
+
+/// The detectors of a stream.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DetectorsDocument {
+    /// Event rate.
+    volume: Option<VolumeDocument>,
+    /// Values.
+    distribution: Option<DistributionDocument>,
+    /// Distinct marks.
+    cardinality: Option<CardinalityDocument>,
+    /// Gaps between events.
+    burst: Option<BurstDocument>,
+}
+
+/// Event rate against level, trend and season (Holt-Winters).
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VolumeDocument {
+    /// Whether it runs.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// How fast the level follows, per bucket.
+    #[schema(minimum = 0, maximum = 1)]
+    alpha: Option<f64>,
+    /// How fast the trend follows, per bucket.
+    #[schema(minimum = 0, maximum = 1)]
+    beta: Option<f64>,
+    /// How fast the season follows, per period.
+    #[schema(minimum = 0, maximum = 1)]
+    gamma: Option<f64>,
+    /// Length of the season, seconds; null detects it.
+    #[schema(minimum = 1, maximum = 31_622_400)]
+    season_secs: Option<f64>,
+    /// Its own rule; null takes the stream's.
+    threshold: Option<ThresholdDocument>,
+}
+
+/// Values against a fading histogram of past ones.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DistributionDocument {
+    /// Whether it runs.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// Events after which an observation counts half.
+    #[schema(minimum = 16, maximum = 1_000_000)]
+    half_life_events: Option<f64>,
+    /// Smallest value to be expected; a hint.
+    min: Option<f64>,
+    /// Largest value to be expected; a hint, above `min`.
+    max: Option<f64>,
+    /// Its own rule; null takes the stream's.
+    threshold: Option<ThresholdDocument>,
+}
+
+/// Number of distinct attribute values per window (HyperLogLog).
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CardinalityDocument {
+    /// Whether it runs.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// Registers, as a power of two.
+    #[schema(minimum = 10, maximum = 18)]
+    precision: Option<u8>,
+    /// Its own rule; null takes the stream's.
+    threshold: Option<ThresholdDocument>,
+}
+
+/// Time between events (EWMA and two-sided CUSUM).
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BurstDocument {
+    /// Whether it runs.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// How fast the mean follows, per event.
+    #[schema(minimum = 0, maximum = 1)]
+    alpha: Option<f64>,
+    /// Deviation that the running sum lets pass, standard deviations.
+    #[schema(minimum = 0, maximum = 5)]
+    slack: Option<f64>,
+    /// Its own rule; null takes the stream's.
+    threshold: Option<ThresholdDocument>,
+}
+
+/// When a score becomes a detection.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ThresholdDocument {
+    /// The rule and its figure, like `{"ensemble": 0.5}`.
+    method: Option<MethodDocument>,
+    /// Multiplies the evidence before the rule: 2 alarms earlier, 0.5 later.
+    #[schema(minimum = 0.1, maximum = 10)]
+    sensitivity: Option<f64>,
+    /// How fast the rules that adapt follow: 0 never, 1 at once.
+    #[schema(minimum = 0, maximum = 1)]
+    adaptive_factor: Option<f64>,
+}
+
+/// A rule and its figure: exactly one of these.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MethodDocument {
+    /// Evidence above its own running mean by so many standard deviations.
+    EwmaSigma(f64),
+    /// Evidence above this quantile of the entity's own past.
+    Percentile(f64),
+    /// Evidence above its running median by so many median absolute deviations.
+    Mad(f64),
+    /// The calibrated score at or above which it is a detection.
+    Ensemble(f64),
+    /// Detections allowed per entity and day while nothing is wrong.
+    Budget(f64),
+}
+
+/// How much of a detection is explained.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ExplainDocument {
+    /// Score and reason only.
+    None,
+    /// Contributions and expected range too.
+    Basic,
+    /// Context, counterfactual and recommended actions too.
+    Full,
+}
+
+/// What is read out of an event's attributes.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MappingDocument {
+    /// Attributes whose values, joined by `/`, name the entity of an event that
+    /// names none; empty refuses such events.
+    #[schema(max_items = 16)]
+    entity_from: Option<Vec<String>>,
+    /// The attribute whose distinct values are counted; null counts all
+    /// attributes together, or the value when there are none.
+    distinct_of: Option<String>,
+}
+
+/// Event-time discipline and warm-up.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TimingDocument {
+    /// How much older than the entity's newest an event may be, seconds.
+    #[schema(minimum = 0, maximum = 2_592_000)]
+    lateness_secs: Option<f64>,
+    /// Events before an entity is judged.
+    #[schema(minimum = 2, maximum = 1_000_000)]
+    warmup_events: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use via_types::StreamConfig;
+    use via_types::config::Threshold;
+
+    use crate::routes;
+
+    fn resolve<'d>(document: &'d Value, schema: &'d Value) -> &'d Value {
+        let one_of = schema["oneOf"]
+            .as_array()
+            .and_then(|all| all.iter().find(|one| one["$ref"].is_string()));
+        let schema = one_of.unwrap_or(schema);
+        match schema["$ref"].as_str() {
+            Some(to) => document.pointer(&to[1..]).expect("it leads somewhere"),
+            None => schema,
+        }
+    }
+
+    fn same(document: &Value, schema: &Value, value: &Value, key: &str) {
+        let schema = resolve(document, schema);
+        if key.ends_with(".method") || key.ends_with(".explain") {
+            return;
+        }
+        let Some(object) = value.as_object() else { return };
+        let known = schema["properties"].as_object().unwrap_or_else(|| panic!("{key}: {schema}"));
+        let (known_keys, keys): (Vec<_>, Vec<_>) =
+            (known.keys().collect(), object.keys().collect());
+        let sorted = |mut keys: Vec<_>| {
+            keys.sort();
+            keys
+        };
+        assert_eq!(sorted(known_keys), sorted(keys), "{key}");
+        assert_eq!(schema["additionalProperties"], json!(false), "{key}");
+        assert!(schema["required"].is_null(), "{key}: everything may be left out");
+        for (word, value) in object {
+            assert!(known[word].to_string().contains("description"), "{key}.{word}");
+            same(document, &known[word], value, &format!("{key}.{word}"));
+        }
+    }
+
+    #[test]
+    fn the_schema_has_every_setting_of_a_stream_and_no_other() {
+        let document = serde_json::to_value(routes::document()).expect("JSON");
+        let mut config = StreamConfig::default();
+        config.detectors.volume.threshold = Some(Threshold::default());
+        config.detectors.distribution.threshold = Some(Threshold::default());
+        config.detectors.cardinality.threshold = Some(Threshold::default());
+        config.detectors.burst.threshold = Some(Threshold::default());
+        let value = serde_json::to_value(config).expect("JSON");
+        same(&document, &json!({"$ref": "#/components/schemas/ConfigDocument"}), &value, "config");
+    }
+}
