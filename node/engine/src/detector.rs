@@ -7,5 +7,6 @@ pub(crate) mod cardinality;
 pub(crate) mod distribution;
 pub(crate) mod forecast;
 pub(crate) mod lanes;
+pub(crate) mod pattern;
 pub(crate) mod season;
 pub(crate) mod volume;

@@ -13,6 +13,7 @@ use crate::event::{Event, Way};
 use crate::execute::Work;
 use crate::judge::is_turn;
 use crate::prefetch::{prefetch, prefetch_lines};
+use crate::series::is_slow;
 use crate::profile::{ALL_LINES, CALM_LINES, Profile, SEEN, SKIPS, WEIGHED_LINES};
 use crate::{Answer, Outcome};
 
@@ -179,6 +180,8 @@ impl Engine {
             }
             if sample.at >= hot.wake {
                 cold.prefetch();
+            } else if group.ways[number] == Way::Weigh && is_slow(hot) {
+                cold.prefetch_series();
             }
         }
     }
