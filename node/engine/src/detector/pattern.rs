@@ -10,7 +10,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::ensemble::HALF;
-use crate::math::{asinh, larger, rough_evidence, rough_log2, sinh, smaller};
+use crate::math::{asinh, larger, rough_log2, sinh, smaller, student_evidence};
 
 /// Patterns kept.
 const KEPT: usize = 64;
@@ -35,16 +35,18 @@ const SHIFT: f64 = 0.25;
 const USUAL: f32 = 4096.0;
 /// Points before distances are judged.
 const YOUNG: f32 = 30.0;
+/// Neighbouring points, which are alike, that count as one.
+const ALIKE: f32 = 8.0;
 /// Added to distances, which are often zero, before the logarithm: grid steps.
 const SOFT: f32 = 8.0;
 /// Least variance of the logarithm of distances.
 const STEADIEST: f32 = 0.01;
 /// Evidence of novelty, in the statistic's own decades, that is worth telling
 /// as long as nothing was.
-const BAR: f32 = 1.6;
+const BAR: f32 = 2.0;
 /// How much each alarm raises the bar, and how many points bring it back.
-const RAISED: f32 = 0.2;
-const CALMING: f32 = 1000.0;
+const RAISED: f32 = 0.1;
+const CALMING: f32 = 2000.0;
 /// A pattern is told only if it is newer by so much than the last that was;
 /// what was told fades by half within 200 points.
 const NEWER: f32 = 0.5;
@@ -207,7 +209,7 @@ impl Patterns {
         let log = rough_log2((distance as f32).sqrt() + SOFT) * std::f32::consts::LN_2;
         let deviation = (log - self.usual) / (self.variety + STEADIEST).sqrt();
         let is_judged = self.points >= YOUNG && deviation > 0.0;
-        let rarity = if is_judged { smaller(rough_evidence(deviation), MOST) } else { 0.0 };
+        let rarity = if is_judged { smaller(student_evidence(deviation, self.points / ALIKE), MOST) } else { 0.0 };
         let similar = f64::from(self.sides[0][nearest]) / f64::from(GRID);
         Novelty {
             rarity,
