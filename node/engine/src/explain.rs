@@ -155,9 +155,7 @@ fn measured(case: &Case<'_>, feature: Feature) -> (f64, f64) {
             (expected + reading.level.deviation, expected)
         }
         Feature::Spread => (exp2(reading.spread.deviation), 1.0),
-        Feature::Pattern => {
-            (verdict.point.unwrap_or(case.sample.value), verdict.novelty.similar)
-        }
+        Feature::Pattern => (verdict.point.unwrap_or(case.sample.value), verdict.novelty.similar),
         Feature::Gap => (f64::from(hot.gaps.quick), f64::from(hot.gaps.mean)),
         Feature::Lanes => (verdict.joined.heat, 1.0),
         Feature::Rate => {
@@ -220,11 +218,7 @@ pub(crate) fn expected(case: &Case<'_>, feature: Feature) -> Option<Expected> {
 pub(crate) fn normal(case: &Case<'_>, feature: Feature) -> Option<Expected> {
     let hot = case.hot;
     let range = match feature {
-        Feature::Value
-        | Feature::Step
-        | Feature::Level
-        | Feature::Spread
-        | Feature::Pattern => {
+        Feature::Value | Feature::Step | Feature::Level | Feature::Spread | Feature::Pattern => {
             return (hot.level.count >= 2.0).then(|| value_range(case, feature));
         }
         Feature::Rate => {

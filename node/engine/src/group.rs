@@ -13,8 +13,8 @@ use crate::event::{Event, Way};
 use crate::execute::Work;
 use crate::judge::is_turn;
 use crate::prefetch::{prefetch, prefetch_lines};
-use crate::series::is_slow;
 use crate::profile::{ALL_LINES, CALM_LINES, Profile, SEEN, SKIPS, WEIGHED_LINES};
+use crate::series::is_slow;
 use crate::{Answer, Outcome};
 
 /// Events that go through each stage together.

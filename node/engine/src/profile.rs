@@ -89,12 +89,9 @@ impl Feature {
     /// Returns the detector it belongs to.
     pub(crate) const fn detector(self) -> Detector {
         match self {
-            Self::Value
-            | Self::Step
-            | Self::Level
-            | Self::Spread
-            | Self::Lanes
-            | Self::Pattern => Detector::Distribution,
+            Self::Value | Self::Step | Self::Level | Self::Spread | Self::Lanes | Self::Pattern => {
+                Detector::Distribution
+            }
             Self::Gap => Detector::Burst,
             Self::Rate => Detector::Volume,
             Self::Distinct => Detector::Cardinality,

@@ -6,6 +6,7 @@ use via_types::config::Explain;
 use via_types::detection::Change;
 use via_types::{DetectionId, Scored};
 
+use crate::Outcome;
 use crate::engine::Engine;
 use crate::ensemble::{quick_score, quiet_score};
 use crate::episode::{self, adopt_if_lasting};
@@ -15,7 +16,6 @@ use crate::judge::{Judgement, Sample};
 use crate::math::larger;
 use crate::plan::Plan;
 use crate::profile::{Cold, FEATURES, Feature, Hot, OPEN, Profile};
-use crate::Outcome;
 
 /// A judged event about which something may have to be said.
 pub(crate) struct Speaking<'a> {
@@ -144,7 +144,11 @@ impl Engine {
         let cold = &mut self.places.get_mut(slot).cold;
         let is_point = verdict.point.is_some();
         let stirred = cold.stirred(sample, verdict.plain_evidence, is_point);
-        if is_told { quick_score(larger(verdict.evidence, limit)) } else { quiet_score(stirred, limit) }
+        if is_told {
+            quick_score(larger(verdict.evidence, limit))
+        } else {
+            quiet_score(stirred, limit)
+        }
     }
 
     fn case<'a>(&'a self, plan: &'a Plan, slot: u32, speaking: &'a Speaking<'a>) -> Case<'a> {

@@ -209,7 +209,11 @@ impl Patterns {
         let log = rough_log2((distance as f32).sqrt() + SOFT) * std::f32::consts::LN_2;
         let deviation = (log - self.usual) / (self.variety + STEADIEST).sqrt();
         let is_judged = self.points >= YOUNG && deviation > 0.0;
-        let rarity = if is_judged { smaller(student_evidence(deviation, self.points / ALIKE), MOST) } else { 0.0 };
+        let rarity = if is_judged {
+            smaller(student_evidence(deviation, self.points / ALIKE), MOST)
+        } else {
+            0.0
+        };
         let similar = f64::from(self.sides[0][nearest]) / f64::from(GRID);
         Novelty {
             rarity,
@@ -284,4 +288,101 @@ fn unit_of(mean: f64, variance: f64) -> f64 {
 fn gridded(value: f32) -> i8 {
     let steps = value * GRID;
     (steps + if steps < 0.0 { -0.5 } else { 0.5 }) as i8
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn taught(values: impl IntoIterator<Item = f64>) -> Patterns {
+        let mut patterns = Patterns::zeroed();
+        for value in values {
+            let novelty = patterns.assess(value);
+            patterns.learn(value, &novelty);
+        }
+        patterns
+    }
+
+    /// A wave of 24 points that keeps its crest for a while.
+    fn wave(point: usize) -> f64 {
+        [0.0, 1.0, 4.0, 9.0, 12.0, 12.0, 9.0, 4.0][point / 3 % 8] + 0.1 * (point % 7) as f64
+    }
+
+    #[test]
+    fn a_course_that_was_never_taken_is_new_once() {
+        let mut patterns = taught((0..2000).map(wave));
+        let flat = |patterns: &mut Patterns| {
+            let mut most = 0.0f32;
+            for _ in 0..32 {
+                let novelty = patterns.assess(12.0);
+                most = most.max(novelty.rarity);
+                patterns.learn(12.0, &novelty);
+            }
+            most
+        };
+        let first = flat(&mut patterns);
+        assert!(first > BAR, "each value is usual, the course is not: {first}");
+        for point in 0..400 {
+            let novelty = patterns.assess(wave(point));
+            patterns.learn(wave(point), &novelty);
+        }
+        let again = flat(&mut patterns);
+        assert!(again < 0.5 * first, "known by now: {again} after {first}");
+    }
+
+    #[test]
+    fn each_alarm_asks_more_of_the_next() {
+        let mut patterns = taught((0..1000).map(wave));
+        let bar = patterns.bar();
+        let novelty = patterns.assess(80.0);
+        assert!(novelty.evidence > HALF as f32 && novelty.plain >= novelty.evidence);
+        patterns.learn(80.0, &novelty);
+        assert!(patterns.bar() > bar + NEWER);
+        for point in 0..4000 {
+            let novelty = patterns.assess(wave(point));
+            patterns.learn(wave(point), &novelty);
+        }
+        assert!(patterns.bar() < bar + RAISED, "it comes back");
+    }
+
+    #[test]
+    fn what_is_most_alike_is_a_value_that_was_seen() {
+        let patterns = taught((0..500).map(|point| if point % 5 < 2 { 10.0 } else { 90.0 }));
+        let similar = patterns.assess(11.0).similar;
+        assert!((similar - 10.0).abs() < 8.0, "{similar}");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_becomes_infinite(values in prop::collection::vec(-1e37f64..1e37, 1..200),
+                                    scale in prop::sample::select(vec![1e-37, 1.0])) {
+            let patterns = taught(values.iter().map(|value| value * scale));
+            let novelty = patterns.assess(values[0]);
+            prop_assert!(novelty.evidence.is_finite() && novelty.similar.is_finite());
+            prop_assert!(patterns.usual.is_finite() && patterns.variety.is_finite());
+            prop_assert!(patterns.unit > 0.0 && patterns.unit.is_finite());
+        }
+
+        #[test]
+        fn the_nearest_is_that_of_a_plain_search(values in prop::collection::vec(-5.0f64..5.0, 100..400)) {
+            let patterns = taught(values.iter().copied());
+            let held = patterns.held as usize;
+            prop_assert!(held <= KEPT);
+            let pattern = patterns.assess(values[0]).step.pattern;
+            let plain = (0..held).map(|number| {
+                let known = patterns.at(number);
+                (0..SIDES).map(|side| (i32::from(known[side]) - i32::from(pattern[side])).pow(2)).sum::<i32>()
+            }).min().unwrap();
+            prop_assert_eq!(patterns.nearest(pattern, held).1, plain);
+        }
+
+        #[test]
+        fn the_unit_does_not_matter(values in prop::collection::vec(-5.0f64..5.0, 50..200)) {
+            let plain = taught(values.iter().copied());
+            let scaled = taught(values.iter().map(|value| value * 1024.0));
+            prop_assert_eq!(plain.sides, scaled.sides);
+        }
+    }
 }

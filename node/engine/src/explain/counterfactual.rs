@@ -20,11 +20,7 @@ pub(crate) fn counterfactual(
     terms: &[Contribution],
 ) -> Option<Counterfactual> {
     match feature {
-        Feature::Value
-        | Feature::Step
-        | Feature::Level
-        | Feature::Spread
-        | Feature::Pattern => {
+        Feature::Value | Feature::Step | Feature::Level | Feature::Spread | Feature::Pattern => {
             let hot = case.hot;
             let starts = [
                 case.verdict.reading.step.expected + hot.offset,
