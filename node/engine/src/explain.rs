@@ -155,7 +155,11 @@ fn measured(case: &Case<'_>, feature: Feature) -> (f64, f64) {
             (expected + reading.level.deviation, expected)
         }
         Feature::Spread => (exp2(reading.spread.deviation), 1.0),
-        Feature::Pattern => (verdict.point.unwrap_or(case.sample.value), verdict.novelty.similar),
+        Feature::Pattern => {
+            let point = verdict.point.unwrap_or(case.sample.value);
+            let series = case.cold.series.as_ref();
+            (point, series.map_or(point, |series| series.patterns.similar(&verdict.novelty)))
+        }
         Feature::Gap => (f64::from(hot.gaps.quick), f64::from(hot.gaps.mean)),
         Feature::Lanes => (verdict.joined.heat, 1.0),
         Feature::Rate => {
