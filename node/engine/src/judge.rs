@@ -10,7 +10,7 @@ use crate::calm::{Glance, glance};
 use crate::detector::burst::Gapped;
 use crate::detector::forecast::{Care, Reading};
 use crate::detector::lanes::Joined;
-use crate::detector::pattern::Novelty;
+use crate::detector::pattern::{Hour, Novelty};
 use crate::detector::volume::Counted;
 use crate::ensemble::mix;
 use crate::math::{larger, log10, rough_exp2, rough_log2, smaller, within};
@@ -192,7 +192,7 @@ pub(crate) fn conclude(
         verdict.speak(Feature::Lanes, verdict.joined.nominal, &lanes.joint.tail);
     }
     judge_bucket(verdict, hot, cold, sample);
-    judge_point(verdict, hot, cold, sample);
+    judge_point(verdict, (hot, cold), plan, sample);
     weigh(verdict, hot, plan);
 }
 
@@ -324,11 +324,16 @@ fn judge_bucket(verdict: &mut Judgement, hot: &Hot, cold: &Cold, sample: &Sample
 
 /// Looks at the point that is complete, if any.
 #[inline(always)]
-fn judge_point(verdict: &mut Judgement, hot: &Hot, cold: &Cold, sample: &Sample<'_>) {
+fn judge_point(
+    verdict: &mut Judgement,
+    (hot, cold): (&Hot, &Cold),
+    plan: &Plan,
+    sample: &Sample<'_>,
+) {
     verdict.point = point(hot, sample, &verdict.closing);
     let Some(point) = verdict.point.filter(|_| sample.lanes.lanes.is_empty()) else { return };
     if let Some(series) = &cold.series {
-        let mut novelty = series.patterns.assess(point);
+        let mut novelty = series.patterns.assess(point, Hour::of(sample.at, plan.period));
         if verdict.reading.flat {
             let most = believable(hot, verdict.reading.step.deviation);
             novelty.evidence = smaller(novelty.evidence, most);

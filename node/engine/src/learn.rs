@@ -6,6 +6,7 @@ use via_types::Detector;
 use crate::calibration::{COMMON_MOST, COMMON_ODDS};
 use crate::close::turn_slot;
 use crate::detector::forecast::Memory;
+use crate::detector::pattern::Hour;
 use crate::judge::{Judgement, Sample, is_turn, is_turn_of, note, turns};
 use crate::math::{larger, smaller};
 use crate::plan::Plan;
@@ -64,7 +65,8 @@ pub(crate) fn learn(
     {
         let patterns = &mut cold.series_mut().patterns;
         if sample.lanes.lanes.is_empty() {
-            patterns.learn(point, &verdict.novelty);
+            let hour = Hour::of(sample.at, plan.period);
+            patterns.learn(point, hour, &verdict.novelty);
         }
     }
     show(hot, verdict);
