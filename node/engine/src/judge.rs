@@ -333,17 +333,23 @@ fn judge_point(
     verdict.point = point(hot, sample, &verdict.closing);
     let Some(point) = verdict.point.filter(|_| sample.lanes.lanes.is_empty()) else { return };
     if let Some(series) = &cold.series {
-        let mut novelty = series.patterns.assess(point, Hour::of(sample.at, plan.period));
-        if verdict.reading.flat {
-            let most = believable(hot, verdict.reading.step.deviation);
-            novelty.evidence = smaller(novelty.evidence, most);
-            novelty.plain = smaller(novelty.plain, most);
-        }
-        verdict.novelty = novelty;
-        let evidence = smaller(novelty.evidence, MOST);
-        verdict.nominal[Feature::Pattern as usize] = novelty.rarity;
-        verdict.odds[Feature::Pattern as usize] = rough_exp2(evidence / LOG10_2);
+        verdict.novelty = series.patterns.assess(point, Hour::of(sample.at, plan.period));
     }
+}
+
+/// Adds what the pattern says, with what all others say.
+fn weigh_pattern(verdict: &mut Judgement, hot: &Hot, others: f32) {
+    let mut novelty = verdict.novelty.joined(others);
+    if verdict.reading.flat {
+        let most = believable(hot, verdict.reading.step.deviation);
+        novelty.evidence = smaller(novelty.evidence, most);
+        novelty.plain = smaller(novelty.plain, most);
+    }
+    verdict.novelty = novelty;
+    verdict.nominal[Feature::Pattern as usize] = novelty.rarity;
+    verdict.odds[Feature::Pattern as usize] = rough_exp2(smaller(novelty.evidence, MOST) / LOG10_2);
+    // It knows its own history and needs no other's consent.
+    verdict.weights[Feature::Pattern as usize] = verdict.weights.iter().sum();
 }
 
 /// Judges buckets that passing time alone has closed.
@@ -372,8 +378,7 @@ fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
     let mixed = hot.joint.correct(verdict.mixed);
     let mut most = (mixed, mixed);
     if plan.weights[Detector::Distribution as usize] > 0.0 && verdict.point.is_some() {
-        // A pattern's evidence knows its own history and needs no other's consent.
-        verdict.weights[Feature::Pattern as usize] = verdict.weights.iter().sum();
+        weigh_pattern(verdict, hot, mixed);
         most = (larger(mixed, verdict.novelty.evidence), larger(mixed, verdict.novelty.plain));
     }
     verdict.evidence = smaller(most.0 * sensitivity, MOST);

@@ -14,7 +14,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::detector::season::Period;
 use crate::ensemble::HALF;
-use crate::math::{asinh, larger, sinh, smaller};
+use crate::math::{asinh, larger, sinh, smaller, within};
 
 /// The course: the value, the one before, means of about the last 4, 16 and 64,
 /// and how much neighbours differ.
@@ -39,8 +39,17 @@ const STRETCH: f64 = 1.5;
 const SHIFT: f64 = 0.25;
 /// Evidence of novelty, in its own decades, that is worth telling as long as
 /// nothing was; what a course says alone counts so much.
-const BAR: f32 = 1.5;
+const BAR: f32 = 1.8;
 const ALONE: f32 = 0.75;
+/// What other statistics say of the same event beyond one in ten, up to so many
+/// decades, counts by this share.
+const SUPPORT: f32 = 0.3;
+const MOST_SUPPORT: f32 = 4.0;
+/// Novelty of neighbouring points adds up, fading, and counts by this share.
+const LASTS: f32 = 0.8;
+const ADDED: f32 = 0.4;
+/// The most evidence of novelty.
+const MOST: f32 = 30.0;
 /// How much each alarm raises the bar, and how many points bring it back.
 const RAISED: f32 = 0.1;
 const CALMING: f32 = 2000.0;
@@ -63,6 +72,9 @@ pub(crate) struct Patterns {
     /// The last that was told, fading, and how much alarms have raised the bar.
     told: f32,
     raised: f32,
+    /// Novelty of the last points together.
+    together: f32,
+    padding: u32,
     course: Book,
     beside: Book,
     day: Day,
@@ -111,6 +123,9 @@ impl Hour {
 pub(crate) struct Novelty {
     /// How rare so much novelty is among the series' past, decades.
     pub(crate) rarity: f32,
+    /// Rarity from which on it is told.
+    bar: f32,
+    together: f32,
     /// Evidence that it is worth telling.
     pub(crate) evidence: f32,
     /// Evidence if nothing had been told before.
@@ -144,6 +159,8 @@ impl Patterns {
             self.points += 1.0;
             return;
         }
+        self.follow(novelty.rarity);
+        self.together = novelty.together;
         let novelty = if self.fits(moments) {
             *novelty
         } else {
@@ -152,7 +169,6 @@ impl Patterns {
         };
         (self.mean, self.variance) = moments;
         self.points = smaller(self.points + 1.0, 1e7);
-        self.follow(novelty.rarity);
         self.context = novelty.context;
         let (point, found) = &novelty.course;
         self.course.learn(&mut self.courses, point, *found);
@@ -252,13 +268,30 @@ impl Patterns {
         };
         Novelty {
             rarity,
-            evidence: HALF as f32 * rarity / self.bar(),
-            plain: HALF as f32 * rarity / BAR,
+            bar: self.bar(),
+            together: self.together * LASTS,
+            evidence: 0.0,
+            plain: 0.0,
             context,
             course: (course, found),
             beside,
             distance: distance as f32,
         }
+    }
+}
+
+impl Novelty {
+    /// Returns it with what the other statistics say of the event, and with what
+    /// the points before said.
+    pub(crate) fn joined(mut self, others: f32) -> Self {
+        if self.bar > 0.0 {
+            let own = self.rarity + SUPPORT * within(others - 1.0, 0.0, MOST_SUPPORT);
+            self.together += own;
+            self.rarity = smaller(larger(own, ADDED * self.together), MOST);
+            self.evidence = HALF as f32 * self.rarity / self.bar;
+            self.plain = HALF as f32 * self.rarity / BAR;
+        }
+        self
     }
 }
 
