@@ -331,8 +331,7 @@ fn judge_point(
     sample: &Sample<'_>,
 ) {
     verdict.point = point(hot, sample, &verdict.closing);
-    let Some(point) = verdict.point.filter(|_| sample.lanes.lanes.is_empty()) else { return };
-    if let Some(series) = &cold.series {
+    if let (Some(point), Some(series)) = (verdict.point, &cold.series) {
         verdict.novelty = series.patterns.assess(point, Hour::of(sample.at, plan.period));
     }
 }

@@ -63,11 +63,8 @@ pub(crate) fn learn(
     if let Some(point) = verdict.point
         && is_begun(hot)
     {
-        let patterns = &mut cold.series_mut().patterns;
-        if sample.lanes.lanes.is_empty() {
-            let hour = Hour::of(sample.at, plan.period);
-            patterns.learn(point, hour, &verdict.novelty);
-        }
+        let hour = Hour::of(sample.at, plan.period);
+        cold.series_mut().patterns.learn(point, hour, &verdict.novelty);
     }
     show(hot, verdict);
     fill(hot, sample);

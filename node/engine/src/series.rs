@@ -97,7 +97,11 @@ pub(crate) fn is_slow(hot: &Hot) -> bool {
 /// Returns the point that is complete with `sample`, if any.
 #[inline]
 pub(crate) fn point(hot: &Hot, sample: &Sample<'_>, closing: &Closing) -> Option<f64> {
-    if is_slow(hot) && sample.mark == 0 { Some(sample.value) } else { closing.mean }
+    match (is_measured(sample), is_slow(hot)) {
+        (true, true) => Some(sample.value),
+        (true, false) => closing.mean,
+        (false, _) => None,
+    }
 }
 
 /// Says whether enough is known of the entity to keep its points.

@@ -152,7 +152,7 @@ fn a_lasting_shift_is_told_and_then_is_normal() {
     let mut dice = Dice::new(7);
     run(&mut feed, 0, 3000, |_| dice.normal(100.0, 2.0));
     let before = feed.opened().len();
-    assert!(before <= 1, "{before} false alarms in 3,000 points");
+    assert!(before <= 2, "{before} false alarms in 3,000 points");
     run(&mut feed, 3000, 1000, |_| dice.normal(140.0, 2.0));
     let after_shift = feed.opened().len();
     assert!((1..=3).contains(&(after_shift - before)), "{after_shift} detections of one shift");
