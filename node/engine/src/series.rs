@@ -13,8 +13,10 @@ use crate::profile::{Cold, Hot};
 
 /// Mean gap from which on each event is a point, seconds.
 const APART: f32 = 0.5;
-/// Events from which on points are learned.
+/// Events from which on points are learned, and closed buckets where these are
+/// the points.
 const BEGUN: u64 = 16;
+const CLOSED: u32 = 16;
 /// What was remarkable fades by half within 64 points.
 const FADE: f32 = 0.989_228;
 
@@ -106,5 +108,5 @@ pub(crate) fn point(hot: &Hot, sample: &Sample<'_>, closing: &Closing) -> Option
 
 /// Says whether enough is known of the entity to keep its points.
 pub(crate) fn is_begun(hot: &Hot) -> bool {
-    hot.events >= BEGUN
+    hot.events >= BEGUN && (is_slow(hot) || hot.bucket.closed >= CLOSED)
 }

@@ -27,6 +27,8 @@ const STIR: f32 = 16.0;
 const BESIDE: usize = 3;
 /// Parts of a day, or of the period that was configured.
 const HOURS: usize = 24;
+/// Parts of a unit in which hours are kept.
+const PARTS: f32 = 128.0;
 /// How much an hour teaches of its like.
 const TAUGHT: f32 = 0.25;
 /// Values that scale and centre average.
@@ -93,11 +95,11 @@ struct Context {
     beside: [f32; BESIDE - 1],
 }
 
-/// What is usual by hour, in units from the centre.
+/// What is usual by hour, in parts of a unit from the centre.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 struct Day {
-    hours: [f32; HOURS],
+    hours: [i16; HOURS],
     /// One bit for each hour that is known.
     known: u32,
     /// The hour being filled.
@@ -298,7 +300,7 @@ impl Novelty {
 impl Day {
     /// Returns what is usual in `hour`, in units; none before it was once.
     fn usual(&self, hour: Hour) -> Option<f32> {
-        (self.known >> hour.0 & 1 == 1).then(|| self.hours[hour.0 as usize])
+        (self.known >> hour.0 & 1 == 1).then(|| f32::from(self.hours[hour.0 as usize]) / PARTS)
     }
 
     /// Takes a point in; when another hour begins, what the last one held.
@@ -307,7 +309,7 @@ impl Day {
             let mean = self.sum / self.count;
             let usual = self.usual(Hour(self.hour)).unwrap_or(mean);
             let place = self.hour as usize % HOURS;
-            self.hours[place] = usual + TAUGHT * (mean - usual);
+            self.hours[place] = parted(usual + TAUGHT * (mean - usual));
             self.known |= 1 << place;
             self.sum = 0.0;
             self.count = 0.0;
@@ -319,8 +321,14 @@ impl Day {
 
     fn rescale(&mut self, moved: f32, shrunk: f32) {
         self.sum = moved * self.count + shrunk * self.sum;
-        self.hours = self.hours.map(|usual| moved + shrunk * usual);
+        self.hours = self.hours.map(|usual| parted(moved + shrunk * f32::from(usual) / PARTS));
     }
+}
+
+/// Returns what is kept of an hour; far beyond what is usual, the most there is.
+fn parted(usual: f32) -> i16 {
+    let parts = usual * PARTS;
+    (parts + if parts < 0.0 { -0.5 } else { 0.5 }) as i16
 }
 
 /// Returns the scale of values with such moments, never 0.

@@ -7,7 +7,7 @@ use bytemuck::{Pod, Zeroable};
 use crate::math::{larger, rough_log2, smaller, student_evidence};
 
 /// Points kept.
-pub(super) const KEPT: usize = 64;
+pub(super) const KEPT: usize = 56;
 /// Steps of the grid per unit of a side.
 const GRID: f32 = 16.0;
 /// Points so close, squared grid steps, are the same: a quarter of a unit.
