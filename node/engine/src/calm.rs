@@ -12,6 +12,7 @@ use crate::judge::{Judgement, Sample, conclude_calm, note, turns};
 use crate::learn::{compare, fill, listen, show, tend};
 use crate::plan::Plan;
 use crate::profile::{Cold, Hot, MARKED, OPEN, UNSAFE};
+use crate::series::is_slow;
 
 /// Events from which on calm ones are told from others.
 const SEASONED: u64 = 16;
@@ -45,6 +46,9 @@ pub(crate) fn glance(hot: &Hot, cold: &Cold, plan: &Plan, sample: &Sample<'_>) -
     let (gapped, is_paced) = hot.gaps.glance(gap, plan.pace);
     // Of an event out of order the time since the one before says nothing.
     let is_paced = is_paced | (sample.at < hot.last);
+    // Each event of a slow series is a point, to be compared with what is known.
+    let is_point = is_slow(hot) & (sample.mark == 0);
+    let is_plain = is_plain & !is_point;
     let is_calm = is_plain & is_in_time & is_quiet & is_usual & is_common & is_paced;
     (Glance { plain, brief, bin, gap, gapped }, is_calm)
 }

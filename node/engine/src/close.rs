@@ -7,13 +7,15 @@ use crate::detector::volume::{Width, stabilise};
 use crate::history::{Closed, History};
 use crate::judge::Closing;
 use crate::plan::Plan;
-use crate::profile::{Cold, Hot, MARKED, SEASONAL, ValueSeason};
+use crate::profile::{Cold, Hot, MARKED, SEASONAL};
 
 /// Widths of buckets: 2^24 ns (17 ms) to 2^55 ns (417 days).
 const NARROWEST: u32 = 24;
 pub(crate) const WIDEST: u32 = 55;
 /// Width before the pace is known: a second.
 const FIRST: u32 = 30;
+/// Width from which on a bucket is a point of a series: about a second.
+const POINT: u32 = 30;
 /// Events in a bucket, on average, below which it is doubled, above which halved.
 const FEW: f64 = 16.0;
 const FEW_LOG2: u32 = 4;
@@ -76,6 +78,9 @@ pub(crate) fn close(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Clo
 fn close_filled(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closing) {
     let bucket = hot.bucket;
     let count = f64::from(hot.count);
+    if bucket.shift >= POINT {
+        closing.mean = Some(hot.sum / count);
+    }
     // The first bucket began before the entity was known.
     if bucket.closed > 0 {
         let season = bucket.season;
@@ -254,16 +259,17 @@ pub(crate) fn turn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) {
         && hot.level.count >= 16.0
     {
         let deviation = mean - hot.level.mean;
-        let held = cold.value_season.get_or_insert_with(|| {
-            let unit = hot.level.deviation().max(1e-30);
-            Box::new(ValueSeason { unit, season: Season::new(middle) })
-        });
+        let held = cold.series_mut().season_mut();
+        if held.unit == 0.0 {
+            held.unit = hot.level.deviation().max(1e-30);
+            held.season = Season::new(middle);
+        }
         let relative = (deviation / held.unit).clamp(-1e6, 1e6) as f32;
         held.season.fold(middle, relative, plan.gamma, plan.period);
     }
     hot.offset = 0.0;
     hot.flags &= !SEASONAL;
-    if let Some(held) = &cold.value_season {
+    if let Some(held) = cold.series.as_ref().and_then(|series| series.season()) {
         let offset = held.season.offset(start.saturating_add(width / 2), plan.period);
         if offset != 0.0 {
             hot.flags |= SEASONAL;

@@ -12,6 +12,7 @@ pub(crate) mod forecast;
 pub mod forest;
 pub mod horizons;
 pub(crate) mod lanes;
+pub(crate) mod pattern;
 pub(crate) mod season;
 pub mod spectral;
 mod usual;

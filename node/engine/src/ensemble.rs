@@ -10,6 +10,8 @@ use crate::math::{exp2, larger, log2, rough_exp2, rough_log2};
 
 /// Evidence at which the score is one half: about one false alarm in 5,000 to 15,000 events.
 pub(crate) const HALF: f64 = 4.2;
+/// From this share of the threshold on, scores of what is not told are squeezed.
+const NEAR: f32 = 0.98;
 /// log10 2.
 const LOG10_2: f32 = std::f32::consts::LOG10_2;
 
@@ -27,6 +29,15 @@ pub(crate) fn quick_score(evidence: f32) -> f32 {
     } else {
         score(f64::from(evidence)) as f32
     }
+}
+
+/// Returns the score of an event about which nothing is told, below that of
+/// `limit`, yet in the order of evidence.
+pub(crate) fn quiet_score(evidence: f32, limit: f32) -> f32 {
+    let most = quick_score(limit);
+    let near = NEAR * most;
+    let score = quick_score(evidence);
+    if score < near { score } else { near + (most - near) * NEAR * (score - near) / (1.0 - near) }
 }
 
 /// Returns the evidence whose score is `score`.

@@ -8,7 +8,6 @@ use via_types::receipt::RowReason;
 use crate::calm::{Glance, absorb, glance, stand};
 use crate::close;
 use crate::engine::Engine;
-use crate::ensemble::quick_score;
 use crate::execute::Work;
 use crate::judge::{Judgement, Sample, conclude, is_turn};
 use crate::learn::learn;
@@ -128,17 +127,18 @@ impl Engine {
         let mut verdict = Judgement::default();
         conclude(hot, cold, work.plan, (sample, glance), &mut verdict);
         let limit = work.plan.limit.expect("only streams with a fixed limit have calm events");
-        let score = quick_score(verdict.evidence);
         let (fired, warming) = (false, hot.events < work.plan.warmup);
-        let speaking = Speaking { sample, verdict: &verdict, limit, fired, warming, score };
-        self.speak(work, slot, &speaking, out);
+        let speaking = Speaking { sample, verdict: &verdict, limit, fired, warming };
+        let score = self.score_of(slot, &speaking, false);
+        let scored = self.scored(work, slot, &speaking, score);
+        out.scored.push(scored);
         let Profile { hot, cold } = self.places.get_mut(slot);
         if *way == Way::Absorb {
             absorb(hot, cold, work.plan, sample, glance);
         } else {
             stand(hot, cold, work.plan, sample, glance);
         }
-        if warming { 0.0 } else { score }
+        score
     }
 
     /// Judges one event and takes it in; returns its score.
@@ -163,15 +163,23 @@ impl Engine {
             .limit
             .unwrap_or_else(|| cold.rule().limit(&work.plan.threshold, hot.gaps.mean));
         let fired = !warming && is_over(hot, cold, work.plan, &verdict, limit);
-        let score = if warming { 0.0 } else { quick_score(verdict.evidence) };
-        hot.score = score;
-        hot.worst = hot.worst.max(score);
-        if fired || hot.is(OPEN) || work.answer == Answer::Scores {
-            let speaking = Speaking { sample, verdict: &verdict, limit, fired, warming, score };
-            self.speak(work, slot, &speaking, out);
+        let speaking = Speaking { sample, verdict: &verdict, limit, fired, warming };
+        let mut is_told = false;
+        if fired || hot.is(OPEN) {
+            is_told = self.speak(work, slot, &speaking, out);
             allocates = true;
         }
+        let score = self.score_of(slot, &speaking, is_told);
+        if work.answer == Answer::Scores {
+            let scored = self.scored(work, slot, &speaking, score);
+            out.scored.push(scored);
+        }
         let Profile { hot, cold } = self.places.get_mut(slot);
+        hot.score = score;
+        hot.worst = hot.worst.max(score);
+        if !warming {
+            cold.stir(sample, verdict.plain_evidence, verdict.point.is_some());
+        }
         let elapsed = verdict.gap.unwrap_or(0.0);
         if work.plan.limit.is_none() {
             cold.rule().learn(&work.plan.threshold, verdict.evidence, elapsed);

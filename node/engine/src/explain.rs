@@ -155,6 +155,11 @@ fn measured(case: &Case<'_>, feature: Feature) -> (f64, f64) {
             (expected + reading.level.deviation, expected)
         }
         Feature::Spread => (exp2(reading.spread.deviation), 1.0),
+        Feature::Pattern => {
+            let point = verdict.point.unwrap_or(case.sample.value);
+            let series = case.cold.series.as_ref();
+            (point, series.map_or(point, |series| series.patterns.similar(&verdict.novelty)))
+        }
         Feature::Gap => (f64::from(hot.gaps.quick), f64::from(hot.gaps.mean)),
         Feature::Lanes => (verdict.joined.heat, 1.0),
         Feature::Rate => {
@@ -217,7 +222,7 @@ pub(crate) fn expected(case: &Case<'_>, feature: Feature) -> Option<Expected> {
 pub(crate) fn normal(case: &Case<'_>, feature: Feature) -> Option<Expected> {
     let hot = case.hot;
     let range = match feature {
-        Feature::Value | Feature::Step | Feature::Level | Feature::Spread => {
+        Feature::Value | Feature::Step | Feature::Level | Feature::Spread | Feature::Pattern => {
             return (hot.level.count >= 2.0).then(|| value_range(case, feature));
         }
         Feature::Rate => {
@@ -291,7 +296,7 @@ pub(crate) fn hottest(case: &Case<'_>) -> Option<(usize, f64)> {
 pub(crate) fn direction(case: &Case<'_>, feature: Feature) -> Direction {
     let verdict = case.verdict;
     let sign = match feature {
-        Feature::Value | Feature::Step => {
+        Feature::Value | Feature::Step | Feature::Pattern => {
             let (observed, expected) = measured(case, feature);
             observed - expected
         }

@@ -14,6 +14,7 @@ use crate::execute::Work;
 use crate::judge::is_turn;
 use crate::prefetch::{prefetch, prefetch_lines};
 use crate::profile::{ALL_LINES, CALM_LINES, Profile, SEEN, SKIPS, WEIGHED_LINES};
+use crate::series::is_slow;
 use crate::{Answer, Outcome};
 
 /// Events that go through each stage together.
@@ -179,6 +180,8 @@ impl Engine {
             }
             if sample.at >= hot.wake {
                 cold.prefetch();
+            } else if group.ways[number] == Way::Weigh && is_slow(hot) {
+                cold.prefetch_series();
             }
         }
     }

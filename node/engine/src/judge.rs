@@ -3,18 +3,20 @@
 //! question can be asked again with another value (invariant E-2). Called by
 //! `execute` for every event and by `explain` for counterfactuals.
 
-use via_types::Lane;
+use via_types::{Detector, Lane};
 
 use crate::calibration::{MOST, Tail};
 use crate::calm::{Glance, glance};
 use crate::detector::burst::Gapped;
 use crate::detector::forecast::{Care, Reading};
 use crate::detector::lanes::Joined;
+use crate::detector::pattern::{Hour, Novelty};
 use crate::detector::volume::Counted;
 use crate::ensemble::mix;
-use crate::math::{log10, rough_exp2, rough_log2, within};
+use crate::math::{larger, log10, rough_exp2, rough_log2, smaller, within};
 use crate::plan::Plan;
 use crate::profile::{Cold, EVERY_EVENT, FEATURES, Feature, Hot, OPEN};
+use crate::series::point;
 
 /// Magnitudes beyond this are judged as this, so that squares stay finite.
 const LARGEST: f64 = 1e37;
@@ -29,7 +31,9 @@ const SLOWER: u64 = 14;
 const KNOWN: u64 = 4096;
 /// Share of its detector's weight that each statistic has: averages over many
 /// events have few independent pasts to be calibrated by.
-const RELIANCE: [f32; FEATURES] = [1.0, 1.0, 0.6, 0.6, 1.0, 1.0, 1.0, 1.0];
+const RELIANCE: [f32; FEATURES] = [1.0, 1.0, 0.6, 0.6, 1.0, 1.0, 1.0, 1.0, 0.0];
+/// log10 2.
+const LOG10_2: f32 = std::f32::consts::LOG10_2;
 /// Nominal evidence above this grows only with its logarithm.
 const COMPRESSED: f32 = 16.0;
 
@@ -78,6 +82,8 @@ pub(crate) struct Closing {
     pub(crate) observed: f64,
     pub(crate) distinct: Option<Counted>,
     pub(crate) marks: f64,
+    /// Mean of the values of the bucket, where it is a point of a series.
+    pub(crate) mean: Option<f64>,
     /// A bucket ended, rather than grew beyond what it should hold.
     pub(crate) has_ended: bool,
 }
@@ -96,6 +102,9 @@ pub(crate) struct Judgement {
     pub(crate) gapped: Gapped,
     pub(crate) joined: Joined,
     pub(crate) closing: Closing,
+    /// The point of the series that is complete.
+    pub(crate) point: Option<f64>,
+    pub(crate) novelty: Novelty,
     /// Nominal evidence per feature.
     pub(crate) nominal: [f32; FEATURES],
     /// Calibrated rarity per feature: one in so many.
@@ -106,6 +115,8 @@ pub(crate) struct Judgement {
     pub(crate) mixed: f32,
     /// Evidence of all together.
     pub(crate) evidence: f32,
+    /// The same if no pattern had been told before.
+    pub(crate) plain_evidence: f32,
     /// A detection was open before the event.
     pub(crate) was_open: bool,
 }
@@ -181,6 +192,7 @@ pub(crate) fn conclude(
         verdict.speak(Feature::Lanes, verdict.joined.nominal, &lanes.joint.tail);
     }
     judge_bucket(verdict, hot, cold, sample);
+    judge_point(verdict, (hot, cold), plan, sample);
     weigh(verdict, hot, plan);
 }
 
@@ -310,6 +322,35 @@ fn judge_bucket(verdict: &mut Judgement, hot: &Hot, cold: &Cold, sample: &Sample
     }
 }
 
+/// Looks at the point that is complete, if any.
+#[inline(always)]
+fn judge_point(
+    verdict: &mut Judgement,
+    (hot, cold): (&Hot, &Cold),
+    plan: &Plan,
+    sample: &Sample<'_>,
+) {
+    verdict.point = point(hot, sample, &verdict.closing);
+    if let (Some(point), Some(series)) = (verdict.point, &cold.series) {
+        verdict.novelty = series.patterns.assess(point, Hour::of(sample.at, plan.period));
+    }
+}
+
+/// Adds what the pattern says, with what all others say.
+fn weigh_pattern(verdict: &mut Judgement, hot: &Hot, others: f32) {
+    let mut novelty = verdict.novelty.joined(others);
+    if verdict.reading.flat {
+        let most = believable(hot, verdict.reading.step.deviation);
+        novelty.evidence = smaller(novelty.evidence, most);
+        novelty.plain = smaller(novelty.plain, most);
+    }
+    verdict.novelty = novelty;
+    verdict.nominal[Feature::Pattern as usize] = novelty.rarity;
+    verdict.odds[Feature::Pattern as usize] = rough_exp2(smaller(novelty.evidence, MOST) / LOG10_2);
+    // It knows its own history and needs no other's consent.
+    verdict.weights[Feature::Pattern as usize] = verdict.weights.iter().sum();
+}
+
 /// Judges buckets that passing time alone has closed.
 pub(crate) fn judge_time(hot: &Hot, plan: &Plan, closing: &Closing) -> Judgement {
     let mut verdict = Judgement::after(*closing);
@@ -333,7 +374,14 @@ fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
     }
     verdict.mixed = mix(&verdict.odds, &verdict.weights);
     let sensitivity = plan.threshold.sensitivity as f32;
-    verdict.evidence = (hot.joint.correct(verdict.mixed) * sensitivity).min(MOST);
+    let mixed = hot.joint.correct(verdict.mixed);
+    let mut most = (mixed, mixed);
+    if plan.weights[Detector::Distribution as usize] > 0.0 && verdict.point.is_some() {
+        weigh_pattern(verdict, hot, mixed);
+        most = (larger(mixed, verdict.novelty.evidence), larger(mixed, verdict.novelty.plain));
+    }
+    verdict.evidence = smaller(most.0 * sensitivity, MOST);
+    verdict.plain_evidence = smaller(most.1 * sensitivity, MOST);
 }
 
 /// Takes the nominal evidence of an event in, which stands for `times` of its

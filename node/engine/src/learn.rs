@@ -6,10 +6,12 @@ use via_types::Detector;
 use crate::calibration::{COMMON_MOST, COMMON_ODDS};
 use crate::close::turn_slot;
 use crate::detector::forecast::Memory;
+use crate::detector::pattern::Hour;
 use crate::judge::{Judgement, Sample, is_turn, is_turn_of, note, turns};
 use crate::math::{larger, smaller};
 use crate::plan::Plan;
 use crate::profile::{Cold, Feature, Hot, MARKED, UNSAFE};
+use crate::series::is_begun;
 
 /// Values after which the histogram's bins are laid out.
 const LAID_OUT: u64 = 8;
@@ -57,6 +59,12 @@ pub(crate) fn learn(
     if sample.mark != 0 && plan.weights[Detector::Cardinality as usize] > 0.0 {
         hot.flags |= MARKED;
         cold.sketch.insert(sample.mark, plan.precision);
+    }
+    if let Some(point) = verdict.point
+        && is_begun(hot)
+    {
+        let hour = Hour::of(sample.at, plan.period);
+        cold.series_mut().patterns.learn(point, hour, &verdict.novelty);
     }
     show(hot, verdict);
     fill(hot, sample);
@@ -157,7 +165,8 @@ pub(crate) fn show(hot: &mut Hot, verdict: &Judgement) {
     let odds = &verdict.odds;
     let value = odds[Feature::Value as usize].max(odds[Feature::Step as usize]);
     let drift = odds[Feature::Level as usize].max(odds[Feature::Spread as usize]);
-    hot.odds[Detector::Distribution as usize] = value.max(drift).max(odds[Feature::Lanes as usize]);
+    let joint = odds[Feature::Lanes as usize].max(odds[Feature::Pattern as usize]);
+    hot.odds[Detector::Distribution as usize] = value.max(drift).max(joint);
     hot.odds[Detector::Burst as usize] = odds[Feature::Gap as usize];
     if verdict.closing.rate.is_some() {
         hot.odds[Detector::Volume as usize] = odds[Feature::Rate as usize];
@@ -181,6 +190,8 @@ pub(crate) fn listen(hot: &mut Hot, verdict: &Judgement) {
         for feature in Feature::ALL {
             let is_of_buckets = matches!(feature, Feature::Rate | Feature::Distinct);
             let counts = !is_of_buckets || verdict.closing.has_ended;
+            // How often patterns may be told is limited already.
+            let counts = counts && feature != Feature::Pattern;
             if counts && verdict.calibrated(feature) >= SPOKEN {
                 hot.wolf[feature.detector() as usize] += WOLF;
             }

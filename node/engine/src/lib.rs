@@ -25,6 +25,7 @@ mod prefetch;
 mod profile;
 mod record;
 mod rule;
+mod series;
 mod slab;
 mod template;
 mod tick;
@@ -41,7 +42,7 @@ use via_types::{LogIndex, ShardId};
 
 /// The engine's version, named in every detection: it changes whenever the
 /// same profile, events and configuration could give other scores.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// How much an engine may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

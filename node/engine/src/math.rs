@@ -74,6 +74,19 @@ pub(crate) fn exp2(x: f64) -> f64 {
     series * f64::from_bits(((whole + 1023) as u64) << 52)
 }
 
+/// Returns the inverse hyperbolic sine of `x`: like `x` near 0, like its
+/// logarithm far away; absolute error below 1e-8.
+pub(crate) fn asinh(x: f64) -> f64 {
+    let size = smaller(x.abs(), 1e150);
+    ln(size + (size * size + 1.0).sqrt()).copysign(x)
+}
+
+/// Returns the hyperbolic sine of `x`, which [`asinh`] undoes.
+pub(crate) fn sinh(x: f64) -> f64 {
+    let power = exp2(x / LN_2);
+    0.5 * (power - 1.0 / power)
+}
+
 /// Returns the evidence of a normal deviate: minus the decimal logarithm of the
 /// probability of one at least so far from zero (erfc after Press et al.,
 /// Numerical Recipes, 3rd ed., §6.2.2; relative error 1.2e-7).
@@ -193,6 +206,15 @@ mod tests {
             let x = step as f32 * 0.1;
             let exact = exp2(f64::from(x));
             assert!((f64::from(rough_exp2(x)) - exact).abs() < 2e-4 * exact, "{x}");
+        }
+    }
+
+    #[test]
+    fn hyperbolic_sines_agree_with_libm() {
+        for step in -600..600 {
+            let x = f64::from(step) * 0.1;
+            assert!((sinh(x) - libm::sinh(x)).abs() <= 1e-7 * libm::cosh(x));
+            assert!((asinh(libm::sinh(x)) - x).abs() < 1e-8);
         }
     }
 

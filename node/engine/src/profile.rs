@@ -15,8 +15,9 @@ use crate::detector::season::Season;
 use crate::detector::volume::Counts;
 use crate::episode::Episode;
 use crate::history::History;
-use crate::prefetch::prefetch;
+use crate::prefetch::{prefetch, prefetch_lines};
 use crate::rule::Rule;
+use crate::series::Series;
 
 /// The profile changed since it was last exported.
 pub(crate) const DIRTY: u32 = 1;
@@ -62,10 +63,12 @@ pub(crate) enum Feature {
     Rate,
     /// Distinct marks per bucket.
     Distinct,
+    /// The point in its context among patterns known.
+    Pattern,
 }
 
 /// How many statistics there are.
-pub(crate) const FEATURES: usize = 8;
+pub(crate) const FEATURES: usize = 9;
 /// How many of them are calibrated in the hot part, at every event.
 pub(crate) const EVERY_EVENT: usize = 5;
 
@@ -80,12 +83,13 @@ impl Feature {
         Self::Lanes,
         Self::Rate,
         Self::Distinct,
+        Self::Pattern,
     ];
 
     /// Returns the detector it belongs to.
     pub(crate) const fn detector(self) -> Detector {
         match self {
-            Self::Value | Self::Step | Self::Level | Self::Spread | Self::Lanes => {
+            Self::Value | Self::Step | Self::Level | Self::Spread | Self::Lanes | Self::Pattern => {
                 Detector::Distribution
             }
             Self::Gap => Detector::Burst,
@@ -105,6 +109,7 @@ impl Feature {
             Self::Lanes => "values",
             Self::Rate => "rate",
             Self::Distinct => "distinct",
+            Self::Pattern => "pattern",
         }
     }
 }
@@ -203,6 +208,9 @@ pub(crate) struct Hot {
 pub(crate) const CALM_LINES: usize = 6;
 /// Cache lines that an event touches when its evidence is weighed.
 pub(crate) const WEIGHED_LINES: usize = 10;
+/// Cache lines of a series that a point touches: all but its season.
+const SERIES_FIRST: usize = 4;
+const SERIES_END: usize = size_of::<Series>().div_ceil(64);
 /// Cache lines of all of it.
 pub(crate) const ALL_LINES: usize = 13;
 
@@ -285,7 +293,7 @@ pub(crate) struct Cold {
     pub(crate) counted: usize,
     pub(crate) history: Option<Box<History>>,
     pub(crate) rate_season: Option<Box<Season>>,
-    pub(crate) value_season: Option<Box<ValueSeason>>,
+    pub(crate) series: Option<Box<Series>>,
     pub(crate) episode: Option<Box<Episode>>,
     /// State of thresholds, where they have any.
     pub(crate) rules: Option<Box<Rules>>,
@@ -313,14 +321,6 @@ impl Profile {
     }
 }
 
-/// A season of the value, in units of its deviation when it was begun.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-#[repr(C)]
-pub(crate) struct ValueSeason {
-    pub(crate) unit: f64,
-    pub(crate) season: Season,
-}
-
 impl Cold {
     /// Returns what is remembered for each threshold.
     pub(crate) fn rules(&mut self) -> &mut Rules {
@@ -341,6 +341,15 @@ impl Cold {
         if let Some(season) = &self.rate_season {
             prefetch(&**season);
         }
+        self.prefetch_series();
+    }
+
+    /// Asks for what a point touches.
+    #[inline(always)]
+    pub(crate) fn prefetch_series(&self) {
+        if let Some(series) = &self.series {
+            prefetch_lines::<SERIES_FIRST, SERIES_END, _>(&**series);
+        }
     }
 
     /// Returns what it holds outside of itself, bytes.
@@ -350,7 +359,7 @@ impl Cold {
             + self.sketch.bytes()
             + self.history.as_ref().map_or(0, |history| history.bytes())
             + boxed(self.rate_season.is_some(), size_of::<Season>())
-            + boxed(self.value_season.is_some(), size_of::<ValueSeason>())
+            + boxed(self.series.is_some(), size_of::<Series>())
             + self.lanes.as_ref().map_or(0, |lanes| {
                 size_of::<Lanes>()
                     + lanes.lanes.capacity() * size_of::<crate::detector::lanes::Lane>()

@@ -15,7 +15,7 @@ use crate::history::{History, POINTS};
 use crate::profile::{Cold, Hot, Rules, TRANSIENT};
 
 /// The layout written below; another one is not opened (invariant D-7).
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
 
 /// One profile at rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct Record {
     sketch: Option<Marks>,
     history: Option<Past>,
     rate_season: Option<Words>,
-    value_season: Option<Words>,
+    series: Option<Words>,
     lanes: Option<Named>,
     episode: Option<Box<Episode>>,
     rules: Option<Words>,
@@ -127,7 +127,7 @@ impl Record {
             sketch: (!cold.sketch.is_empty()).then(|| Marks::of(&cold.sketch)),
             history: cold.history.as_deref().map(Past::of),
             rate_season: cold.rate_season.as_deref().map(Words::of),
-            value_season: cold.value_season.as_deref().map(Words::of),
+            series: cold.series.as_deref().map(Words::of),
             lanes: cold.lanes.as_deref().map(|lanes| Named::of(lanes, names)),
             episode: cold.episode.clone(),
             rules: cold.rules.as_deref().map(Words::of),
@@ -154,7 +154,7 @@ impl Record {
             sketch: self.sketch.map_or(Some(Sketch::default()), Marks::open)?,
             history: self.history.map_or(Some(None), |past| past.open().map(Some))?,
             rate_season: boxed(self.rate_season)?,
-            value_season: boxed(self.value_season)?,
+            series: boxed(self.series)?,
             lanes: match self.lanes {
                 Some(named) => Some(Box::new(named.open(number)?)),
                 None => None,

@@ -57,11 +57,10 @@ impl Engine {
         let limit = cold.rule().limit(&plan.threshold, hot.gaps.mean);
         let fired = is_over(hot, cold, plan, &verdict, limit);
         if fired || hot.is(OPEN) && verdict.evidence > 0.0 {
-            let score = crate::ensemble::quick_score(verdict.evidence);
-            hot.score = score;
             let (sample, verdict) = (&sample, &verdict);
-            let speaking = Speaking { sample, verdict, limit, fired, warming: false, score };
-            self.follow(plan, slot, &speaking, (id, ""), out);
+            let speaking = Speaking { sample, verdict, limit, fired, warming: false };
+            let is_told = self.follow(plan, slot, &speaking, (id, ""), out);
+            self.places.get_mut(slot).hot.score = self.score_of(slot, &speaking, is_told);
         }
         self.note_change(slot);
         self.count_memory(slot);

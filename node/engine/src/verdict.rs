@@ -6,14 +6,16 @@ use via_types::config::Explain;
 use via_types::detection::Change;
 use via_types::{DetectionId, Scored};
 
+use crate::Outcome;
 use crate::engine::Engine;
+use crate::ensemble::{quick_score, quiet_score};
 use crate::episode::{self, adopt_if_lasting};
 use crate::execute::Work;
 use crate::explain::{Case, contributions, expected, reason, strongest};
 use crate::judge::{Judgement, Sample};
+use crate::math::larger;
 use crate::plan::Plan;
 use crate::profile::{Cold, FEATURES, Feature, Hot, OPEN, Profile};
-use crate::{Answer, Outcome};
 
 /// A judged event about which something may have to be said.
 pub(crate) struct Speaking<'a> {
@@ -22,7 +24,6 @@ pub(crate) struct Speaking<'a> {
     pub(crate) limit: f32,
     pub(crate) fired: bool,
     pub(crate) warming: bool,
-    pub(crate) score: f32,
 }
 
 /// Says whether an event is at or above the stream's threshold, or a detector's
@@ -64,14 +65,15 @@ fn is_over_own(hot: &Hot, cold: &mut Cold, plan: &Plan, verdict: &Judgement) -> 
 }
 
 impl Engine {
-    /// Opens, grows or ends the entity's detection, and answers.
+    /// Opens, grows or ends the entity's detection; says whether something is told
+    /// that was not told before.
     pub(crate) fn speak(
         &mut self,
         work: &Work<'_>,
         slot: u32,
         speaking: &Speaking<'_>,
         out: &mut Outcome,
-    ) {
+    ) -> bool {
         let row = speaking.sample.lanes.row;
         let id = DetectionId {
             shard: work.at.shard,
@@ -83,14 +85,11 @@ impl Engine {
         } else {
             work.batch.attributes.get(row as u32)
         };
-        self.follow(work.plan, slot, speaking, (id, attributes), out);
-        if work.answer == Answer::Scores {
-            let scored = self.scored(work, slot, speaking);
-            out.scored.push(scored);
-        }
+        self.follow(work.plan, slot, speaking, (id, attributes), out)
     }
 
-    /// Moves the entity's detection on: opens, grows, rests or ends it.
+    /// Moves the entity's detection on: opens, grows, rests or ends it. Says
+    /// whether it opened or grew so much that it is told again.
     pub(crate) fn follow(
         &mut self,
         plan: &Plan,
@@ -98,7 +97,7 @@ impl Engine {
         speaking: &Speaking<'_>,
         (id, attributes): (DetectionId, &str),
         out: &mut Outcome,
-    ) {
+    ) -> bool {
         let Some(mut episode) = self.places.get_mut(slot).cold.episode.take() else {
             if speaking.fired {
                 let episode = episode::open(&self.case(plan, slot, speaking), id, attributes);
@@ -110,11 +109,13 @@ impl Engine {
                 }
                 hot.flags |= OPEN;
             }
-            return;
+            return speaking.fired;
         };
         let (evidence, at) = (speaking.verdict.evidence, speaking.sample.at);
+        let mut is_told = false;
         if speaking.fired {
-            if episode.grow(&self.case(plan, slot, speaking)) {
+            is_told = episode.grow(&self.case(plan, slot, speaking));
+            if is_told {
                 out.changes.push(episode.told());
             }
         } else {
@@ -122,13 +123,31 @@ impl Engine {
             if episode.rest(evidence, speaking.limit, at, gap) {
                 out.changes.push(episode.end());
                 self.places.get_mut(slot).hot.flags &= !OPEN;
-                return;
+                return false;
             }
         }
         self.places.get_mut(slot).cold.episode = Some(episode);
         if speaking.fired {
             let Profile { hot, cold } = self.places.get_mut(slot);
             adopt_if_lasting(hot, cold);
+        }
+        is_told
+    }
+
+    /// Returns the score of a judged event: at or above the threshold when
+    /// something is told, else as much as the entity is remarkable, below it.
+    pub(crate) fn score_of(&mut self, slot: u32, speaking: &Speaking<'_>, is_told: bool) -> f32 {
+        if speaking.warming {
+            return 0.0;
+        }
+        let Speaking { sample, verdict, limit, .. } = *speaking;
+        let cold = &mut self.places.get_mut(slot).cold;
+        let is_point = verdict.point.is_some();
+        let stirred = cold.stirred(sample, verdict.plain_evidence, is_point);
+        if is_told {
+            quick_score(larger(verdict.evidence, limit))
+        } else {
+            quiet_score(stirred, limit)
         }
     }
 
@@ -146,15 +165,21 @@ impl Engine {
         }
     }
 
-    fn scored(&self, work: &Work<'_>, slot: u32, speaking: &Speaking<'_>) -> Scored {
+    /// Returns the answer for an event whose score was asked for.
+    pub(crate) fn scored(
+        &self,
+        work: &Work<'_>,
+        slot: u32,
+        speaking: &Speaking<'_>,
+        score: f32,
+    ) -> Scored {
         let row = speaking.sample.lanes.row;
         let case = self.case(work.plan, slot, speaking);
         let explains = work.plan.explain != Explain::None;
-        let score = if speaking.warming { 0.0 } else { f64::from(speaking.score) };
         let episode = case.cold.episode.as_ref();
         Scored {
             row: row as u32,
-            score,
+            score: f64::from(score),
             warming: speaking.warming,
             expected: if explains { expected(&case, strongest(case.verdict)) } else { None },
             contributions: if explains { contributions(&case) } else { Vec::new() },

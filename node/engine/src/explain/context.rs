@@ -32,7 +32,7 @@ pub(crate) fn context(case: &Case<'_>) -> Vec<String> {
         let way = if trend > 0.0 { "rising" } else { "falling" };
         phrases.push(format!("values were {way} before ({} deviations)", figure(trend.abs())));
     }
-    if let Some(held) = &case.cold.value_season
+    if let Some(held) = case.cold.series.as_ref().and_then(|series| series.season())
         && let Some((period, strength)) = held.season.strength(case.plan.period)
     {
         phrases.push(format!(
@@ -62,6 +62,10 @@ pub(crate) fn actions(feature: Feature, direction: Direction) -> Vec<String> {
         ],
         (Feature::Level, _) => &[
             "Look for a change that began here and stayed: traffic moved away, a feature switched off.",
+        ],
+        (Feature::Pattern, _) => &[
+            "Compare the chart with the days before: the course is new, if not each value.",
+            "Look for what began here: a job, a release, a client that behaves differently.",
         ],
         (Feature::Spread, Direction::Below) => {
             &["Check that the source is alive: values that stop moving are often a stuck sensor."]

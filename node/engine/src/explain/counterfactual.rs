@@ -4,7 +4,7 @@
 
 use via_types::detection::{Contribution, Counterfactual};
 
-use crate::ensemble::score;
+use crate::ensemble::quiet_score;
 use crate::explain::{Case, hottest};
 use crate::judge::{Judgement, Sample, judge};
 use crate::profile::Feature;
@@ -20,7 +20,7 @@ pub(crate) fn counterfactual(
     terms: &[Contribution],
 ) -> Option<Counterfactual> {
     match feature {
-        Feature::Value | Feature::Step | Feature::Level | Feature::Spread => {
+        Feature::Value | Feature::Step | Feature::Level | Feature::Spread | Feature::Pattern => {
             let hot = case.hot;
             let starts = [
                 case.verdict.reading.step.expected + hot.offset,
@@ -31,7 +31,7 @@ pub(crate) fn counterfactual(
             let ask = |value: f64| evidence(case, &Sample { value, ..*case.sample });
             let value =
                 starts.into_iter().find_map(|start| nearest(case, start, observed, &ask))?;
-            let score = score(f64::from(ask(value)));
+            let score = promised(case, ask(value));
             Some(Counterfactual { feature: "value".to_owned(), value, score })
         }
         Feature::Lanes => {
@@ -43,13 +43,19 @@ pub(crate) fn counterfactual(
                 evidence(case, &sample)
             };
             let value = nearest(case, start, observed, &ask)?;
-            let score = score(f64::from(ask(value)));
+            let score = promised(case, ask(value));
             let name = case.names.get(number).cloned();
             let feature = name.or_else(|| terms.first().map(|term| term.feature.clone()))?;
             Some(Counterfactual { feature, value, score })
         }
         Feature::Gap | Feature::Rate | Feature::Distinct => None,
     }
+}
+
+/// Returns the score of an event of such evidence, of which nothing is told.
+fn promised(case: &Case<'_>, evidence: f32) -> f64 {
+    let is_point = case.verdict.point.is_some();
+    f64::from(quiet_score(case.cold.stirred(case.sample, evidence, is_point), case.limit))
 }
 
 fn evidence(case: &Case<'_>, sample: &Sample<'_>) -> f32 {

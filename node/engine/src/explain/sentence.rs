@@ -35,6 +35,15 @@ pub(crate) fn sentence(case: &Case<'_>, feature: Feature, terms: &[Contribution]
                 "values hardly move any more, unlike before".to_owned()
             }
         }
+        Feature::Pattern => {
+            let (observed, similar) = measured(case, feature);
+            let course = format!("values took a course not seen before, now {}", figure(observed));
+            if figure(observed) == figure(similar) {
+                course
+            } else {
+                format!("{course} where {} is most alike", figure(similar))
+            }
+        }
         Feature::Gap => gap(case),
         Feature::Rate => rate(case),
         Feature::Distinct => {

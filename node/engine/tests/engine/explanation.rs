@@ -48,7 +48,7 @@ proptest! {
 fn a_detection_says_what_was_expected_and_why() {
     let mut feed = warmed(&StreamConfig::default(), 3, 5000);
     feed.one(event(MONDAY + 5000.0, 812.0));
-    let found = feed.opened()[0];
+    let found = *feed.opened().last().unwrap();
     assert!(found.reason.contains("812"), "{}", found.reason);
     let range = found.expected.unwrap();
     assert!((80.0..95.0).contains(&range.low) && (105.0..120.0).contains(&range.high), "{range:?}");
