@@ -156,7 +156,10 @@ fn measured(case: &Case<'_>, feature: Feature) -> (f64, f64) {
         }
         Feature::Spread => (exp2(reading.spread.deviation), 1.0),
         Feature::Gap => (f64::from(hot.gaps.quick), f64::from(hot.gaps.mean)),
-        Feature::Lanes => (verdict.joined.heat, 1.0),
+        Feature::Lanes => {
+            let usual = case.cold.lanes.as_ref().map_or(0.0, |lanes| lanes.joint.usual());
+            (verdict.joined.heat(), usual)
+        }
         Feature::Rate => {
             let expected = verdict.closing.rate.map_or(0.0, |counted| counted.expected);
             (verdict.closing.observed / width, expected / width)

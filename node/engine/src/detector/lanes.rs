@@ -1,24 +1,37 @@
 //! Several named values of one entity: each against its own level and recent
-//! drift, all against how restless they usually are together. Owns per-lane
+//! drift, all against how far off they usually are together. Owns per-lane
 //! moments and the joint statistic; refuses to know names, which the stream
 //! keeps. Serves the distribution detector of multivariate entities.
 //!
-//! The joint statistic is the sum over lanes of log(1 + squared deviation over
-//! its own usual size), judged against its own fading mean and variance: with
-//! many lanes some are always restless, so a plain maximum would cry wolf. The
-//! most restless lane is judged likewise, against what its like usually is.
+//! A lane's heat is how many standard deviations it is off, now or on average of
+//! the last 8 or 64 rows. The joint statistic is the mean heat of all lanes, each
+//! bounded so that one that shouts does not drown the rest, against its own fading
+//! mean and variance; the hottest lane is judged likewise, unbounded. Deviations
+//! teach no more than two standard deviations (winsorised, as Huber, Ann. Math.
+//! Stat. 35, 1964): a long anomaly does not soon become what is usual.
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::detector::forecast::Memory;
 use crate::math::{log2, student_evidence};
 
-/// Values over which a lane's fast level averages.
-const HORIZON: f64 = 8.0;
+/// Values over which a lane's fast levels average.
+const HORIZONS: [f64; 2] = [8.0, 64.0];
 /// Deviations beyond so many standard deviations teach no more than that.
-const CLIP: f64 = 4.0;
+const CLIP: f64 = 2.0;
+/// Likewise of the joint statistic.
+const JOINT_CLIP: f64 = 4.0;
+/// Heat of one lane that counts among all of them.
+const HOTTEST: f64 = 10.0;
+/// Squared heat beyond any that is told apart.
+const MOST: f64 = 1e12;
+/// Lanes remember so many times longer than a single value: there is nothing
+/// but their long level to tell a lasting anomaly by.
+const LONGER: f32 = 16.0;
 /// Rows before lanes are judged together.
 const YOUNG: f32 = 8.0;
+/// Rows that a level is worth once a lasting change was taken for normal.
+const RENEWED: f32 = 64.0;
 
 /// One lane's moments.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
@@ -26,11 +39,10 @@ const YOUNG: f32 = 8.0;
 pub(crate) struct Lane {
     mean: f64,
     variance: f64,
-    fast: f64,
-    drift: f64,
-    /// Usual size of the squared deviation.
-    heat: f32,
+    fast: [f64; 2],
+    drift: [f64; 2],
     count: f32,
+    pad: u32,
 }
 
 /// The state of a multivariate entity; lanes are numbered by the stream.
@@ -52,7 +64,7 @@ impl Default for Lanes {
 pub(crate) struct Joint {
     mean: f64,
     variance: f64,
-    /// Likewise of the most restless lane alone.
+    /// Likewise of the hottest lane alone.
     most_mean: f64,
     most_variance: f64,
     rows: f32,
@@ -64,15 +76,16 @@ pub(crate) struct Joint {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Joined {
     pub(crate) nominal: f32,
-    /// The joint statistic itself: the mean over lanes.
-    pub(crate) heat: f64,
-    /// The heat of the most restless lane.
+    /// Logarithm of the mean heat over lanes, each bounded.
+    warmth: f64,
+    /// Logarithm of the heat of the hottest lane.
     most: f64,
 }
 
 /// How a lane deviates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Deviation {
+    /// How many standard deviations it is off.
     pub(crate) heat: f64,
     pub(crate) mean: f64,
     pub(crate) sd: f64,
@@ -90,18 +103,22 @@ impl Lane {
         if self.count < 2.0 {
             return Deviation { heat: 0.0, mean: self.mean, sd: variance.sqrt() };
         }
-        let trust = f64::from(self.count) / (f64::from(self.count) + 4.0);
+        let count = f64::from(self.count);
         let off = x - self.mean;
-        let moved = self.fast + (x - self.fast) / HORIZON - self.mean;
-        let point = off * off / variance;
-        let shift = moved * moved / self.drift.max(variance / (2.0 * HORIZON));
-        let square = (point.max(shift) * trust).min(1e12) / f64::from(self.heat.max(1.0));
-        Deviation { heat: log2(1.0 + square), mean: self.mean, sd: variance.sqrt() }
+        let mut square = off * off / variance;
+        for (horizon, (fast, drift)) in HORIZONS.iter().zip(self.fast.iter().zip(self.drift)) {
+            let moved = fast + (x - fast) / horizon - self.mean;
+            let usual = drift.max(variance / (2.0 * horizon));
+            let trust = count / (count + 4.0 * horizon);
+            square = square.max(moved * moved / usual * trust);
+        }
+        let square = (square * count / (count + 4.0)).min(MOST);
+        Deviation { heat: square.sqrt(), mean: self.mean, sd: variance.sqrt() }
     }
 
-    fn learn(&mut self, x: f64, heat: f64, memory: Memory) {
+    fn learn(&mut self, x: f64, memory: Memory) {
         if self.count == 0.0 {
-            *self = Self { mean: x, fast: x, count: 1.0, ..Self::zeroed() };
+            *self = Self { mean: x, fast: [x; 2], count: 1.0, ..Self::zeroed() };
             return;
         }
         self.count = (self.count + 1.0).min(1e7);
@@ -112,13 +129,62 @@ impl Lane {
         let off = clip(x - self.mean);
         self.variance += rate * (off * off * (1.0 - rate) - self.variance);
         self.mean += rate * off;
-        self.fast += f64::max(1.0 / HORIZON, rate) * (x - self.fast);
-        let moved = clip(self.fast - self.mean);
-        self.drift += rate * (moved * moved - self.drift);
-        // The heat was measured relative to the usual one: undo that.
-        let usual = self.heat.max(1.0);
-        let square = crate::math::exp2(heat.min(10.0)) as f32 * usual - usual;
-        self.heat += rate as f32 * (square.min(1e4) - self.heat);
+        for (i, horizon) in HORIZONS.iter().enumerate() {
+            self.fast[i] += f64::max(1.0 / horizon, rate) * (x - self.fast[i]);
+            let moved = clip(self.fast[i] - self.mean);
+            self.drift[i] += rate * (moved * moved - self.drift[i]);
+        }
+    }
+
+    fn adopt(&mut self) {
+        self.mean = self.fast[1];
+        self.count = self.count.min(RENEWED);
+    }
+}
+
+impl Joint {
+    fn assess(&self, warmth: f64, most: f64) -> f32 {
+        if self.rows < YOUNG {
+            return 0.0;
+        }
+        let mut nominal = 0.0f32;
+        for (off, variance) in
+            [(warmth - self.mean, self.variance), (most - self.most_mean, self.most_variance)]
+        {
+            let z = (off / variance.max(1e-4).sqrt()) as f32;
+            if z > 0.0 {
+                nominal = nominal.max(student_evidence(z, self.rows).min(1e6));
+            }
+        }
+        nominal
+    }
+
+    fn learn(&mut self, joined: Joined, memory: Memory) {
+        self.rows = (self.rows + 1.0).min(1e7);
+        let rate = memory.rate(f64::from(self.rows));
+        let is_young = self.rows < 16.0;
+        for (seen, mean, variance) in [
+            (joined.warmth, &mut self.mean, &mut self.variance),
+            (joined.most, &mut self.most_mean, &mut self.most_variance),
+        ] {
+            let most = JOINT_CLIP * variance.max(1e-4).sqrt();
+            let off = seen - *mean;
+            let off = if is_young { off } else { off.clamp(-most, most) };
+            *variance += rate * (off * off * (1.0 - rate) - *variance);
+            *mean += rate * off;
+        }
+    }
+
+    /// Returns the mean heat that is usual.
+    pub(crate) fn usual(&self) -> f64 {
+        crate::math::exp2(self.mean) - 1.0
+    }
+}
+
+impl Joined {
+    /// Returns the mean heat over lanes.
+    pub(crate) fn heat(&self) -> f64 {
+        crate::math::exp2(self.warmth) - 1.0
     }
 }
 
@@ -129,7 +195,7 @@ impl Lanes {
         for (number, value) in row {
             if let Some(lane) = self.lanes.get(number) {
                 let heat = lane.assess(value).heat;
-                sum += heat;
+                sum += heat.min(HOTTEST);
                 most = most.max(heat);
                 present += 1;
             }
@@ -137,20 +203,9 @@ impl Lanes {
         if present == 0 {
             return Joined::default();
         }
-        let heat = sum / f64::from(present);
-        let mut nominal = 0.0f32;
-        if self.joint.rows >= YOUNG {
-            let joint = &self.joint;
-            for (off, variance) in
-                [(heat - joint.mean, joint.variance), (most - joint.most_mean, joint.most_variance)]
-            {
-                let z = (off / variance.max(1e-4).sqrt()) as f32;
-                if z > 0.0 {
-                    nominal = nominal.max(student_evidence(z, joint.rows).min(1e6));
-                }
-            }
-        }
-        Joined { nominal, heat, most }
+        let warmth = log2(1.0 + sum / f64::from(present));
+        let most = log2(1.0 + most);
+        Joined { nominal: self.joint.assess(warmth, most), warmth, most }
     }
 
     /// Takes a row in, judged as `joined`.
@@ -160,27 +215,20 @@ impl Lanes {
         joined: Joined,
         memory: Memory,
     ) {
+        let memory = Memory { values: memory.values * LONGER, ..memory };
         for (number, value) in row {
             if number >= self.lanes.len() {
                 self.lanes.resize(number + 1, Lane::zeroed());
             }
-            let lane = &mut self.lanes[number];
-            let heat = lane.assess(value).heat;
-            lane.learn(value, heat, memory);
+            self.lanes[number].learn(value, memory);
         }
-        let joint = &mut self.joint;
-        joint.rows = (joint.rows + 1.0).min(1e7);
-        let rate = memory.rate(f64::from(joint.rows));
-        let is_young = joint.rows < 16.0;
-        for (seen, mean, variance) in [
-            (joined.heat, &mut joint.mean, &mut joint.variance),
-            (joined.most, &mut joint.most_mean, &mut joint.most_variance),
-        ] {
-            let sd = variance.max(1e-4).sqrt();
-            let off = seen - *mean;
-            let off = if is_young { off } else { off.clamp(-CLIP * sd, CLIP * sd) };
-            *variance += rate * (off * off * (1.0 - rate) - *variance);
-            *mean += rate * off;
+        self.joint.learn(joined, memory);
+    }
+
+    /// Takes a change that has lasted for the new normal.
+    pub(crate) fn adopt(&mut self) {
+        for lane in &mut self.lanes {
+            lane.adopt();
         }
     }
 }
