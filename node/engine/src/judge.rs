@@ -333,7 +333,10 @@ fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
     }
     verdict.mixed = mix(&verdict.odds, &verdict.weights);
     let sensitivity = plan.threshold.sensitivity as f32;
-    verdict.evidence = (hot.joint.correct(verdict.mixed) * sensitivity).min(MOST);
+    // Several values speak with one voice, which is calibrated already.
+    let is_joint = verdict.weights[Feature::Lanes as usize] > 0.0;
+    let whole = if is_joint { verdict.mixed } else { hot.joint.correct(verdict.mixed) };
+    verdict.evidence = (whole * sensitivity).min(MOST);
 }
 
 /// Takes the nominal evidence of an event in, which stands for `times` of its

@@ -15,7 +15,7 @@ use crate::history::{History, POINTS};
 use crate::profile::{Cold, Hot, Rules, TRANSIENT};
 
 /// The layout written below; another one is not opened (invariant D-7).
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
 
 /// One profile at rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
