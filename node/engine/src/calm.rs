@@ -10,6 +10,7 @@ use crate::detector::forecast::Brief;
 use crate::ensemble::quick_score;
 use crate::judge::{Judgement, Sample, conclude_calm, note, turns};
 use crate::learn::{compare, fill, listen, show, tend};
+use crate::peers::Peers;
 use crate::plan::Plan;
 use crate::profile::{Cold, Hot, MARKED, OPEN, UNSAFE};
 
@@ -55,12 +56,13 @@ pub(crate) fn glance(hot: &Hot, cold: &Cold, plan: &Plan, sample: &Sample<'_>) -
 pub(crate) fn stand(
     hot: &mut Hot,
     cold: &mut Cold,
-    plan: &Plan,
+    (plan, peers): (&Plan, &mut Peers),
     sample: &Sample<'_>,
     glance: &Glance,
 ) {
     let mut verdict = Judgement::default();
-    conclude_calm(hot, plan, (sample, glance), &mut verdict);
+    conclude_calm(hot, (plan, peers), (sample, glance), &mut verdict);
+    peers.learn(hot, sample, &verdict, turns(hot) as u16);
     hot.score = quick_score(verdict.evidence);
     note(hot, &verdict, turns(hot) as u16);
     listen(hot, &verdict);

@@ -9,6 +9,7 @@ use via_types::{EntityHash, LogIndex, Revision, StreamConfig, StreamId, limit};
 
 use crate::Options;
 use crate::index::Index;
+use crate::peers::Peers;
 use crate::plan::Plan;
 use crate::profile::{Cold, Hot, LIVE, Profile, SKIPS, USED};
 use crate::record::Record;
@@ -23,6 +24,8 @@ pub(crate) struct Stream {
     pub(crate) plan: Plan,
     /// Names of lanes, by number.
     pub(crate) lanes: Vec<String>,
+    /// What is usual whoever the entity; away while a batch is executed.
+    pub(crate) peers: Box<Peers>,
     is_configured: bool,
 }
 
@@ -51,6 +54,8 @@ pub struct Engine {
     pub(crate) found: Vec<u32>,
     /// What was found is of a batch to be executed next.
     pub(crate) is_asked: bool,
+    /// What is usual in the stream of the batch in execution.
+    pub(crate) peers: Box<Peers>,
     /// Per lane of the batch in execution: its number in the stream.
     pub(crate) numbers: Vec<Option<u32>>,
 }
@@ -74,6 +79,7 @@ impl Engine {
         self.streams.entry(stream).or_insert_with(|| Stream {
             plan: Plan::of(Revision::default(), &StreamConfig::default()),
             lanes: Vec::new(),
+            peers: Box::default(),
             is_configured: false,
         })
     }

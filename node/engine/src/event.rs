@@ -91,7 +91,7 @@ impl Engine {
             if way == Way::Absorb {
                 absorb(hot, cold, work.plan, &sample, glance);
             } else {
-                stand(hot, cold, work.plan, &sample, glance);
+                stand(hot, cold, (work.plan, &mut self.peers), &sample, glance);
             }
             return f32::NAN;
         }
@@ -126,7 +126,7 @@ impl Engine {
         let slot = *slot;
         let Profile { hot, cold } = self.places.get_mut(slot);
         let mut verdict = Judgement::default();
-        conclude(hot, cold, work.plan, (sample, glance), &mut verdict);
+        conclude(hot, cold, (work.plan, &self.peers), (sample, glance), &mut verdict);
         let limit = work.plan.limit.expect("only streams with a fixed limit have calm events");
         let score = quick_score(verdict.evidence);
         let (fired, warming) = (false, hot.events < work.plan.warmup);
@@ -136,7 +136,7 @@ impl Engine {
         if *way == Way::Absorb {
             absorb(hot, cold, work.plan, sample, glance);
         } else {
-            stand(hot, cold, work.plan, sample, glance);
+            stand(hot, cold, (work.plan, &mut self.peers), sample, glance);
         }
         if warming { 0.0 } else { score }
     }
@@ -156,7 +156,7 @@ impl Engine {
             allocates = true;
             verdict.closing = close::close(hot, cold, work.plan, sample.at);
         }
-        conclude(hot, cold, work.plan, (sample, glance), &mut verdict);
+        conclude(hot, cold, (work.plan, &self.peers), (sample, glance), &mut verdict);
         let warming = hot.events < work.plan.warmup;
         let limit = work
             .plan
@@ -175,6 +175,9 @@ impl Engine {
         let elapsed = verdict.gap.unwrap_or(0.0);
         if work.plan.limit.is_none() {
             cold.rule().learn(&work.plan.threshold, verdict.evidence, elapsed);
+        }
+        if sample.lanes.lanes.is_empty() && (!verdict.was_open || is_turn(hot)) {
+            self.peers.learn(hot, sample, &verdict, 1);
         }
         learn(hot, cold, work.plan, sample, &verdict);
         if allocates {

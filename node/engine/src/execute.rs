@@ -58,7 +58,9 @@ impl Engine {
         let may_be_calm = plan.has_calm && batch.lanes.is_empty();
         let numbers = &held[..];
         let work = Work { at, stamp, batch, answer, plan: &plan, numbers, may_be_calm };
+        self.peers = std::mem::take(&mut self.stream_mut(batch.stream).peers);
         self.run(&work, out);
+        self.stream_mut(batch.stream).peers = std::mem::take(&mut self.peers);
         self.numbers = held;
     }
 }

@@ -15,6 +15,7 @@ use crate::VERSION;
 use crate::ensemble::{score, shares};
 use crate::judge::{FROM_ZERO, Judgement, Sample};
 use crate::math::exp2;
+use crate::peers::Peers;
 use crate::plan::Plan;
 use crate::profile::{Cold, FEATURES, Feature, Hot};
 
@@ -35,6 +36,7 @@ pub(crate) struct Case<'a> {
     pub(crate) hot: &'a Hot,
     pub(crate) cold: &'a Cold,
     pub(crate) plan: &'a Plan,
+    pub(crate) peers: &'a Peers,
     pub(crate) sample: &'a Sample<'a>,
     pub(crate) verdict: &'a Judgement,
     /// The stream's lane names, by number.

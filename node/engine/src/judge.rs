@@ -13,6 +13,7 @@ use crate::detector::lanes::Joined;
 use crate::detector::volume::Counted;
 use crate::ensemble::mix;
 use crate::math::{log10, rough_exp2, rough_log2, within};
+use crate::peers::Peers;
 use crate::plan::Plan;
 use crate::profile::{Cold, EVERY_EVENT, FEATURES, Feature, Hot, OPEN};
 
@@ -129,12 +130,12 @@ fn compressed(nominal: f32) -> f32 {
 pub(crate) fn judge(
     hot: &Hot,
     cold: &Cold,
-    plan: &Plan,
+    (plan, peers): (&Plan, &Peers),
     sample: &Sample<'_>,
     verdict: &mut Judgement,
 ) {
     let (glance, _) = glance(hot, cold, plan, sample);
-    conclude(hot, cold, plan, (sample, &glance), verdict);
+    conclude(hot, cold, (plan, peers), (sample, &glance), verdict);
 }
 
 /// Says whether this event stands for [`SLOW`] of its kind.
@@ -168,7 +169,7 @@ fn spread(hot: &Hot) -> u64 {
 pub(crate) fn conclude(
     hot: &Hot,
     cold: &Cold,
-    plan: &Plan,
+    (plan, peers): (&Plan, &Peers),
     (sample, glance): (&Sample<'_>, &Glance),
     verdict: &mut Judgement,
 ) {
@@ -180,6 +181,9 @@ pub(crate) fn conclude(
         verdict.joined = lanes.assess(sample.lanes.values());
         verdict.speak(Feature::Lanes, verdict.joined.nominal, &lanes.joint.tail);
     }
+    if peers.is_known() && sample.lanes.lanes.is_empty() {
+        peers.temper(hot, sample, verdict);
+    }
     judge_bucket(verdict, hot, cold, sample);
     weigh(verdict, hot, plan);
 }
@@ -188,11 +192,14 @@ pub(crate) fn conclude(
 #[inline(always)]
 pub(crate) fn conclude_calm(
     hot: &Hot,
-    plan: &Plan,
+    (plan, peers): (&Plan, &Peers),
     (sample, glance): (&Sample<'_>, &Glance),
     verdict: &mut Judgement,
 ) {
     judge_series(hot, plan, (sample, glance), verdict);
+    if peers.is_known() {
+        peers.temper(hot, sample, verdict);
+    }
     weigh(verdict, hot, plan);
 }
 

@@ -20,6 +20,7 @@ mod judge;
 mod learn;
 mod lifecycle;
 mod math;
+mod peers;
 mod plan;
 mod prefetch;
 mod profile;

@@ -139,6 +139,7 @@ impl Engine {
             hot,
             cold,
             plan,
+            peers: &self.peers,
             sample: speaking.sample,
             verdict: speaking.verdict,
             names: stream.map_or(&[], |stream| &stream.lanes),

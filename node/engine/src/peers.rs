@@ -1,0 +1,197 @@
+//! What is usual in a stream, whoever the entity: how its values are spread, how
+//! far entities stray from their own levels, and how often each statistic says how
+//! much. Owns what a young entity is judged by until it has a past of its own;
+//! refuses to know which entity it was. One for each stream of a shard; called by
+//! `judge` for what was measured and by `event` to learn.
+//!
+//! An entity's level is drawn to the stream's as far as entities are alike: by the
+//! ratio of the variance within to that between them (James and Stein's shrinkage
+//! as empirical Bayes: Efron and Morris, J. Am. Stat. Assoc. 68, 1973), its variance
+//! to the one usual at its level (a variance function: Carroll and Ruppert,
+//! Transformation and Weighting in Regression, 1988, ch. 3).
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::calibration::{MOST, Tail};
+use crate::judge::{Judgement, Sample};
+use crate::math::{larger, rough_evidence, rough_exp2, within};
+use crate::profile::{EVERY_EVENT, Feature, Hot};
+
+/// Entities that make a stream's habits more than those of one of them.
+const ENTITIES: u32 = 8;
+/// Events after which its habits are known.
+const KNOWN: f32 = 512.0;
+/// Events of its own that weigh as much as all of the stream's.
+const YOUTH: f32 = 64.0;
+/// Values that the variance usual at a level is worth.
+const SCALE: f64 = 16.0;
+/// Events that the moments average over.
+const MEMORY: f32 = 16_384.0;
+/// Deviations beyond so many standard deviations teach no more than that.
+const CLIP: f64 = 3.0;
+/// Events of an entity from which on it tells how far entities stray.
+const GROWN: f32 = 4.0;
+/// Evidence per doubling of odds.
+const LOG10_2: f32 = std::f32::consts::LOG10_2;
+
+/// The habits of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Peers {
+    /// Of all values.
+    mean: f64,
+    variance: f64,
+    /// Of values around their entity's level, and of those levels.
+    spread: f64,
+    between: f64,
+    /// Moments of squared levels and squared deviations from them.
+    squares: [f64; 4],
+    /// How often all values were how far from the mean, and from their entity's.
+    far: Tail,
+    astray: Tail,
+    tails: [Tail; EVERY_EVENT],
+    events: f32,
+    grown: f32,
+    pub(crate) entities: u32,
+    pad: u32,
+}
+
+/// How a value looks beside those of the stream, in standard deviations.
+#[derive(Clone, Copy, Debug)]
+struct Beside {
+    far: f64,
+    astray: f64,
+    scale: f64,
+    level: f64,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self::zeroed()
+    }
+}
+
+fn floor(size: f64) -> f64 {
+    size * size * 1e-18 + 1e-72
+}
+
+impl Peers {
+    /// Says whether there is anything to go by.
+    #[inline(always)]
+    pub(crate) fn is_known(&self) -> bool {
+        self.entities >= ENTITIES && self.events >= KNOWN
+    }
+
+    /// Returns the variance usual around a level.
+    fn usual(&self, level: f64) -> f64 {
+        let [mean, square, deviation, product] = self.squares;
+        let slope = product - mean * deviation;
+        let width = square - mean * mean;
+        let whole = self.spread.max(floor(self.mean));
+        if width <= 1e-9 * square {
+            return whole;
+        }
+        let slope = (slope / width).max(0.0);
+        (deviation + slope * (level * level - mean)).max(0.05 * whole)
+    }
+
+    fn measure(&self, hot: &Hot, x: f64) -> Beside {
+        let count = f64::from(hot.level.count);
+        let alike = within(self.spread / self.between.max(1e-4 * self.spread + 1e-72), 0.5, 1e4);
+        let own = hot.level.mean + hot.offset;
+        let level = (count * own + alike * self.mean) / (count + alike);
+        let deviation = hot.level.deviation();
+        let usual = self.usual(level);
+        let variance = (count * deviation * deviation + SCALE * usual) / (count + SCALE);
+        let scale = (variance * (1.0 + 1.0 / (count + alike))).sqrt();
+        let whole = self.variance.max(floor(self.mean)).sqrt();
+        Beside { far: (x - self.mean).abs() / whole, astray: (x - level).abs() / scale, scale, level }
+    }
+
+    /// Returns the evidence of a value beside those of the stream: how far it is
+    /// from its entity's level, and the less is known of that, from all others.
+    fn evidence(&self, hot: &Hot, x: f64) -> f32 {
+        let beside = self.measure(hot, x);
+        let of = |tail: &Tail, z: f64| tail.read(nominal(z));
+        let (far, astray) = (of(&self.far, beside.far), of(&self.astray, beside.astray));
+        let youth = YOUTH / (hot.level.count + YOUTH);
+        larger(astray, youth * far + (1.0 - youth) * astray)
+    }
+
+    /// Tempers what was found of `sample` by how common it is in the stream: the
+    /// younger the entity, the less it can say what is rare for it.
+    #[inline(never)]
+    pub(crate) fn temper(&self, hot: &Hot, sample: &Sample<'_>, verdict: &mut Judgement) {
+        let own = hot.events as f32;
+        for feature in 0..EVERY_EVENT {
+            if verdict.weights[feature] > 0.0 {
+                let among = self.tails[feature].odds(verdict.nominal[feature]);
+                let odds = verdict.odds[feature];
+                verdict.odds[feature] = (own + YOUTH) / (own / odds + YOUTH / among);
+            }
+        }
+        let value = Feature::Value as usize;
+        if verdict.weights[value] > 0.0 && !verdict.reading.flat {
+            let evidence = self.evidence(hot, sample.value).min(MOST);
+            let odds = rough_exp2(evidence / LOG10_2);
+            verdict.odds[value] = 0.5 * (verdict.odds[value] + odds);
+        }
+    }
+
+    /// Takes in what an event said that stands for `times` of its kind, before
+    /// its entity learns from it.
+    #[inline(never)]
+    pub(crate) fn learn(&mut self, hot: &Hot, sample: &Sample<'_>, verdict: &Judgement, times: u16) {
+        if hot.events == 0 {
+            self.entities = self.entities.saturating_add(1);
+        }
+        let beside = self.measure(hot, sample.value);
+        if self.events >= KNOWN {
+            self.far.note(nominal(beside.far), times);
+            if hot.level.count >= 2.0 {
+                self.astray.note(nominal(beside.astray), times);
+            }
+        }
+        for feature in 0..EVERY_EVENT {
+            if verdict.weights[feature] > 0.0 {
+                self.tails[feature].note(verdict.nominal[feature], times);
+            }
+        }
+        self.learn_moments(hot, sample.value, beside, f32::from(times));
+    }
+
+    fn learn_moments(&mut self, hot: &Hot, x: f64, beside: Beside, times: f32) {
+        self.events = (self.events + times).min(1e7);
+        let rate = |count: f32| f64::from((times / count).max(times / MEMORY).min(1.0));
+        let pace = rate(self.events);
+        let reach = CLIP * self.variance.max(floor(self.mean)).sqrt();
+        let is_young = self.events < 32.0;
+        let off = x - self.mean;
+        let off = if is_young { off } else { within(off, -reach, reach) };
+        if hot.level.count >= GROWN {
+            self.grown = (self.grown + times).min(1e7);
+            let pace = rate(self.grown);
+            let own = hot.level.mean + hot.offset;
+            let count = f64::from(hot.level.count);
+            let most = CLIP * beside.scale;
+            let astray = x - own;
+            let astray = if self.grown < 32.0 { astray } else { within(astray, -most, most) };
+            let square = astray * astray * count / (count + 1.0);
+            self.spread += pace * (square - self.spread);
+            // The errors of a level and of the next value are independent.
+            self.between += pace * ((own - self.mean) * off - self.between);
+            let size = (beside.level * beside.level).min(9.0 * (self.mean * self.mean + self.variance));
+            let seen = [size, size * size, square, size * square];
+            for (moment, seen) in self.squares.iter_mut().zip(seen) {
+                *moment += pace * (seen - *moment);
+            }
+        }
+        self.variance += pace * (off * off * (1.0 - pace) - self.variance);
+        self.mean += pace * off;
+    }
+}
+
+/// Returns the nominal evidence of so many standard deviations.
+fn nominal(z: f64) -> f32 {
+    rough_evidence(within(z, 0.0, 1e6) as f32).min(1e6)
+}
