@@ -77,6 +77,9 @@ impl Engine {
         out: &mut Outcome,
     ) -> f32 {
         let Event { sample, slot, way, glance } = *event;
+        let is_calm = matches!(way, Way::Absorb | Way::Stand);
+        let is_striking = is_calm && self.habits.peers.is_striking(sample.value);
+        let way = if is_striking { Way::Weigh } else { way };
         let Profile { hot, cold } = self.places.get_mut(slot);
         if !hot.is(DIRTY | ROUND) {
             hot.flags |= DIRTY;
@@ -91,7 +94,7 @@ impl Engine {
             if way == Way::Absorb {
                 absorb(hot, cold, work.plan, &sample, glance);
             } else {
-                stand(hot, cold, (work.plan, &mut self.peers), &sample, glance);
+                stand(hot, cold, (work.plan, &mut self.habits, work.at.index), &sample, glance);
             }
             return f32::NAN;
         }
@@ -126,7 +129,7 @@ impl Engine {
         let slot = *slot;
         let Profile { hot, cold } = self.places.get_mut(slot);
         let mut verdict = Judgement::default();
-        conclude(hot, cold, (work.plan, &self.peers), (sample, glance), &mut verdict);
+        conclude(hot, cold, (work.plan, &self.habits.peers), (sample, glance), &mut verdict);
         let limit = work.plan.limit.expect("only streams with a fixed limit have calm events");
         let score = quick_score(verdict.evidence);
         let (fired, warming) = (false, hot.events < work.plan.warmup);
@@ -136,7 +139,7 @@ impl Engine {
         if *way == Way::Absorb {
             absorb(hot, cold, work.plan, sample, glance);
         } else {
-            stand(hot, cold, (work.plan, &mut self.peers), sample, glance);
+            stand(hot, cold, (work.plan, &mut self.habits, work.at.index), sample, glance);
         }
         if warming { 0.0 } else { score }
     }
@@ -156,7 +159,7 @@ impl Engine {
             allocates = true;
             verdict.closing = close::close(hot, cold, work.plan, sample.at);
         }
-        conclude(hot, cold, (work.plan, &self.peers), (sample, glance), &mut verdict);
+        conclude(hot, cold, (work.plan, &self.habits.peers), (sample, glance), &mut verdict);
         let warming = hot.events < work.plan.warmup;
         let limit = work
             .plan
@@ -177,7 +180,8 @@ impl Engine {
             cold.rule().learn(&work.plan.threshold, verdict.evidence, elapsed);
         }
         if sample.lanes.lanes.is_empty() && (!verdict.was_open || is_turn(hot)) {
-            self.peers.learn(hot, sample, &verdict, 1);
+            self.habits.learn(work.at.index, hot, sample, (&verdict, 1));
+            verdict.plain = self.habits.peers.bound(hot, verdict.plain);
         }
         learn(hot, cold, work.plan, sample, &verdict);
         if allocates {

@@ -58,9 +58,14 @@ impl Engine {
         let may_be_calm = plan.has_calm && batch.lanes.is_empty();
         let numbers = &held[..];
         let work = Work { at, stamp, batch, answer, plan: &plan, numbers, may_be_calm };
-        self.peers = std::mem::take(&mut self.stream_mut(batch.stream).peers);
+        // The habits are at hand while the batch is executed, then back in place.
+        let mut habits = std::mem::take(&mut self.habits);
+        std::mem::swap(&mut habits, &mut self.stream_mut(batch.stream).habits);
+        self.habits = habits;
         self.run(&work, out);
-        self.stream_mut(batch.stream).peers = std::mem::take(&mut self.peers);
+        let mut habits = std::mem::take(&mut self.habits);
+        std::mem::swap(&mut habits, &mut self.stream_mut(batch.stream).habits);
+        self.habits = habits;
         self.numbers = held;
     }
 }

@@ -11,6 +11,7 @@
 //! Transformation and Weighting in Regression, 1988, ch. 3).
 
 use bytemuck::{Pod, Zeroable};
+use via_types::{EntityHash, LogIndex};
 
 use crate::calibration::{MOST, Tail};
 use crate::judge::{Judgement, Sample};
@@ -29,8 +30,12 @@ const SCALE: f64 = 16.0;
 const MEMORY: f32 = 16_384.0;
 /// Deviations beyond so many standard deviations teach no more than that.
 const CLIP: f64 = 3.0;
+/// Deviations from all values beyond which one is worth a look.
+const STRIKING: f64 = 3.0;
 /// Events of an entity from which on it tells how far entities stray.
 const GROWN: f32 = 4.0;
+/// Events until which an entity's own scale is not yet one to clip by.
+const CHILDHOOD: f32 = 16.0;
 /// Evidence per doubling of odds.
 const LOG10_2: f32 = std::f32::consts::LOG10_2;
 
@@ -56,6 +61,23 @@ pub(crate) struct Peers {
     pad: u32,
 }
 
+/// The habits of a stream with where they stand in the log and on disk.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Habits {
+    pub(crate) peers: Peers,
+    /// Replay skips entries up to this log index.
+    pub(crate) skip: u64,
+    /// Changed since their last export.
+    pub(crate) is_changed: bool,
+    /// The running checkpoint round still has to export them.
+    pub(crate) is_due: bool,
+    /// The store was asked for them.
+    pub(crate) is_asked: bool,
+}
+
+/// Under which entity the habits of a stream rest: no key has this hash.
+pub(crate) const EVERYBODY: EntityHash = EntityHash::from_parts(u64::MAX, u64::MAX);
+
 /// How a value looks beside those of the stream, in standard deviations.
 #[derive(Clone, Copy, Debug)]
 struct Beside {
@@ -75,11 +97,36 @@ fn floor(size: f64) -> f64 {
     size * size * 1e-18 + 1e-72
 }
 
+impl Habits {
+    /// Takes in what an event of the entry `at` said that stands for so many of
+    /// its kind, unless what was restored contains it (invariant D-2).
+    #[inline(never)]
+    pub(crate) fn learn(
+        &mut self,
+        at: LogIndex,
+        hot: &Hot,
+        sample: &Sample<'_>,
+        (verdict, times): (&Judgement, u16),
+    ) {
+        if at.get() > self.skip {
+            self.is_changed = true;
+            self.peers.learn(hot, sample, verdict, times);
+        }
+    }
+}
+
 impl Peers {
     /// Says whether there is anything to go by.
     #[inline(always)]
     pub(crate) fn is_known(&self) -> bool {
         self.entities >= ENTITIES && self.events >= KNOWN
+    }
+
+    /// Says whether a value is worth a look, however common it is for its entity.
+    #[inline(always)]
+    pub(crate) fn is_striking(&self, x: f64) -> bool {
+        let off = x - self.mean;
+        off * off > STRIKING * STRIKING * self.variance && self.is_known()
     }
 
     /// Returns the variance usual around a level.
@@ -105,7 +152,12 @@ impl Peers {
         let variance = (count * deviation * deviation + SCALE * usual) / (count + SCALE);
         let scale = (variance * (1.0 + 1.0 / (count + alike))).sqrt();
         let whole = self.variance.max(floor(self.mean)).sqrt();
-        Beside { far: (x - self.mean).abs() / whole, astray: (x - level).abs() / scale, scale, level }
+        Beside {
+            far: (x - self.mean).abs() / whole,
+            astray: (x - level).abs() / scale,
+            scale,
+            level,
+        }
     }
 
     /// Returns the evidence of a value beside those of the stream: how far it is
@@ -118,30 +170,41 @@ impl Peers {
         larger(astray, youth * far + (1.0 - youth) * astray)
     }
 
+    /// Returns what a value may teach a young entity.
+    pub(crate) fn bound(&self, hot: &Hot, x: f64) -> f64 {
+        if !self.is_known() || hot.level.count > CHILDHOOD {
+            return x;
+        }
+        let beside = self.measure(hot, x + hot.offset);
+        let level = beside.level - hot.offset;
+        within(x, level - CLIP * beside.scale, level + CLIP * beside.scale)
+    }
+
     /// Tempers what was found of `sample` by how common it is in the stream: the
     /// younger the entity, the less it can say what is rare for it.
     #[inline(never)]
     pub(crate) fn temper(&self, hot: &Hot, sample: &Sample<'_>, verdict: &mut Judgement) {
-        let own = hot.events as f32;
+        let past = hot.events as f32 / (hot.events as f32 + YOUTH);
         for feature in 0..EVERY_EVENT {
             if verdict.weights[feature] > 0.0 {
                 let among = self.tails[feature].odds(verdict.nominal[feature]);
                 let odds = verdict.odds[feature];
-                verdict.odds[feature] = (own + YOUTH) / (own / odds + YOUTH / among);
+                verdict.odds[feature] = 1.0 / (past / odds + (1.0 - past) / among);
+                verdict.weights[feature] *= past * past;
             }
         }
         let value = Feature::Value as usize;
         if verdict.weights[value] > 0.0 && !verdict.reading.flat {
             let evidence = self.evidence(hot, sample.value).min(MOST);
-            let odds = rough_exp2(evidence / LOG10_2);
-            verdict.odds[value] = 0.5 * (verdict.odds[value] + odds);
+            let beside = rough_exp2(evidence / LOG10_2);
+            verdict.odds[value] = past * verdict.odds[value] + (1.0 - past) * beside;
+            verdict.weights[value] = 1.0;
         }
     }
 
     /// Takes in what an event said that stands for `times` of its kind, before
     /// its entity learns from it.
-    #[inline(never)]
-    pub(crate) fn learn(&mut self, hot: &Hot, sample: &Sample<'_>, verdict: &Judgement, times: u16) {
+    fn learn(&mut self, hot: &Hot, sample: &Sample<'_>, verdict: &Judgement, times: u16) {
         if hot.events == 0 {
             self.entities = self.entities.saturating_add(1);
         }
@@ -180,7 +243,8 @@ impl Peers {
             self.spread += pace * (square - self.spread);
             // The errors of a level and of the next value are independent.
             self.between += pace * ((own - self.mean) * off - self.between);
-            let size = (beside.level * beside.level).min(9.0 * (self.mean * self.mean + self.variance));
+            let size =
+                (beside.level * beside.level).min(9.0 * (self.mean * self.mean + self.variance));
             let seen = [size, size * size, square, size * square];
             for (moment, seen) in self.squares.iter_mut().zip(seen) {
                 *moment += pace * (seen - *moment);

@@ -139,7 +139,7 @@ impl Engine {
             hot,
             cold,
             plan,
-            peers: &self.peers,
+            peers: &self.habits.peers,
             sample: speaking.sample,
             verdict: speaking.verdict,
             names: stream.map_or(&[], |stream| &stream.lanes),
