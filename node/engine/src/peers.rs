@@ -23,19 +23,19 @@ const ENTITIES: u32 = 8;
 /// Events after which its habits are known.
 const KNOWN: f32 = 512.0;
 /// Events of its own that weigh as much as all of the stream's.
-const YOUTH: f32 = 64.0;
+const YOUTH: f32 = 128.0;
 /// Values that the variance usual at a level is worth.
 const SCALE: f64 = 16.0;
 /// Events that the moments average over.
 const MEMORY: f32 = 16_384.0;
 /// Deviations beyond so many standard deviations teach no more than that.
-const CLIP: f64 = 3.0;
+const CLIP: f64 = 2.0;
 /// Deviations from all values beyond which one is worth a look.
 const STRIKING: f64 = 3.0;
 /// Events of an entity from which on it tells how far entities stray.
 const GROWN: f32 = 4.0;
 /// Events until which an entity's own scale is not yet one to clip by.
-const CHILDHOOD: f32 = 16.0;
+const CHILDHOOD: f32 = 64.0;
 /// Evidence per doubling of odds.
 const LOG10_2: f32 = std::f32::consts::LOG10_2;
 
@@ -166,8 +166,8 @@ impl Peers {
         let beside = self.measure(hot, x);
         let of = |tail: &Tail, z: f64| tail.read(nominal(z));
         let (far, astray) = (of(&self.far, beside.far), of(&self.astray, beside.astray));
-        let youth = YOUTH / (hot.level.count + YOUTH);
-        larger(astray, youth * far + (1.0 - youth) * astray)
+        let past = past(hot.level.count);
+        larger(astray, (1.0 - past) * far + past * astray)
     }
 
     /// Returns what a value may teach a young entity.
@@ -184,7 +184,7 @@ impl Peers {
     /// younger the entity, the less it can say what is rare for it.
     #[inline(never)]
     pub(crate) fn temper(&self, hot: &Hot, sample: &Sample<'_>, verdict: &mut Judgement) {
-        let past = hot.events as f32 / (hot.events as f32 + YOUTH);
+        let past = past(hot.events as f32);
         for feature in 0..EVERY_EVENT {
             if verdict.weights[feature] > 0.0 {
                 let among = self.tails[feature].odds(verdict.nominal[feature]);
@@ -253,6 +253,12 @@ impl Peers {
         self.variance += pace * (off * off * (1.0 - pace) - self.variance);
         self.mean += pace * off;
     }
+}
+
+/// Returns how much the past of an entity with so many events counts, of 1.
+fn past(events: f32) -> f32 {
+    let square = events * events;
+    square / (square + YOUTH * YOUTH)
 }
 
 /// Returns the nominal evidence of so many standard deviations.
