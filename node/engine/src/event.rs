@@ -77,10 +77,10 @@ impl Engine {
         out: &mut Outcome,
     ) -> f32 {
         let Event { sample, slot, way, glance } = *event;
-        let is_calm = matches!(way, Way::Absorb | Way::Stand);
-        let is_striking = is_calm && self.habits.peers.is_striking(sample.value);
-        let way = if is_striking { Way::Weigh } else { way };
         let Profile { hot, cold } = self.places.get_mut(slot);
+        let is_calm = matches!(way, Way::Absorb | Way::Stand);
+        let is_striking = is_calm && self.habits.peers.is_striking(hot, sample.value);
+        let way = if is_striking { Way::Weigh } else { way };
         if !hot.is(DIRTY | ROUND) {
             hot.flags |= DIRTY;
             self.changed.push(slot);

@@ -181,25 +181,23 @@ pub(crate) fn conclude(
         verdict.joined = lanes.assess(sample.lanes.values());
         verdict.speak(Feature::Lanes, verdict.joined.nominal, &lanes.joint.tail);
     }
-    if peers.is_known() && sample.lanes.lanes.is_empty() {
+    if peers.concern(hot) && sample.lanes.lanes.is_empty() {
         peers.temper(hot, sample, verdict);
     }
     judge_bucket(verdict, hot, cold, sample);
     weigh(verdict, hot, plan);
 }
 
-/// Makes evidence of a calm `sample`, which no lane and no bucket adds to.
+/// Makes evidence of a calm `sample`, which no lane, no bucket and no peer adds
+/// to.
 #[inline(always)]
 pub(crate) fn conclude_calm(
     hot: &Hot,
-    (plan, peers): (&Plan, &Peers),
+    plan: &Plan,
     (sample, glance): (&Sample<'_>, &Glance),
     verdict: &mut Judgement,
 ) {
     judge_series(hot, plan, (sample, glance), verdict);
-    if peers.is_known() {
-        peers.temper(hot, sample, verdict);
-    }
     weigh(verdict, hot, plan);
 }
 

@@ -22,6 +22,13 @@ use crate::profile::{EVERY_EVENT, Feature, Hot};
 const ENTITIES: u32 = 8;
 /// Events after which its habits are known.
 const KNOWN: f32 = 512.0;
+/// Events after which one in so many teaches for all.
+const SETTLED: f32 = 8192.0;
+const SELDOM: u16 = 8;
+/// Events of its own from which on an entity is judged by its past alone.
+const ADULT: u64 = 1024;
+/// Odds that are worth tempering.
+const UNUSUAL: f32 = 4.0;
 /// Events of its own that weigh as much as all of the stream's.
 const YOUTH: f32 = 128.0;
 /// Values that the variance usual at a level is worth.
@@ -31,7 +38,7 @@ const MEMORY: f32 = 16_384.0;
 /// Deviations beyond so many standard deviations teach no more than that.
 const CLIP: f64 = 2.0;
 /// Deviations from all values beyond which one is worth a look.
-const STRIKING: f64 = 3.0;
+const STRIKING: f64 = 5.0;
 /// Events of an entity from which on it tells how far entities stray.
 const GROWN: f32 = 4.0;
 /// Events until which an entity's own scale is not yet one to clip by.
@@ -58,7 +65,7 @@ pub(crate) struct Peers {
     events: f32,
     grown: f32,
     pub(crate) entities: u32,
-    pad: u32,
+    turn: u32,
 }
 
 /// The habits of a stream with where they stand in the log and on disk.
@@ -108,9 +115,18 @@ impl Habits {
         sample: &Sample<'_>,
         (verdict, times): (&Judgement, u16),
     ) {
-        if at.get() > self.skip {
-            self.is_changed = true;
-            self.peers.learn(hot, sample, verdict, times);
+        if at.get() <= self.skip {
+            return;
+        }
+        self.is_changed = true;
+        let peers = &mut self.peers;
+        peers.turn = peers.turn.wrapping_add(1);
+        if hot.events == 0 {
+            peers.entities = peers.entities.saturating_add(1);
+        }
+        let one_in = if peers.events >= SETTLED { SELDOM } else { 1 };
+        if peers.turn.is_multiple_of(u32::from(one_in)) {
+            peers.learn(hot, sample, verdict, times * one_in);
         }
     }
 }
@@ -118,15 +134,21 @@ impl Habits {
 impl Peers {
     /// Says whether there is anything to go by.
     #[inline(always)]
-    pub(crate) fn is_known(&self) -> bool {
+    fn is_known(&self) -> bool {
         self.entities >= ENTITIES && self.events >= KNOWN
+    }
+
+    /// Says whether an entity is judged by these habits, too.
+    #[inline(always)]
+    pub(crate) fn concern(&self, hot: &Hot) -> bool {
+        hot.events < ADULT && self.is_known()
     }
 
     /// Says whether a value is worth a look, however common it is for its entity.
     #[inline(always)]
-    pub(crate) fn is_striking(&self, x: f64) -> bool {
+    pub(crate) fn is_striking(&self, hot: &Hot, x: f64) -> bool {
         let off = x - self.mean;
-        off * off > STRIKING * STRIKING * self.variance && self.is_known()
+        off * off > STRIKING * STRIKING * self.variance && self.concern(hot)
     }
 
     /// Returns the variance usual around a level.
@@ -187,9 +209,11 @@ impl Peers {
         let past = past(hot.events as f32);
         for feature in 0..EVERY_EVENT {
             if verdict.weights[feature] > 0.0 {
-                let among = self.tails[feature].odds(verdict.nominal[feature]);
                 let odds = verdict.odds[feature];
-                verdict.odds[feature] = 1.0 / (past / odds + (1.0 - past) / among);
+                if odds > UNUSUAL {
+                    let among = self.tails[feature].odds(verdict.nominal[feature]);
+                    verdict.odds[feature] = 1.0 / (past / odds + (1.0 - past) / among);
+                }
                 verdict.weights[feature] *= past * past;
             }
         }
@@ -205,9 +229,6 @@ impl Peers {
     /// Takes in what an event said that stands for `times` of its kind, before
     /// its entity learns from it.
     fn learn(&mut self, hot: &Hot, sample: &Sample<'_>, verdict: &Judgement, times: u16) {
-        if hot.events == 0 {
-            self.entities = self.entities.saturating_add(1);
-        }
         let beside = self.measure(hot, sample.value);
         if self.events >= KNOWN {
             self.far.note(nominal(beside.far), times);
@@ -264,4 +285,99 @@ fn past(events: f32) -> f32 {
 /// Returns the nominal evidence of so many standard deviations.
 fn nominal(z: f64) -> f32 {
     rough_evidence(within(z, 0.0, 1e6) as f32).min(1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::Row;
+
+    /// A seeded sequence of numbers between -1 and 1, each the mean of three.
+    struct Noise(u64);
+
+    impl Noise {
+        fn next(&mut self) -> f64 {
+            let mut sum = 0.0;
+            for _ in 0..3 {
+                self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                sum += (self.0 >> 11) as f64 / (1u64 << 53) as f64 * 2.0 - 1.0;
+            }
+            sum / 3.0
+        }
+    }
+
+    fn sample(value: f64) -> Sample<'static> {
+        let lanes = Row { lanes: &[], numbers: &[], row: 0, instead: None };
+        Sample { at: 0, value, mark: 0, lanes }
+    }
+
+    /// An entity of `events` values whose mean is `mean`.
+    fn entity(events: u64, mean: f64) -> Hot {
+        let mut hot = Hot::zeroed();
+        hot.events = events;
+        hot.level.count = events as f32;
+        hot.level.mean = mean;
+        hot
+    }
+
+    /// Sixty entities, a hundred values each, around levels that `level` gives.
+    fn stream(level: impl Fn(usize) -> f64) -> Peers {
+        let (mut peers, mut noise) = (Peers::default(), Noise(3));
+        let mut sums = [0.0; 60];
+        for turn in 0..6000 {
+            let (who, events) = (turn % 60, turn / 60);
+            let hot = entity(events as u64, sums[who] / events.max(1) as f64);
+            let value = level(who) + noise.next();
+            peers.entities = peers.entities.max(who as u32 + 1);
+            peers.learn(&hot, &sample(value), &Judgement::default(), 1);
+            sums[who] += value;
+        }
+        peers
+    }
+
+    #[test]
+    fn a_newcomer_is_judged_by_its_stream() {
+        let peers = stream(|_| 10.0);
+        let newcomer = entity(3, 10.1);
+        assert!(peers.evidence(&newcomer, 10.2) < 0.5);
+        assert!(peers.evidence(&newcomer, 14.0) > 2.5);
+    }
+
+    #[test]
+    fn where_entities_differ_the_newcomer_is_taken_at_its_word() {
+        let alike = stream(|_| 0.0);
+        let unlike = stream(|who| (who * 10) as f64);
+        let newcomer = entity(10, 300.0);
+        assert!(unlike.evidence(&newcomer, 300.3) < 1.0);
+        assert!(unlike.evidence(&newcomer, 308.0) > 2.0, "far from its own, amid the stream");
+        assert!(alike.evidence(&newcomer, 300.3) > 2.0, "no such thing was seen");
+    }
+
+    #[test]
+    fn a_long_past_of_its_own_outweighs_the_stream() {
+        let peers = stream(|_| 10.0);
+        let found = |events: u64| {
+            let mut verdict = Judgement::default();
+            verdict.odds[0] = 1e6;
+            verdict.nominal[0] = 0.2;
+            verdict.weights[0] = 1.0;
+            verdict.reading.flat = true;
+            peers.temper(&entity(events, 10.0), &sample(10.0), &mut verdict);
+            verdict.odds[0]
+        };
+        assert!(found(10) < 5.0 && found(10) < found(100) && found(100) < found(1000));
+    }
+
+    #[test]
+    fn nothing_becomes_infinite() {
+        let mut peers = Peers::default();
+        for turn in 0..2000u32 {
+            let value = [1e37, -1e37, 0.0, 1e-30, 5.0][turn as usize % 5];
+            peers.entities = 9;
+            let hot = entity(u64::from(turn % 40), value * 0.5);
+            assert!(peers.evidence(&hot, value).is_finite());
+            assert!(peers.bound(&hot, value).is_finite());
+            peers.learn(&hot, &sample(value), &Judgement::default(), 1);
+        }
+    }
 }
