@@ -181,10 +181,10 @@ pub(crate) fn conclude(
         verdict.joined = lanes.assess(sample.lanes.values());
         verdict.speak(Feature::Lanes, verdict.joined.nominal, &lanes.joint.tail);
     }
+    judge_bucket(verdict, hot, cold, sample);
     if peers.concern(hot) && sample.lanes.lanes.is_empty() {
         peers.temper(hot, sample, verdict);
     }
-    judge_bucket(verdict, hot, cold, sample);
     weigh(verdict, hot, plan);
 }
 

@@ -16,7 +16,7 @@ use via_types::{EntityHash, LogIndex};
 use crate::calibration::{MOST, Tail};
 use crate::judge::{Judgement, Sample};
 use crate::math::{larger, rough_evidence, rough_exp2, within};
-use crate::profile::{EVERY_EVENT, Feature, Hot};
+use crate::profile::{FEATURES, Feature, Hot};
 
 /// Entities that make a stream's habits more than those of one of them.
 const ENTITIES: u32 = 8;
@@ -61,7 +61,7 @@ pub(crate) struct Peers {
     /// How often all values were how far from the mean, and from their entity's.
     far: Tail,
     astray: Tail,
-    tails: [Tail; EVERY_EVENT],
+    tails: [Tail; FEATURES],
     events: f32,
     grown: f32,
     pub(crate) entities: u32,
@@ -207,7 +207,7 @@ impl Peers {
     #[inline(never)]
     pub(crate) fn temper(&self, hot: &Hot, sample: &Sample<'_>, verdict: &mut Judgement) {
         let past = past(hot.events as f32);
-        for feature in 0..EVERY_EVENT {
+        for feature in 0..FEATURES {
             if verdict.weights[feature] > 0.0 {
                 let odds = verdict.odds[feature];
                 if odds > UNUSUAL {
@@ -236,7 +236,7 @@ impl Peers {
                 self.astray.note(nominal(beside.astray), times);
             }
         }
-        for feature in 0..EVERY_EVENT {
+        for feature in 0..FEATURES {
             if verdict.weights[feature] > 0.0 {
                 self.tails[feature].note(verdict.nominal[feature], times);
             }
