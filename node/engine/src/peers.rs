@@ -6,7 +6,8 @@
 //!
 //! An entity's level is drawn to the stream's as far as entities are alike: by the
 //! ratio of the variance within to that between them (James and Stein's shrinkage
-//! as empirical Bayes: Efron and Morris, J. Am. Stat. Assoc. 68, 1973), its variance
+//! as empirical Bayes: Efron and Morris, J. Am. Stat. Assoc. 68, 1973), but no further
+//! than its standard error (limited translation: ibid. 67, 1972), its variance
 //! to the one usual at its level (a variance function: Carroll and Ruppert,
 //! Transformation and Weighting in Regression, 1988, ch. 3).
 
@@ -27,10 +28,13 @@ const SETTLED: f32 = 8192.0;
 const SELDOM: u16 = 8;
 /// Events of its own from which on an entity is judged by its past alone.
 const ADULT: u64 = 1024;
+/// How many times the evidence within its entity a value has by its stream at
+/// most: one that is odd among its peers is not an anomaly for being itself.
+const BEYOND: f32 = 2.0;
 /// Odds that are worth tempering.
 const UNUSUAL: f32 = 4.0;
 /// Events of its own that weigh as much as all of the stream's.
-const YOUTH: f32 = 128.0;
+const YOUTH: f32 = 64.0;
 /// Values that the variance usual at a level is worth.
 const SCALE: f64 = 16.0;
 /// Events that the moments average over.
@@ -161,15 +165,19 @@ impl Peers {
             return whole;
         }
         let slope = (slope / width).max(0.0);
-        (deviation + slope * (level * level - mean)).max(0.05 * whole)
+        // Not further than levels are known to go.
+        let reach = CLIP * width.sqrt();
+        (deviation + slope * within(level * level - mean, -reach, reach)).max(0.05 * whole)
     }
 
     fn measure(&self, hot: &Hot, x: f64) -> Beside {
         let count = f64::from(hot.level.count);
         let alike = within(self.spread / self.between.max(1e-4 * self.spread + 1e-72), 0.5, 1e4);
         let own = hot.level.mean + hot.offset;
-        let level = (count * own + alike * self.mean) / (count + alike);
+        let drawn = (count * own + alike * self.mean) / (count + alike);
         let deviation = hot.level.deviation();
+        let reach = deviation.max(self.spread.sqrt()) / count.max(1.0).sqrt();
+        let level = if count < 2.0 { drawn } else { within(drawn, own - reach, own + reach) };
         let usual = self.usual(level);
         let variance = (count * deviation * deviation + SCALE * usual) / (count + SCALE);
         let scale = (variance * (1.0 + 1.0 / (count + alike))).sqrt();
@@ -189,7 +197,7 @@ impl Peers {
         let of = |tail: &Tail, z: f64| tail.read(nominal(z));
         let (far, astray) = (of(&self.far, beside.far), of(&self.astray, beside.astray));
         let past = past(hot.level.count);
-        larger(astray, (1.0 - past) * far + past * astray)
+        larger(astray, (1.0 - past) * far.min(BEYOND * astray) + past * astray)
     }
 
     /// Returns what a value may teach a young entity.
@@ -350,7 +358,17 @@ mod tests {
         let newcomer = entity(10, 300.0);
         assert!(unlike.evidence(&newcomer, 300.3) < 1.0);
         assert!(unlike.evidence(&newcomer, 308.0) > 2.0, "far from its own, amid the stream");
-        assert!(alike.evidence(&newcomer, 300.3) > 2.0, "no such thing was seen");
+        assert!(alike.evidence(&entity(2, 1.0), 8.0) > 2.0, "no such thing was seen");
+    }
+
+    #[test]
+    fn one_that_is_odd_among_its_peers_is_not_an_anomaly_for_being_itself() {
+        let peers = stream(|_| 10.0);
+        assert!(peers.evidence(&entity(2, 10.0), 500.0) > 3.0);
+        for events in [10, 30, 100] {
+            let odd = entity(events, 500.0);
+            assert!(peers.evidence(&odd, 500.2) < 1.0, "after {events} events");
+        }
     }
 
     #[test]
