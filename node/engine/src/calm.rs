@@ -3,13 +3,14 @@
 //! Owns what makes an event calm; refuses to judge. Called by `execute` for every
 //! event. Invariant E-1: what it goes by rests with the profile.
 
-use via_types::Detector;
+use via_types::{Detector, LogIndex};
 
 use crate::detector::burst::Gapped;
 use crate::detector::forecast::Brief;
 use crate::ensemble::quick_score;
 use crate::judge::{Judgement, Sample, conclude_calm, note, turns};
 use crate::learn::{compare, fill, listen, show, tend};
+use crate::peers::Habits;
 use crate::plan::Plan;
 use crate::profile::{Cold, Hot, MARKED, OPEN, UNSAFE};
 use crate::series::is_slow;
@@ -59,12 +60,13 @@ pub(crate) fn glance(hot: &Hot, cold: &Cold, plan: &Plan, sample: &Sample<'_>) -
 pub(crate) fn stand(
     hot: &mut Hot,
     cold: &mut Cold,
-    plan: &Plan,
+    (plan, habits, at): (&Plan, &mut Habits, LogIndex),
     sample: &Sample<'_>,
     glance: &Glance,
 ) {
     let mut verdict = Judgement::default();
     conclude_calm(hot, plan, (sample, glance), &mut verdict);
+    habits.learn(at, hot, sample, (&verdict, turns(hot) as u16));
     hot.score = quick_score(verdict.evidence);
     note(hot, &verdict, turns(hot) as u16);
     listen(hot, &verdict);

@@ -9,6 +9,7 @@ use via_types::{EntityHash, LogIndex, Revision, StreamConfig, StreamId, limit};
 
 use crate::Options;
 use crate::index::Index;
+use crate::peers::{EVERYBODY, Habits};
 use crate::plan::Plan;
 use crate::profile::{Cold, Hot, LIVE, Profile, SKIPS, USED};
 use crate::record::Record;
@@ -23,6 +24,8 @@ pub(crate) struct Stream {
     pub(crate) plan: Plan,
     /// Names of lanes, by number.
     pub(crate) lanes: Vec<String>,
+    /// What is usual whoever the entity; away while a batch is executed.
+    pub(crate) habits: Box<Habits>,
     is_configured: bool,
 }
 
@@ -51,6 +54,8 @@ pub struct Engine {
     pub(crate) found: Vec<u32>,
     /// What was found is of a batch to be executed next.
     pub(crate) is_asked: bool,
+    /// What is usual in the stream of the batch in execution.
+    pub(crate) habits: Box<Habits>,
     /// Per lane of the batch in execution: its number in the stream.
     pub(crate) numbers: Vec<Option<u32>>,
 }
@@ -74,6 +79,7 @@ impl Engine {
         self.streams.entry(stream).or_insert_with(|| Stream {
             plan: Plan::of(Revision::default(), &StreamConfig::default()),
             lanes: Vec::new(),
+            habits: Box::default(),
             is_configured: false,
         })
     }
@@ -106,6 +112,9 @@ impl Engine {
         as_of: LogIndex,
         record: Record,
     ) -> bool {
+        if entity == EVERYBODY {
+            return self.restore_habits(stream, as_of, &record);
+        }
         if self.find(stream, entity).is_some() {
             return true;
         }
@@ -120,6 +129,23 @@ impl Engine {
         cold.skip = as_of.get();
         hot.flags |= LIVE | USED | SKIPS;
         self.place(hot, cold);
+        true
+    }
+
+    /// Returns under which entity the habits of a stream rest, once: before its
+    /// first batch they have to be restored, if there are any.
+    pub fn missing_habits(&mut self, stream: StreamId) -> Option<EntityHash> {
+        let habits = &mut self.stream_mut(stream).habits;
+        (!std::mem::replace(&mut habits.is_asked, true)).then_some(EVERYBODY)
+    }
+
+    /// Brings back the habits of a stream, unless it has any.
+    fn restore_habits(&mut self, stream: StreamId, as_of: LogIndex, record: &Record) -> bool {
+        let Some(peers) = record.peers() else { return false };
+        let habits = &mut self.stream_mut(stream).habits;
+        if habits.peers.entities == 0 {
+            **habits = Habits { peers, skip: as_of.get(), is_asked: true, ..Habits::default() };
+        }
         true
     }
 

@@ -16,6 +16,9 @@ const QUIET: u32 = 12;
 const CALM: f32 = 0.6;
 /// Anomalous events after which a change counts as lasting.
 const LASTING: u64 = 128;
+/// Likewise of several values together, which have no other way to be normal
+/// again: a multiple of [`LASTING`].
+const LASTING_TOGETHER: u64 = 4096;
 /// Share of what is missing to 1 that a score must gain to be told again.
 const NOTABLE: f64 = 0.25;
 /// Evidence by which a new peak must exceed the old to be explained anew.
@@ -102,11 +105,17 @@ impl Episode {
 }
 
 /// Takes a change that has lasted for the new normal, so that detections stop.
-pub(crate) fn adopt_if_lasting(hot: &mut Hot, cold: &Cold) {
+pub(crate) fn adopt_if_lasting(hot: &mut Hot, cold: &mut Cold) {
     let Some(episode) = &cold.episode else { return };
-    if !episode.detection.events.is_multiple_of(LASTING) || !hot.is(OPEN) {
+    let events = episode.detection.events;
+    if !events.is_multiple_of(LASTING) || !hot.is(OPEN) {
         return;
     }
     hot.level.adopt();
     hot.gaps.adopt();
+    if events.is_multiple_of(LASTING_TOGETHER)
+        && let Some(lanes) = &mut cold.lanes
+    {
+        lanes.adopt();
+    }
 }

@@ -77,6 +77,9 @@ impl Engine {
     ) -> f32 {
         let Event { sample, slot, way, glance } = *event;
         let Profile { hot, cold } = self.places.get_mut(slot);
+        let is_calm = matches!(way, Way::Absorb | Way::Stand);
+        let is_striking = is_calm && self.habits.peers.is_striking(hot, sample.value);
+        let way = if is_striking { Way::Weigh } else { way };
         if !hot.is(DIRTY | ROUND) {
             hot.flags |= DIRTY;
             self.changed.push(slot);
@@ -90,7 +93,7 @@ impl Engine {
             if way == Way::Absorb {
                 absorb(hot, cold, work.plan, &sample, glance);
             } else {
-                stand(hot, cold, work.plan, &sample, glance);
+                stand(hot, cold, (work.plan, &mut self.habits, work.at.index), &sample, glance);
             }
             return f32::NAN;
         }
@@ -125,7 +128,7 @@ impl Engine {
         let slot = *slot;
         let Profile { hot, cold } = self.places.get_mut(slot);
         let mut verdict = Judgement::default();
-        conclude(hot, cold, work.plan, (sample, glance), &mut verdict);
+        conclude(hot, cold, (work.plan, &self.habits.peers), (sample, glance), &mut verdict);
         let limit = work.plan.limit.expect("only streams with a fixed limit have calm events");
         let (fired, warming) = (false, hot.events < work.plan.warmup);
         let speaking = Speaking { sample, verdict: &verdict, limit, fired, warming };
@@ -136,7 +139,7 @@ impl Engine {
         if *way == Way::Absorb {
             absorb(hot, cold, work.plan, sample, glance);
         } else {
-            stand(hot, cold, work.plan, sample, glance);
+            stand(hot, cold, (work.plan, &mut self.habits, work.at.index), sample, glance);
         }
         score
     }
@@ -156,7 +159,7 @@ impl Engine {
             allocates = true;
             verdict.closing = close::close(hot, cold, work.plan, sample.at);
         }
-        conclude(hot, cold, work.plan, (sample, glance), &mut verdict);
+        conclude(hot, cold, (work.plan, &self.habits.peers), (sample, glance), &mut verdict);
         let warming = hot.events < work.plan.warmup;
         let limit = work
             .plan
@@ -183,6 +186,10 @@ impl Engine {
         let elapsed = verdict.gap.unwrap_or(0.0);
         if work.plan.limit.is_none() {
             cold.rule().learn(&work.plan.threshold, verdict.evidence, elapsed);
+        }
+        if sample.lanes.lanes.is_empty() && (!verdict.was_open || is_turn(hot)) {
+            self.habits.learn(work.at.index, hot, sample, (&verdict, 1));
+            verdict.plain = self.habits.peers.bound(hot, verdict.plain);
         }
         learn(hot, cold, work.plan, sample, &verdict);
         if allocates {

@@ -58,7 +58,14 @@ impl Engine {
         let may_be_calm = plan.has_calm && batch.lanes.is_empty();
         let numbers = &held[..];
         let work = Work { at, stamp, batch, answer, plan: &plan, numbers, may_be_calm };
+        // The habits are at hand while the batch is executed, then back in place.
+        let mut habits = std::mem::take(&mut self.habits);
+        std::mem::swap(&mut habits, &mut self.stream_mut(batch.stream).habits);
+        self.habits = habits;
         self.run(&work, out);
+        let mut habits = std::mem::take(&mut self.habits);
+        std::mem::swap(&mut habits, &mut self.stream_mut(batch.stream).habits);
+        self.habits = habits;
         self.numbers = held;
     }
 }

@@ -15,6 +15,7 @@ use crate::VERSION;
 use crate::ensemble::{score, shares};
 use crate::judge::{FROM_ZERO, Judgement, Sample};
 use crate::math::exp2;
+use crate::peers::Peers;
 use crate::plan::Plan;
 use crate::profile::{Cold, FEATURES, Feature, Hot};
 
@@ -35,6 +36,7 @@ pub(crate) struct Case<'a> {
     pub(crate) hot: &'a Hot,
     pub(crate) cold: &'a Cold,
     pub(crate) plan: &'a Plan,
+    pub(crate) peers: &'a Peers,
     pub(crate) sample: &'a Sample<'a>,
     pub(crate) verdict: &'a Judgement,
     /// The stream's lane names, by number.
@@ -161,7 +163,10 @@ fn measured(case: &Case<'_>, feature: Feature) -> (f64, f64) {
             (point, series.map_or(point, |series| series.patterns.similar(&verdict.novelty)))
         }
         Feature::Gap => (f64::from(hot.gaps.quick), f64::from(hot.gaps.mean)),
-        Feature::Lanes => (verdict.joined.heat, 1.0),
+        Feature::Lanes => {
+            let usual = case.cold.lanes.as_ref().map_or(0.0, |lanes| lanes.joint.usual());
+            (verdict.joined.heat(), usual)
+        }
         Feature::Rate => {
             let expected = verdict.closing.rate.map_or(0.0, |counted| counted.expected);
             (verdict.closing.observed / width, expected / width)

@@ -14,6 +14,7 @@ use crate::detector::pattern::{Hour, Novelty};
 use crate::detector::volume::Counted;
 use crate::ensemble::mix;
 use crate::math::{larger, log10, rough_exp2, rough_log2, smaller, within};
+use crate::peers::Peers;
 use crate::plan::Plan;
 use crate::profile::{Cold, EVERY_EVENT, FEATURES, Feature, Hot, OPEN};
 use crate::series::point;
@@ -140,12 +141,12 @@ fn compressed(nominal: f32) -> f32 {
 pub(crate) fn judge(
     hot: &Hot,
     cold: &Cold,
-    plan: &Plan,
+    (plan, peers): (&Plan, &Peers),
     sample: &Sample<'_>,
     verdict: &mut Judgement,
 ) {
     let (glance, _) = glance(hot, cold, plan, sample);
-    conclude(hot, cold, plan, (sample, &glance), verdict);
+    conclude(hot, cold, (plan, peers), (sample, &glance), verdict);
 }
 
 /// Says whether this event stands for [`SLOW`] of its kind.
@@ -179,7 +180,7 @@ fn spread(hot: &Hot) -> u64 {
 pub(crate) fn conclude(
     hot: &Hot,
     cold: &Cold,
-    plan: &Plan,
+    (plan, peers): (&Plan, &Peers),
     (sample, glance): (&Sample<'_>, &Glance),
     verdict: &mut Judgement,
 ) {
@@ -192,11 +193,15 @@ pub(crate) fn conclude(
         verdict.speak(Feature::Lanes, verdict.joined.nominal, &lanes.joint.tail);
     }
     judge_bucket(verdict, hot, cold, sample);
+    if peers.concern(hot) && sample.lanes.lanes.is_empty() {
+        peers.temper(hot, sample, verdict);
+    }
     judge_point(verdict, (hot, cold), plan, sample);
     weigh(verdict, hot, plan);
 }
 
-/// Makes evidence of a calm `sample`, which no lane and no bucket adds to.
+/// Makes evidence of a calm `sample`, which no lane, no bucket and no peer adds
+/// to.
 #[inline(always)]
 pub(crate) fn conclude_calm(
     hot: &Hot,
@@ -374,7 +379,9 @@ fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
     }
     verdict.mixed = mix(&verdict.odds, &verdict.weights);
     let sensitivity = plan.threshold.sensitivity as f32;
-    let mixed = hot.joint.correct(verdict.mixed);
+    // Several values speak with one voice, which is calibrated already.
+    let is_joint = verdict.weights[Feature::Lanes as usize] > 0.0;
+    let mixed = if is_joint { verdict.mixed } else { hot.joint.correct(verdict.mixed) };
     let mut most = (mixed, mixed);
     if plan.weights[Detector::Distribution as usize] > 0.0 && verdict.point.is_some() {
         weigh_pattern(verdict, hot, mixed);

@@ -5,6 +5,7 @@
 use via_types::{EntityHash, StreamId};
 
 use crate::engine::Engine;
+use crate::peers::EVERYBODY;
 use crate::profile::{DIRTY, LIVE, Profile, ROUND, USED};
 use crate::record::Record;
 
@@ -19,6 +20,10 @@ impl Engine {
                 self.round.push(slot);
                 self.round_left += 1;
             }
+        }
+        for stream in self.streams.values_mut() {
+            let habits = &mut stream.habits;
+            habits.is_due |= std::mem::take(&mut habits.is_changed);
         }
     }
 
@@ -45,7 +50,20 @@ impl Engine {
             let names = self.streams.get(&stream).map_or(&[][..], |known| &known.lanes);
             sink(stream, hot.hash(), Record::of(hot, cold, names));
         }
+        if self.round_left == 0 {
+            self.export_habits(sink);
+        }
         self.round_left
+    }
+
+    /// Exports the habits of streams, after all profiles of the round: what these
+    /// contain of them, they contain too.
+    fn export_habits(&mut self, sink: &mut dyn FnMut(StreamId, EntityHash, Record)) {
+        for (stream, known) in &mut self.streams {
+            if std::mem::take(&mut known.habits.is_due) {
+                sink(*stream, EVERYBODY, Record::of_peers(&known.habits.peers));
+            }
+        }
     }
 
     /// Drops clean profiles that were not used since the last pass until

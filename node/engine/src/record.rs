@@ -12,6 +12,7 @@ use crate::detector::cardinality::Sketch;
 use crate::detector::lanes::{Joint, Lane, Lanes};
 use crate::episode::Episode;
 use crate::history::{History, POINTS};
+use crate::peers::Peers;
 use crate::profile::{Cold, Hot, Rules, TRANSIENT};
 
 /// The layout written below; another one is not opened (invariant D-7).
@@ -30,6 +31,7 @@ pub struct Record {
     lanes: Option<Named>,
     episode: Option<Box<Episode>>,
     rules: Option<Words>,
+    peers: Option<Words>,
 }
 
 /// The marks of the bucket being filled.
@@ -131,7 +133,19 @@ impl Record {
             lanes: cold.lanes.as_deref().map(|lanes| Named::of(lanes, names)),
             episode: cold.episode.clone(),
             rules: cold.rules.as_deref().map(Words::of),
+            peers: None,
         }
+    }
+
+    /// Returns the record of a stream's habits, of no entity.
+    pub(crate) fn of_peers(peers: &Peers) -> Self {
+        let nobody = Self::of(&Hot::zeroed(), &Cold::default(), &[]);
+        Self { peers: Some(Words::of(peers)), ..nobody }
+    }
+
+    /// Returns the habits of a stream, if these are such and of this layout.
+    pub(crate) fn peers(&self) -> Option<Peers> {
+        if self.layout == LAYOUT { self.peers.as_ref()?.open() } else { None }
     }
 
     /// Rebuilds the profile; `number` gives a lane's number in its stream.

@@ -158,6 +158,7 @@ impl Engine {
             hot,
             cold,
             plan,
+            peers: &self.habits.peers,
             sample: speaking.sample,
             verdict: speaking.verdict,
             names: stream.map_or(&[], |stream| &stream.lanes),

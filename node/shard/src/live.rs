@@ -264,6 +264,9 @@ impl Live {
     fn fetch_absent(&mut self, batch: &Batch) -> Result<(), Error> {
         let mut absent = std::mem::take(&mut self.absent);
         absent.clear();
+        if let Some(everybody) = self.engine.missing_habits(batch.stream) {
+            self.fetch(batch.stream, everybody)?;
+        }
         self.engine.missing(batch, &mut absent);
         for position in &absent {
             self.fetch(batch.stream, batch.hashes[*position as usize])?;

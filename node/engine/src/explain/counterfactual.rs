@@ -60,7 +60,7 @@ fn promised(case: &Case<'_>, evidence: f32) -> f64 {
 
 fn evidence(case: &Case<'_>, sample: &Sample<'_>) -> f32 {
     let mut verdict = Judgement::after(case.verdict.closing);
-    judge(case.hot, case.cold, case.plan, sample, &mut verdict);
+    judge(case.hot, case.cold, (case.plan, case.peers), sample, &mut verdict);
     verdict.evidence
 }
 
