@@ -3,7 +3,7 @@
 use anyhow::Result;
 use via_codec::Kind;
 use via_engine::{Answer, Engine, Options, Outcome, Position};
-use via_types::{LogIndex, Revision, ShardId, StreamConfig, StreamId, Timestamp};
+use via_types::{EntityHash, LogIndex, Revision, ShardId, StreamConfig, StreamId, Timestamp};
 
 use crate::table::{Row, Table, Target, Unit};
 use crate::workload::Workload;
@@ -51,7 +51,11 @@ fn sizes(events: u64) -> Result<Vec<f64>> {
     }
     let mut sizes = Vec::new();
     engine.begin_round();
-    engine.export(usize::MAX, &mut |_, _, record| {
+    engine.export(usize::MAX, &mut |_, entity, record| {
+        // The habits of the whole stream are kept beside the profiles.
+        if entity == EntityHash::from_parts(u64::MAX, u64::MAX) {
+            return;
+        }
         // A checkpoint keeps the record with the log index it is true at.
         let bytes = via_codec::encode(Kind::Profile, &(LogIndex::new(events), record));
         sizes.push(bytes.len() as f64);

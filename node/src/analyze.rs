@@ -45,7 +45,11 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 pub(crate) struct Args {
     /// A CSV file, a file of log lines (.log), a folder of both, or - for
     /// standard input.
-    pub(crate) input: PathBuf,
+    #[arg(required_unless_present = "folder")]
+    pub(crate) input: Option<PathBuf>,
+    /// A folder to analyze, instead of the input.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "input")]
+    pub(crate) folder: Option<PathBuf>,
     /// The column that holds the time [default: detected; without one, rows
     /// are seconds].
     #[arg(long, value_name = "COLUMN")]
@@ -104,6 +108,13 @@ pub(crate) enum TimeFormat {
     Us,
     /// Nanoseconds since 1970.
     Ns,
+}
+
+impl Args {
+    /// Returns what is analyzed; clap sees to it that there is one.
+    fn source(&self) -> &Path {
+        self.folder.as_deref().or(self.input.as_deref()).unwrap_or_else(|| Path::new("-"))
+    }
 }
 
 impl TimeFormat {
@@ -198,26 +209,27 @@ fn run_on(screen: &mut impl Write, args: &Args, settings: &Settings) -> Result<(
     if args.plot.as_deref().is_some_and(scores::is_standard) {
         bail!("--plot needs the name of a file");
     }
-    if args.input.is_dir() {
+    if args.source().is_dir() {
         if args.out.as_deref().is_some_and(scores::is_standard) {
             bail!("the scores of a folder need a folder: name one with --out");
         }
         return run_folder(screen, args, &wishes, settings);
     }
-    if logs::is_log(&args.input) {
-        logs::analyze(screen, &args.input, args.out.as_deref(), args.top)?;
+    if logs::is_log(args.source()) {
+        logs::analyze(screen, args.source(), args.out.as_deref(), args.top)?;
         return told(screen, args);
     }
-    let job = Job { input: args.input.clone(), out: args.out.clone(), plot: args.plot.clone() };
+    let job =
+        Job { input: args.source().to_owned(), out: args.out.clone(), plot: args.plot.clone() };
     let outcome = analyze(&job, &wishes, settings)?;
-    summary::file(screen, &args.input, &outcome, args.top)?;
+    summary::file(screen, args.source(), &outcome, args.top)?;
     told(screen, args)
 }
 
 /// Says what was written where.
 fn told(screen: &mut impl Write, args: &Args) -> Result<()> {
     if let Some(path) = args.out.as_ref().filter(|path| !scores::is_standard(path)) {
-        let what = if logs::is_log(&args.input) {
+        let what = if logs::is_log(args.source()) {
             "template of every line"
         } else {
             "scores of every row"
@@ -238,14 +250,14 @@ fn run_folder(
     settings: &Settings,
 ) -> Result<()> {
     let mut found = Vec::new();
-    collect(&args.input, &mut found)?;
+    collect(args.source(), &mut found)?;
     found.sort();
     if found.is_empty() {
-        bail!("no .csv or .log file below {}", args.input.display());
+        bail!("no .csv or .log file below {}", args.source().display());
     }
     let (logs, found): (Vec<_>, Vec<_>) = found.into_iter().partition(|path| logs::is_log(path));
     for log in &logs {
-        let inner = log.strip_prefix(&args.input).unwrap_or(log);
+        let inner = log.strip_prefix(args.source()).unwrap_or(log);
         let out = args.out.as_ref().map(|root| logs::clusters(&root.join(inner)));
         logs::analyze(screen, log, out.as_deref(), 0)?;
     }
@@ -255,7 +267,7 @@ fn run_folder(
     let jobs: Vec<Job> = found
         .into_iter()
         .map(|input| {
-            let inner = input.strip_prefix(&args.input).unwrap_or(&input);
+            let inner = input.strip_prefix(args.source()).unwrap_or(&input);
             let mirrored = |root: &PathBuf| root.join(inner);
             // The ending is added, so that no two pages have one name.
             let page = |root: &PathBuf| {
@@ -288,7 +300,7 @@ fn run_folder(
     });
     let done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let outcomes: Vec<_> = jobs.iter().map(|job| job.input.as_path()).zip(done).collect();
-    let failed = summary::folder(screen, &args.input, &outcomes)?;
+    let failed = summary::folder(screen, args.source(), &outcomes)?;
     told(screen, args)?;
     if failed > 0 {
         bail!("{failed} of {} files could not be analyzed", outcomes.len());
@@ -463,8 +475,10 @@ impl<'a> Analysis<'a> {
         let (first, last) = self.outcome.span.unwrap_or((at, at));
         self.outcome.span = Some((first.min(at), last.max(at)));
         if let Some(traces) = &mut self.outcome.traces {
-            let value = block.batch.value[place];
-            let lanes = block.batch.lanes.iter().map(|lane| lane.values[place]).collect();
+            let lanes: Vec<f64> = block.batch.lanes.iter().map(|lane| lane.values[place]).collect();
+            // Drawn first: of several values the first that is there.
+            let there = lanes.iter().copied().find(|value| !value.is_nan());
+            let value = there.unwrap_or(block.batch.value[place]);
             let entity = if row.entity.is_empty() { &self.stem } else { &row.entity };
             traces.add(entity, Glimpse { at, value, lanes, verdict });
         }

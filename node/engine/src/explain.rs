@@ -52,7 +52,9 @@ pub(crate) fn explain(case: &Case<'_>, id: DetectionId) -> Detection {
     let evidence: f64 = terms.iter().map(|term| term.evidence).sum();
     let feature = strongest(case.verdict);
     let level = case.plan.explain;
-    let is_value = feature.detector() == Detector::Distribution;
+    let is_value = feature.detector() == Detector::Distribution && feature != Feature::Lanes;
+    // Of several values the one that deviates most, as what was expected is.
+    let lane = if feature == Feature::Lanes { hottest(case) } else { None };
     let percentile = is_value.then(|| case.hot.values.percentile(case.sample.value));
     Detection {
         id,
@@ -69,7 +71,7 @@ pub(crate) fn explain(case: &Case<'_>, id: DetectionId) -> Detection {
         severity: severity(case, evidence, 1),
         detector: feature.detector(),
         direction: direction(case, feature),
-        value: case.sample.value,
+        value: lane.map_or(case.sample.value, |(_, value)| value),
         expected: if level == Explain::None { None } else { expected(case, feature) },
         percentile: if level == Explain::None { None } else { percentile },
         context: if level == Explain::Full { context::context(case) } else { Vec::new() },

@@ -19,9 +19,6 @@ use super::moment::{Form, Orders};
 const SAMPLE_ROWS: usize = 100;
 /// Rows judged together; more would not be faster.
 const BATCH_ROWS: usize = 512;
-/// Entities of several values whose newest first value is held; a gap in the
-/// first value of a further one leaves its row unjudged.
-const ENTITIES_HELD: usize = 65_536;
 
 /// One row of the input.
 #[derive(Clone, Debug)]
@@ -57,8 +54,6 @@ pub(crate) struct Rows {
     key: String,
     number: u64,
     keys: HashMap<String, u32>,
-    /// The newest first value of each entity that has several values.
-    newest: HashMap<String, f64>,
     record: ByteRecord,
 }
 
@@ -118,8 +113,8 @@ impl Rows {
         let columns = Columns::choose(head, wishes)?;
         sample.reverse();
         let key = clipped(key).to_owned();
-        let (keys, newest, record) = (HashMap::new(), HashMap::new(), ByteRecord::new());
-        Ok(Self { reader, sample, columns, key, number: 0, keys, newest, record })
+        let (keys, record) = (HashMap::new(), ByteRecord::new());
+        Ok(Self { reader, sample, columns, key, number: 0, keys, record })
     }
 
     /// Returns which column is what.
@@ -200,7 +195,7 @@ impl Rows {
         if key.is_empty() || key.len() > limit::ENTITY_KEY_BYTES {
             return Err(format!("an entity of {} bytes, not 1 to 256", key.len()));
         }
-        let value = first_value(record, &self.columns, &mut self.newest, key)?;
+        let value = own_value(record, &self.columns)?;
         let position = match self.keys.get(key) {
             Some(position) => *position,
             None => {
@@ -225,34 +220,20 @@ impl Rows {
     }
 }
 
-/// Reads the first value. Among several, a missing one is taken to be as it
-/// was, so that the others can be judged.
-fn first_value(
-    record: &ByteRecord,
-    columns: &Columns,
-    newest: &mut HashMap<String, f64>,
-    key: &str,
-) -> Result<f64, String> {
-    // Rows that only count something are worth 1 each, as events without value.
+/// Reads the value of a row: of several, which are named, each is the engine's
+/// to weigh, and one that is there suffices.
+fn own_value(record: &ByteRecord, columns: &Columns) -> Result<f64, String> {
+    // Such rows, and those that only count something, are worth 1 each, as
+    // events without value are.
     let Some((&first, others)) = columns.values.split_first() else { return Ok(1.0) };
-    let value = read_value(record, columns, first)
-        .map_err(|odd| format!("column {:?}: {odd}", columns.name(first)));
-    if others.is_empty() {
-        return value;
-    }
-    match value {
-        Ok(value) => {
-            if newest.len() < ENTITIES_HELD {
-                newest.insert(key.to_owned(), value);
-            } else if let Some(held) = newest.get_mut(key) {
-                *held = value;
-            }
-            Ok(value)
-        }
-        Err(odd) if others.iter().any(|other| read_value(record, columns, *other).is_ok()) => {
-            newest.get(key).copied().ok_or(odd)
-        }
-        Err(odd) => Err(odd),
+    let read = |column| {
+        let value = read_value(record, columns, column);
+        value.map_err(|odd| format!("column {:?}: {odd}", columns.name(column)))
+    };
+    match read(first) {
+        first if others.is_empty() => first,
+        Err(_) if others.iter().any(|other| read(*other).is_ok()) => Ok(1.0),
+        first => first.map(|_| 1.0),
     }
 }
 
@@ -389,7 +370,7 @@ mod tests {
         assert_eq!(block.batch.lanes[1].name, "b");
         assert!(block.batch.lanes[1].values[1].is_nan());
         assert!(block.batch.lanes[0].values[3].is_nan());
-        assert_eq!(block.batch.value.as_slice(), [1.0, 3.0, 4.0, 4.0]);
+        assert_eq!(block.batch.value.as_slice(), [1.0; 4]);
         let gaps: Vec<_> = block.rows.iter().map(|row| row.gaps).collect();
         assert_eq!(gaps, [0, 1, 0, 1, 0]);
         assert!(block.rows[4].place.is_err());

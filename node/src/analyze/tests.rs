@@ -4,7 +4,8 @@ use super::*;
 
 fn args(input: &Path) -> Args {
     Args {
-        input: input.to_owned(),
+        input: Some(input.to_owned()),
+        folder: None,
         time: None,
         time_format: None,
         distinct: None,
