@@ -267,6 +267,10 @@ fn value_range(case: &Case<'_>, feature: Feature) -> Expected {
     if feature == Feature::Step {
         return around(reading.step.expected + hot.offset, reading.scale);
     }
+    if feature == Feature::Level {
+        // Means of many values stray less than values do.
+        return around(reading.level.expected + hot.offset, reading.level_scale);
+    }
     let range = around(hot.level.mean + hot.offset, hot.level.deviation());
     let seen = hot.values.quantile(0.005).zip(hot.values.quantile(0.995));
     match seen {

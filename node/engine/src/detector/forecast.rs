@@ -116,6 +116,9 @@ pub(crate) struct Reading {
     pub(crate) scale: f64,
     /// Logarithm of the momentary spread with the value.
     log_spread: f32,
+    /// Standard deviation of the recent level around the long one, of the
+    /// stronger horizon.
+    pub(crate) level_scale: f64,
     /// The level does not stir.
     pub(crate) is_level_calm: bool,
     /// Nor does the spread.
@@ -245,13 +248,15 @@ impl Level {
         let is_level_calm = self.is_level_calm(x, floor);
         let is_spread_calm = self.is_spread_calm(log_spread, n);
         let is_brief = care == Care::Brief;
+        let (level, level_scale) = if is_brief && is_level_calm {
+            (Finding { expected: self.mean, ..Finding::default() }, 0.0)
+        } else {
+            self.assess_level(x, n, floor)
+        };
         Reading {
             step,
-            level: if is_brief && is_level_calm {
-                Finding { expected: self.mean, ..Finding::default() }
-            } else {
-                self.assess_level(x, n, floor)
-            },
+            level,
+            level_scale,
             spread: if is_brief && is_spread_calm {
                 Finding::default()
             } else {
@@ -278,9 +283,10 @@ impl Level {
     }
 
     #[inline(always)]
-    fn assess_level(&self, x: f64, n: f64, floor: f64) -> Finding {
+    fn assess_level(&self, x: f64, n: f64, floor: f64) -> (Finding, f64) {
         let mut best = 0.0f64;
         let mut deviation = 0.0;
+        let mut variance = 0.0;
         for (horizon, (fast, drift)) in HORIZONS.iter().zip(self.fast.iter().zip(self.drift)) {
             let moved = fast + (x - fast) * (1.0 / horizon) - self.mean;
             let trust = n / (n + 4.0 * horizon);
@@ -289,11 +295,12 @@ impl Level {
             if square > best {
                 best = square;
                 deviation = moved;
+                variance = usual / (trust * trust);
             }
         }
         let freedom = larger(n / 8.0 - 1.0, 1.0);
         let nominal = evidence(best.sqrt() as f32, freedom as f32);
-        Finding { nominal, deviation, expected: self.mean }
+        (Finding { nominal, deviation, expected: self.mean }, variance.sqrt())
     }
 
     #[inline(always)]
@@ -491,6 +498,8 @@ mod tests {
             level.learn(x, &reading, Memory { values: 1024.0, pace: 1.0 });
         }
         assert!(readings[0].step.nominal > 6.0);
-        assert!(readings.iter().any(|reading| reading.level.nominal > 6.0));
+        let mut found = readings.iter().filter(|reading| reading.level.nominal > 6.0).peekable();
+        assert!(found.peek().is_some());
+        assert!(found.all(|reading| reading.level.deviation > 3.0 * reading.level_scale));
     }
 }
