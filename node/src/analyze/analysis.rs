@@ -218,3 +218,52 @@ fn rule<'a>(row: &'a Row, verdicts: &'a [Vec<Verdict>]) -> Result<Ruling<'a>, Ro
         None => Err(refused.unwrap_or(RowReason::Late)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(places: [Option<u32>; 2]) -> Row {
+        let [first, second] = places;
+        Row {
+            line: 1,
+            time: String::new(),
+            value: String::new(),
+            entities: Vec::new(),
+            gaps: 0,
+            places: Ok([first, second, None, None]),
+        }
+    }
+
+    fn verdict(score: f64, warming: bool) -> Vec<Verdict> {
+        vec![Verdict { score, warming, ..Verdict::default() }]
+    }
+
+    fn refused(reason: RowReason) -> Vec<Verdict> {
+        vec![Verdict { refused: Some(reason), ..Verdict::default() }]
+    }
+
+    #[test]
+    fn the_highest_rules_and_the_first_of_equal_ones() {
+        let row = row([Some(0), Some(0)]);
+        let ruled = |first: f64, second: f64| {
+            let verdicts = [verdict(first, true), verdict(second, false)];
+            let ruling = rule(&row, &verdicts).unwrap();
+            assert!(!ruling.warming && !ruling.partly, "the second one is known");
+            ruling.highest.subject
+        };
+        assert_eq!([ruled(0.1, 0.2), ruled(0.2, 0.1), ruled(0.0, 0.0)], [1, 0, 0]);
+    }
+
+    #[test]
+    fn a_refused_row_is_judged_by_who_did_not_refuse_it() {
+        let both = row([Some(0), Some(0)]);
+        let verdicts = [refused(RowReason::Late), verdict(0.3, true)];
+        let ruling = rule(&both, &verdicts).unwrap();
+        assert_eq!((ruling.highest.subject, ruling.partly, ruling.warming), (1, true, true));
+        let verdicts = [refused(RowReason::TableFull), refused(RowReason::Late)];
+        assert_eq!(rule(&both, &verdicts).unwrap_err(), RowReason::TableFull);
+        let verdicts = [Vec::new(), verdict(0.3, false)];
+        assert_eq!(rule(&row([None, Some(0)]), &verdicts).unwrap().highest.subject, 1);
+    }
+}
