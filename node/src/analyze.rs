@@ -2,6 +2,7 @@
 //! of one's own. Owns the way from files to scores; what is anomalous is the
 //! engine's. Called by `main`; needs no node, no network, no data directory.
 
+mod analysis;
 mod columns;
 mod decimal;
 pub(crate) mod figure;
@@ -16,28 +17,23 @@ mod summary;
 mod trace;
 
 use std::fs::File;
-use std::io::{IsTerminal as _, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use via_types::{StreamConfig, Timestamp};
 
 use crate::flags::Flags;
+use analysis::Analysis;
 use columns::{Columns, Wishes};
 use findings::Findings;
-use judge::{Judge, Verdict};
 use moment::Form;
-use rows::{Block, Row, Rows};
+use rows::Rows;
 use scores::Scores;
-use trace::{Glimpse, Traces};
-
-/// Rows that were not judged and are named in the summary.
-const NAMED: usize = 8;
-/// How often progress is shown on a terminal.
-const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+use trace::Traces;
 
 /// Finds anomalies in a CSV file, or in every CSV file of a folder; the templates
 /// of log lines in a .log file.
@@ -61,8 +57,9 @@ pub(crate) struct Args {
     /// every column of numbers].
     #[arg(long = "value", value_name = "COLUMN")]
     pub(crate) values: Vec<String>,
-    /// A column that names the entity; several are joined [default: the first
-    /// one with a name such as host, user or customer_id].
+    /// A column that names the entity; several are joined [default: the one
+    /// with a name such as host, user or customer_id; of several such columns
+    /// each judges every row by itself, and the highest score counts].
     #[arg(long, value_name = "COLUMN", conflicts_with = "one_entity")]
     pub(crate) entity: Vec<String>,
     /// A column whose distinct values are counted: with it, a burst of different
@@ -157,6 +154,8 @@ struct Outcome {
     warming: u64,
     /// Rows not judged, and the first of them with their lines and reasons.
     unjudged: u64,
+    /// Rows that only some of their entities judged.
+    partly: u64,
     /// Values missing in rows that were judged by their other values.
     gaps: u64,
     named: Vec<(u64, String)>,
@@ -371,131 +370,6 @@ fn analyze(job: &Job, wishes: &Wishes, settings: &Settings) -> Result<Outcome> {
         outcome.traces = None;
     }
     Ok(outcome)
-}
-
-/// One file on its way through the engine.
-struct Analysis<'a> {
-    rows: Rows,
-    settings: &'a Settings,
-    judge: Judge,
-    outcome: Outcome,
-    stem: String,
-    started: Instant,
-    shown: Instant,
-}
-
-impl<'a> Analysis<'a> {
-    fn new(rows: Rows, settings: &'a Settings, plot: bool, stem: String) -> Self {
-        let columns = rows.columns().clone();
-        let lanes = if columns.values.len() > 1 { columns.values.len() } else { 0 };
-        let outcome = Outcome {
-            columns,
-            entities: 0,
-            rows: 0,
-            judged: 0,
-            warming: 0,
-            unjudged: 0,
-            gaps: 0,
-            named: Vec::new(),
-            span: None,
-            findings: Findings::default(),
-            traces: plot.then(|| Traces::new(lanes)),
-            took: Duration::ZERO,
-        };
-        let judge = Judge::new(settings.engine, &settings.stream);
-        let started = Instant::now();
-        Self { rows, settings, judge, outcome, stem, started, shown: started }
-    }
-
-    fn run(mut self, mut scores: Option<Scores>) -> Result<Outcome> {
-        let mut block = Block { rows: Vec::new(), batch: via_types::Batch::default() };
-        block.batch.stream = judge::STREAM;
-        while self.rows.next(&mut block)? {
-            let verdicts = self.judge.judge(&block.batch);
-            for change in self.judge.changes() {
-                self.outcome.findings.note(change);
-            }
-            for row in &block.rows {
-                self.row(row, &block, &verdicts, scores.as_mut())?;
-            }
-            self.outcome.findings.settle();
-            self.progress();
-        }
-        if let Some(scores) = scores {
-            scores.finish()?;
-        }
-        self.outcome.entities = self.judge.entities();
-        self.outcome.took = self.started.elapsed();
-        Ok(self.outcome)
-    }
-
-    fn row(
-        &mut self,
-        row: &Row,
-        block: &Block,
-        verdicts: &[Verdict],
-        scores: Option<&mut Scores>,
-    ) -> Result<()> {
-        let judged = match &row.place {
-            Err(why) => Err(why.clone()),
-            Ok(place) => {
-                let verdict = &verdicts[*place as usize];
-                match verdict.refused {
-                    Some(reason) => Err(judge::refusal(reason, &self.settings.stream)),
-                    None => Ok((*place as usize, verdict)),
-                }
-            }
-        };
-        self.outcome.rows += 1;
-        let mut number = None;
-        match &judged {
-            Ok((place, verdict)) => {
-                number = verdict.detection.and_then(|id| self.outcome.findings.number(id));
-                self.count(row, block, *place, verdict);
-            }
-            Err(why) => {
-                self.outcome.unjudged += 1;
-                if self.outcome.named.len() < NAMED {
-                    self.outcome.named.push((row.line, why.clone()));
-                }
-            }
-        }
-        if let Some(scores) = scores {
-            let verdict = judged.as_ref().map(|(_, verdict)| *verdict).map_err(String::as_str);
-            scores.write(row, verdict, number)?;
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, row: &Row, block: &Block, place: usize, verdict: &Verdict) {
-        let at = Timestamp::from_nanos(block.batch.at[place]);
-        self.outcome.judged += 1;
-        self.outcome.gaps += u64::from(row.gaps);
-        self.outcome.warming += u64::from(verdict.warming);
-        let (first, last) = self.outcome.span.unwrap_or((at, at));
-        self.outcome.span = Some((first.min(at), last.max(at)));
-        if let Some(traces) = &mut self.outcome.traces {
-            let lanes: Vec<f64> = block.batch.lanes.iter().map(|lane| lane.values[place]).collect();
-            // Drawn first: of several values the first that is there.
-            let there = lanes.iter().copied().find(|value| !value.is_nan());
-            let value = there.unwrap_or(block.batch.value[place]);
-            let entity = if row.entity.is_empty() { &self.stem } else { &row.entity };
-            traces.add(entity, Glimpse { at, value, lanes, verdict });
-        }
-    }
-
-    /// Shows on a terminal that a long file is being worked on.
-    fn progress(&mut self) {
-        if self.shown.elapsed() < PROGRESS_EVERY || !std::io::stderr().is_terminal() {
-            return;
-        }
-        self.shown = Instant::now();
-        let rows = figure::count(self.outcome.rows);
-        let found = figure::count(self.outcome.findings.total());
-        let line = format!("\r{rows} rows, {found} detections\x1b[K\r");
-        // Nobody is harmed by progress that cannot be shown.
-        let _ = std::io::stderr().write_all(line.as_bytes());
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //! first rows. Decides once per file, from the beginning of it alone, so that
 //! a longer file gets no other answer than a shorter one.
 
+use std::borrow::Cow;
+
 use anyhow::{Result, bail};
 use via_types::limit;
 
@@ -43,18 +45,28 @@ pub(crate) struct Columns {
     pub(crate) time: Option<(usize, Form)>,
     /// The values; several make one multivariate entity, none is 1 each.
     pub(crate) values: Vec<usize>,
-    /// What names the entity, joined; none: all rows are one entity.
-    pub(crate) entity: Vec<usize>,
-    /// What is counted as distinct.
-    pub(crate) distinct: Option<usize>,
+    /// Whom each row is about: at least one, at most [`SUBJECTS`].
+    pub(crate) subjects: Vec<Subject>,
     /// How each column writes numbers.
     pub(crate) decimals: Vec<Decimal>,
     /// Columns that play no part, and why.
     pub(crate) ignored: Vec<(usize, &'static str)>,
 }
 
+/// One way to say whom a row is about, judged apart from the others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Subject {
+    /// What names the entity, joined; none: all rows are one entity.
+    pub(crate) entity: Vec<usize>,
+    /// What is counted as distinct.
+    pub(crate) distinct: Option<usize>,
+}
+
 /// A row's fields.
 pub(crate) type Fields = Vec<String>;
+
+/// Most ways in which one row is judged: each costs as much as the first.
+pub(crate) const SUBJECTS: usize = 4;
 
 const TIME_WORDS: [&str; 8] =
     ["timestamp", "time", "datetime", "date", "ts", "epoch", "event_time", "@timestamp"];
@@ -92,18 +104,16 @@ impl Columns {
             names,
             time: None,
             values: Vec::new(),
-            entity: Vec::new(),
-            distinct: None,
+            subjects: Vec::new(),
             ignored: Vec::new(),
         };
-        for name in &wishes.entity {
-            columns.entity.push(columns.find(name)?);
-        }
-        columns.distinct = match (&wishes.distinct, &wishes.distinct_if_there) {
+        let entity = wishes.entity.iter().map(|name| columns.find(name)).collect::<Result<_>>()?;
+        let distinct = match (&wishes.distinct, &wishes.distinct_if_there) {
             (Some(name), _) => Some(columns.find(name)?),
             (None, Some(name)) => columns.find(name).ok(),
             (None, None) => None,
         };
+        columns.subjects.push(Subject { entity, distinct });
         let told = match &wishes.time {
             Some(name) => Some(columns.wished_time(name, sample, wishes)?),
             None => columns.likely_time(sample, wishes)?,
@@ -119,7 +129,7 @@ impl Columns {
                 columns.values.push(columns.find(name)?);
             }
         }
-        if columns.values.is_empty() && columns.distinct.is_none() {
+        if columns.values.is_empty() && distinct.is_none() {
             bail!("no column of numbers: {}", columns.reasons());
         }
         if columns.values.len() > limit::LANES {
@@ -155,7 +165,7 @@ impl Columns {
     fn likely_time(&self, sample: &[Fields], wishes: &Wishes) -> Result<Option<(usize, Told)>> {
         let all = || {
             (0..self.names.len())
-                .filter(|column| !self.entity.contains(column) && self.distinct != Some(*column))
+                .filter(|column| !self.is_entity(*column) && !self.is_distinct(*column))
                 .filter_map(|column| Some((column, told(sample, column, wishes.form)?)))
         };
         let is_called_time = |column: usize| {
@@ -198,17 +208,18 @@ impl Columns {
     }
 
     fn likely_values(&mut self, sample: &[Fields], wishes: &Wishes) {
-        let guess_entity = wishes.entity.is_empty() && !wishes.one_entity;
+        let most = self.guesses(wishes);
+        let mut named = Vec::new();
         for column in 0..self.names.len() {
             let has_part = self.time.is_some_and(|(time, _)| time == column)
-                || self.entity.contains(&column)
-                || self.distinct == Some(column);
+                || self.is_entity(column)
+                || self.is_distinct(column);
             if has_part {
                 continue;
             }
             let ignored = if is_called_entity(&self.names[column]) && !wishes.one_entity {
-                if guess_entity && self.entity.is_empty() {
-                    self.entity.push(column);
+                if named.len() < most {
+                    named.push(column);
                     continue;
                 }
                 "names something, as another column does"
@@ -228,6 +239,7 @@ impl Columns {
             };
             self.ignored.push((column, ignored));
         }
+        self.take_for_entities(&named);
         // A lone column that counts is still the only thing to look at.
         let counting = |(_, why): &(usize, &str)| *why == "counts the rows";
         if self.values.is_empty()
@@ -237,12 +249,65 @@ impl Columns {
         }
     }
 
+    /// Returns how many columns may be taken for entities by their names. What
+    /// was asked for goes with one of them.
+    fn guesses(&self, wishes: &Wishes) -> usize {
+        if !wishes.entity.is_empty() || wishes.one_entity {
+            0
+        } else if self.subjects.iter().any(|subject| subject.distinct.is_some()) {
+            1
+        } else {
+            SUBJECTS
+        }
+    }
+
+    /// Makes each of the columns a subject. Of several, each counts the distinct
+    /// values of the next: a card that is suddenly at many terminals.
+    fn take_for_entities(&mut self, named: &[usize]) {
+        match named {
+            [] => {}
+            [only] => self.subjects.iter_mut().for_each(|subject| subject.entity.push(*only)),
+            several => {
+                let next = several.iter().cycle().skip(1);
+                let subject = |(column, next): (&usize, &usize)| Subject {
+                    entity: vec![*column],
+                    distinct: Some(*next),
+                };
+                self.subjects = several.iter().zip(next).map(subject).collect();
+            }
+        }
+    }
+
+    fn is_entity(&self, column: usize) -> bool {
+        self.subjects.iter().any(|subject| subject.entity.contains(&column))
+    }
+
+    fn is_distinct(&self, column: usize) -> bool {
+        self.subjects.iter().any(|subject| subject.distinct == Some(column))
+    }
+
+    /// Says whether rows are told apart by whom they are about.
+    pub(crate) fn has_entities(&self) -> bool {
+        self.subjects.iter().any(|subject| !subject.entity.is_empty())
+    }
+
+    /// Returns what an entity is called: where several columns name entities,
+    /// one name may stand in two of them.
+    pub(crate) fn label<'a>(&self, subject: usize, key: &'a str) -> Cow<'a, str> {
+        match self.subjects.get(subject).map(|subject| subject.entity.as_slice()) {
+            Some([column]) if self.subjects.len() > 1 => {
+                Cow::Owned(format!("{}={key}", self.name(*column)))
+            }
+            _ => Cow::Borrowed(key),
+        }
+    }
+
     fn reasons(&self) -> String {
         let mut parts: Vec<String> = Vec::new();
         for (column, name) in self.names.iter().enumerate() {
             let why = if self.time.is_some_and(|(time, _)| time == column) {
                 "is the time"
-            } else if self.entity.contains(&column) {
+            } else if self.is_entity(column) {
                 "names the entity"
             } else {
                 "is not numbers"
@@ -318,6 +383,10 @@ mod tests {
         Columns::choose(head, wishes)
     }
 
+    fn subject(entity: &[usize], distinct: Option<usize>) -> Subject {
+        Subject { entity: entity.to_vec(), distinct }
+    }
+
     fn auto(csv: &str) -> Columns {
         choose(csv, &Wishes::default()).unwrap()
     }
@@ -327,7 +396,7 @@ mod tests {
         let columns = auto("timestamp,value\n2014-04-01 00:00:00,20\n2014-04-01 00:05:00,21");
         assert_eq!(columns.time, Some((0, Form::Calendar)));
         assert_eq!(columns.values, [1]);
-        assert!(columns.entity.is_empty());
+        assert_eq!(columns.subjects, [Subject::default()]);
     }
 
     #[test]
@@ -352,11 +421,10 @@ mod tests {
                    2018-04-01 00:07:56,2,2,1365,146.00";
         let columns = auto(csv);
         assert_eq!(columns.values, [4]);
-        assert_eq!(columns.entity, [2]);
-        assert_eq!(columns.ignored.len(), 2);
+        assert_eq!(columns.ignored.len(), 1);
         assert_eq!(auto("n\n1\n2\n3").values, [0]);
         let one = choose(csv, &Wishes { one_entity: true, ..Wishes::default() }).unwrap();
-        assert!(one.entity.is_empty());
+        assert!(!one.has_entities());
         assert_eq!(one.values, [2, 3, 4]);
     }
 
@@ -370,7 +438,7 @@ mod tests {
             ..Wishes::default()
         };
         let columns = choose(csv, &wishes).unwrap();
-        assert_eq!((columns.values, columns.entity), (vec![3], vec![1, 2]));
+        assert_eq!((columns.values, columns.subjects), (vec![3], vec![subject(&[1, 2], None)]));
         let missing = Wishes { values: vec!["disk".to_owned()], ..Wishes::default() };
         let error = choose(csv, &missing).unwrap_err().to_string();
         assert!(error.contains("\"disk\"") && error.contains("cpu"), "{error}");
@@ -389,14 +457,39 @@ mod tests {
         let csv = "date,user,ip,port\n2020-01-01,a,1.2.3.4,80\n2020-01-02,b,1.2.3.5,443";
         let port = Wishes { distinct: Some("port".to_owned()), ..Wishes::default() };
         let columns = choose(csv, &port).unwrap();
-        assert_eq!((columns.distinct, columns.values, columns.entity), (Some(3), vec![], vec![1]));
+        assert_eq!((columns.values, columns.subjects), (vec![], vec![subject(&[1], Some(3))]));
         let user = Wishes { distinct_if_there: Some("user".to_owned()), ..Wishes::default() };
         let columns = choose(csv, &user).unwrap();
-        assert_eq!((columns.distinct, columns.values, columns.entity), (Some(1), vec![3], vec![2]));
+        assert_eq!((columns.values, columns.subjects), (vec![3], vec![subject(&[2], Some(1))]));
         let absent = Wishes { distinct_if_there: Some("host".to_owned()), ..Wishes::default() };
-        assert_eq!(choose(csv, &absent).unwrap().distinct, None);
+        assert_eq!(choose(csv, &absent).unwrap(), auto(csv));
         let missing = Wishes { distinct: Some("host".to_owned()), ..Wishes::default() };
         assert!(choose(csv, &missing).unwrap_err().to_string().contains("\"host\""));
+    }
+
+    #[test]
+    fn each_column_called_an_entity_is_one_and_counts_the_next() {
+        let cards = auto("customer,terminal,amount\n1,7,3.5\n2,7,4.5\n1,8,2.5");
+        assert_eq!(cards.subjects, [subject(&[0], Some(1)), subject(&[1], Some(0))]);
+        assert_eq!((cards.values.as_slice(), cards.ignored.len()), (&[2][..], 0));
+        assert_eq!(cards.label(1, "7"), "terminal=7");
+        let many = auto("user,host,device,service,ip,ms\na,b,c,d,e,5\nb,c,d,e,f,2");
+        let entities: Vec<_> = many.subjects.iter().map(|subject| subject.entity[0]).collect();
+        let counted: Vec<_> = many.subjects.iter().map(|subject| subject.distinct).collect();
+        assert_eq!(entities, [0, 1, 2, 3]);
+        assert_eq!(counted, [Some(1), Some(2), Some(3), Some(0)]);
+        assert_eq!(many.ignored, [(4, "names something, as another column does")]);
+    }
+
+    #[test]
+    fn entities_that_were_asked_for_are_joined_and_their_names_stay_bare() {
+        let csv = "customer,terminal,amount\n1,7,3.5\n2,7,4.5";
+        let names = vec!["customer".to_owned(), "terminal".to_owned()];
+        let joined = choose(csv, &Wishes { entity: names, ..Wishes::default() }).unwrap();
+        assert_eq!(joined.subjects, [subject(&[0, 1], None)]);
+        assert_eq!(joined.label(0, "1/7"), "1/7");
+        let counted = Wishes { distinct: Some("terminal".to_owned()), ..Wishes::default() };
+        assert_eq!(choose(csv, &counted).unwrap().subjects, [subject(&[0], Some(1))]);
     }
 
     #[test]

@@ -20,8 +20,9 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// Takes note of a new or grown detection.
-    pub(crate) fn note(&mut self, change: &Change) {
+    /// Takes note of a new or grown detection; `entity` is what it is about, as
+    /// it is shown.
+    pub(crate) fn note(&mut self, change: &Change, entity: &str) {
         let detection = change.detection();
         let number = match self.numbers.get(&detection.id) {
             Some(number) => *number,
@@ -34,6 +35,7 @@ impl Findings {
         };
         if let Some(kept) = self.kept.get_mut(&number) {
             kept.clone_from(detection);
+            entity.clone_into(&mut kept.entity);
         }
         if detection.state == State::Closed {
             self.closed.push(detection.id);
@@ -124,16 +126,17 @@ pub(crate) mod tests {
     #[test]
     fn a_detection_keeps_its_number_while_it_grows() {
         let mut findings = Findings::default();
-        findings.note(&Change::Opened(Box::new(detection(1, 0.6))));
-        findings.note(&Change::Opened(Box::new(detection(2, 0.7))));
+        findings.note(&Change::Opened(Box::new(detection(1, 0.6))), "cpu");
+        findings.note(&Change::Opened(Box::new(detection(2, 0.7))), "cpu");
         let mut grown = detection(1, 0.9);
         grown.state = State::Closed;
-        findings.note(&Change::Grown(Box::new(grown.clone())));
+        findings.note(&Change::Grown(Box::new(grown.clone())), "host=cpu");
         assert_eq!(findings.number(grown.id), Some(1));
         findings.settle();
         assert_eq!(findings.number(grown.id), None);
         let highest = findings.highest(9);
         assert_eq!((highest[0].0, highest[0].1.score), (1, 0.9));
+        assert_eq!(highest[0].1.entity, "host=cpu");
         assert_eq!(findings.total(), 2);
     }
 
@@ -141,7 +144,8 @@ pub(crate) mod tests {
     fn the_highest_are_kept_and_all_are_counted() {
         let mut findings = Findings::default();
         for index in 0..5_000 {
-            findings.note(&Change::Opened(Box::new(detection(index, index as f64 / 5_000.0))));
+            let opened = Change::Opened(Box::new(detection(index, index as f64 / 5_000.0)));
+            findings.note(&opened, "cpu");
         }
         assert_eq!(findings.total(), 5_000);
         assert!(findings.kept.len() <= 2 * KEPT);

@@ -1,5 +1,6 @@
-//! The engine as the server runs it, fed from a table: one shard, one stream,
-//! one log entry for each block of rows, and time that passes between them.
+//! The engine as the server runs it, fed from a table: one shard, one stream
+//! for each subject of its rows, one log entry for each block of rows and
+//! stream, and time that passes between blocks.
 
 use via_engine::{Answer, Engine, Options, Outcome, Position};
 use via_types::detection::Expected;
@@ -7,8 +8,16 @@ use via_types::{
     Batch, DetectionId, LogIndex, Revision, RowReason, ShardId, StreamConfig, StreamId, Timestamp,
 };
 
-/// The stream that a table is.
-pub(crate) const STREAM: StreamId = StreamId::new(1);
+/// Returns the stream in which a table's rows are about one of their subjects:
+/// entities of one name are two profiles in two streams, and have other habits.
+pub(crate) fn stream(subject: usize) -> StreamId {
+    StreamId::new(subject as u32 + 1)
+}
+
+/// Returns the subject whose stream it is.
+pub(crate) fn subject(stream: StreamId) -> usize {
+    stream.get() as usize - 1
+}
 
 /// What the engine said of one row.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,28 +40,39 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    pub(crate) fn new(options: Options, config: &StreamConfig) -> Self {
+    /// Makes an engine of so many streams; they share its memory.
+    pub(crate) fn new(options: Options, config: &StreamConfig, subjects: usize) -> Self {
         let mut engine = Engine::new(options);
-        engine.configure(STREAM, Revision::new(1), config);
+        for subject in 0..subjects {
+            engine.configure(stream(subject), Revision::new(1), config);
+        }
         Self { engine, entries: 0, newest: Timestamp::MIN, outcome: Outcome::default() }
     }
 
-    /// Judges a sealed batch: one verdict per event, each from that event and
-    /// those before it; the changes of detections are left in [`Self::changes`].
-    pub(crate) fn judge(&mut self, batch: &Batch) -> Vec<Verdict> {
+    /// Judges the sealed batches of one block of rows: per batch one verdict per
+    /// event, each from that event and those before it; the changes of detections
+    /// are left in [`Self::changes`].
+    pub(crate) fn judge(&mut self, batches: &[Batch]) -> Vec<Vec<Verdict>> {
         self.outcome = Outcome::default();
-        if batch.is_empty() {
-            return Vec::new();
+        if batches.iter().all(Batch::is_empty) {
+            return vec![Vec::new(); batches.len()];
         }
         self.pass_time();
-        for at in batch.at.iter() {
+        for at in batches.iter().flat_map(|batch| batch.at.iter()) {
             self.newest = self.newest.max(Timestamp::from_nanos(*at));
+        }
+        batches.iter().map(|batch| self.verdicts(batch)).collect()
+    }
+
+    fn verdicts(&mut self, batch: &Batch) -> Vec<Verdict> {
+        let mut verdicts = vec![Verdict::default(); batch.len()];
+        if batch.is_empty() {
+            return verdicts;
         }
         let at = self.next_position();
         self.engine.execute(at, self.newest, batch, Answer::Scores, &mut self.outcome);
-        let mut verdicts = vec![Verdict::default(); batch.len()];
-        for (row, reason) in &self.outcome.refused {
-            verdicts[*row as usize].refused = Some(*reason);
+        for (row, reason) in self.outcome.refused.drain(..) {
+            verdicts[row as usize].refused = Some(reason);
         }
         for scored in self.outcome.scored.drain(..) {
             verdicts[scored.row as usize] = Verdict {
@@ -64,6 +84,8 @@ impl Judge {
                 refused: None,
             };
         }
+        // A score for each row is not asked for twice.
+        self.outcome.scores.clear();
         verdicts
     }
 
@@ -81,12 +103,12 @@ impl Judge {
         Position { shard: ShardId::new(0), index: LogIndex::new(self.entries), base: 0 }
     }
 
-    /// Returns the detections that the last batch opened or changed.
+    /// Returns the detections that the last block opened or changed.
     pub(crate) fn changes(&self) -> &[via_types::detection::Change] {
         &self.outcome.changes
     }
 
-    /// Returns how many entities there are.
+    /// Returns how many entities there are, of all subjects together.
     pub(crate) fn entities(&self) -> usize {
         self.engine.profiles()
     }

@@ -114,7 +114,7 @@ fn render(input: &Path, outcome: &Outcome) -> Result<String> {
         unjudged: outcome.unjudged,
         named: &outcome.named,
         has_time: columns.time.is_some(),
-        has_entities: !columns.entity.is_empty(),
+        has_entities: columns.has_entities(),
         entities: outcome.entities,
         value: columns.values.first().map_or("events", |column| columns.name(*column)),
         lanes,

@@ -11,8 +11,9 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 use via_types::batch::column_hash;
 use via_types::{Batch, Lane, Timestamp, limit};
 
-use super::columns::{self, Columns, Head, Wishes};
+use super::columns::{self, Columns, Head, SUBJECTS, Subject, Wishes};
 use super::decimal::is_number;
+use super::judge;
 use super::moment::{Form, Orders};
 
 /// Rows by which the columns are told apart.
@@ -29,19 +30,23 @@ pub(crate) struct Row {
     pub(crate) time: String,
     /// Its first value as the file writes it.
     pub(crate) value: String,
-    /// Who it is about; empty when the file has one entity.
-    pub(crate) entity: String,
+    /// Whom it is about, per subject; none when the file has one entity.
+    pub(crate) entities: Vec<String>,
     /// How many of its several values are missing.
     pub(crate) gaps: u32,
-    /// Its position in the batch, or why it cannot be judged.
-    pub(crate) place: Result<u32, String>,
+    /// Where it is to be judged, or why it cannot be.
+    pub(crate) places: Result<Places, String>,
 }
 
-/// Consecutive rows, and those of them that can be judged as a batch.
+/// A row's position in the batch of each subject; none where it names nobody.
+pub(crate) type Places = [Option<u32>; SUBJECTS];
+
+/// Consecutive rows, and those of them that can be judged, as one batch for
+/// each subject.
 #[derive(Debug, Default)]
 pub(crate) struct Block {
     pub(crate) rows: Vec<Row>,
-    pub(crate) batch: Batch,
+    pub(crate) batches: Vec<Batch>,
 }
 
 /// A table being read.
@@ -53,7 +58,8 @@ pub(crate) struct Rows {
     /// The key when all rows are one entity.
     key: String,
     number: u64,
-    keys: HashMap<String, u32>,
+    /// Per subject: where a batch has its keys.
+    keys: Vec<HashMap<String, u32>>,
     record: ByteRecord,
 }
 
@@ -113,7 +119,7 @@ impl Rows {
         let columns = Columns::choose(head, wishes)?;
         sample.reverse();
         let key = clipped(key).to_owned();
-        let (keys, record) = (HashMap::new(), ByteRecord::new());
+        let (keys, record) = (vec![HashMap::new(); columns.subjects.len()], ByteRecord::new());
         Ok(Self { reader, sample, columns, key, number: 0, keys, record })
     }
 
@@ -128,15 +134,8 @@ impl Rows {
     /// The file cannot be read any further.
     pub(crate) fn next(&mut self, block: &mut Block) -> Result<bool> {
         block.rows.clear();
-        self.keys.clear();
-        block.batch = Batch { stream: block.batch.stream, ..Batch::default() };
-        if self.columns.values.len() > 1 {
-            let lane = |column: &usize| Lane {
-                name: self.columns.name(*column).to_owned(),
-                values: via_types::Column::default(),
-            };
-            block.batch.lanes = self.columns.values.iter().map(lane).collect();
-        }
+        self.keys.iter_mut().for_each(HashMap::clear);
+        block.batches = (0..self.columns.subjects.len()).map(|at| self.batch(at)).collect();
         while block.rows.len() < BATCH_ROWS {
             let mut record = std::mem::take(&mut self.record);
             let more = match self.sample.pop() {
@@ -147,18 +146,33 @@ impl Rows {
                 None => read(&mut self.reader, &mut record)?,
             };
             if more {
-                block.rows.push(self.row(&record, &mut block.batch));
+                block.rows.push(self.row(&record, &mut block.batches));
             }
             self.record = record;
             if !more {
                 break;
             }
         }
-        block.batch.seal().context("invariant D-7: a batch made here has whole columns")?;
+        for batch in &mut block.batches {
+            batch.seal().context("invariant D-7: a batch made here has whole columns")?;
+        }
         Ok(!block.rows.is_empty())
     }
 
-    fn row(&mut self, record: &ByteRecord, batch: &mut Batch) -> Row {
+    /// Returns a batch to be filled with rows about one of their subjects.
+    fn batch(&self, subject: usize) -> Batch {
+        let mut batch = Batch { stream: judge::stream(subject), ..Batch::default() };
+        if self.columns.values.len() > 1 {
+            let lane = |column: &usize| Lane {
+                name: self.columns.name(*column).to_owned(),
+                values: via_types::Column::default(),
+            };
+            batch.lanes = self.columns.values.iter().map(lane).collect();
+        }
+        batch
+    }
+
+    fn row(&mut self, record: &ByteRecord, batches: &mut [Batch]) -> Row {
         let number = self.number;
         self.number += 1;
         let field = |column: usize| text(record.get(column).unwrap_or_default());
@@ -167,23 +181,31 @@ impl Rows {
             None => number.to_string(),
         };
         let value = self.columns.values.first().map_or_else(|| "1".to_owned(), |at| field(*at));
-        let entity = self.columns.entity.iter().map(|column| field(*column)).collect::<Vec<_>>();
-        let entity = entity.join("/");
-        let place = self.place(record, (&time, number), &entity, batch);
+        let named = |subject: &Subject| {
+            subject.entity.iter().map(|column| field(*column)).collect::<Vec<_>>().join("/")
+        };
+        let entities: Vec<String> = if self.columns.has_entities() {
+            self.columns.subjects.iter().map(named).collect()
+        } else {
+            Vec::new()
+        };
+        let places = self.places(record, (&time, number), &entities, batches);
         let line = record.position().map_or(0, csv::Position::line);
         let missing = |lane: &&Lane| lane.values.last().is_some_and(|value| value.is_nan());
-        let gaps = if place.is_ok() { batch.lanes.iter().filter(missing).count() } else { 0 };
-        Row { line, time, value, entity, gaps: gaps as u32, place }
+        let judged = places.iter().flatten().position(Option::is_some);
+        let gaps = judged.map_or(0, |at| batches[at].lanes.iter().filter(missing).count());
+        Row { line, time, value, entities, gaps: gaps as u32, places }
     }
 
-    /// Appends the row to the batch, or says why it cannot be judged.
-    fn place(
+    /// Appends the row to the batches of all whom it names, or says why it
+    /// cannot be judged.
+    fn places(
         &mut self,
         record: &ByteRecord,
         (time, number): (&str, u64),
-        entity: &str,
-        batch: &mut Batch,
-    ) -> Result<u32, String> {
+        entities: &[String],
+        batches: &mut [Batch],
+    ) -> Result<Places, String> {
         let at = match self.columns.time {
             None => Timestamp::from_nanos((number as i64).saturating_mul(1_000_000_000)),
             Some((column, form)) => form.read(time).ok_or_else(|| {
@@ -191,32 +213,42 @@ impl Rows {
                 format!("column {name:?}: {time:?} is not {}", form.name())
             })?,
         };
-        let key = if self.columns.entity.is_empty() { self.key.as_str() } else { entity };
-        if key.is_empty() || key.len() > limit::ENTITY_KEY_BYTES {
-            return Err(format!("an entity of {} bytes, not 1 to 256", key.len()));
+        let Self { columns, key: whole, keys, .. } = self;
+        let key = |subject: usize| entities.get(subject).unwrap_or(&*whole).as_str();
+        let fits = |key: &str| (1..=limit::ENTITY_KEY_BYTES).contains(&key.len());
+        if !(0..batches.len()).any(|subject| fits(key(subject))) {
+            return Err(format!("an entity of {} bytes, not 1 to 256", key(0).len()));
         }
-        let value = own_value(record, &self.columns)?;
-        let position = match self.keys.get(key) {
-            Some(position) => *position,
-            None => {
-                let position = batch.keys.push(key);
-                self.keys.insert(key.to_owned(), position);
-                position
+        let value = own_value(record, columns)?;
+        let mut places = Places::default();
+        for (subject, batch) in batches.iter_mut().enumerate() {
+            let key = key(subject);
+            if !fits(key) {
+                continue;
             }
-        };
-        batch.entity.push(position);
-        batch.at.push(at.as_nanos());
-        batch.value.push(value);
-        if let Some(column) = self.columns.distinct {
-            let mark = text(record.get(column).unwrap_or_default());
-            let is_absent = columns::is_absent(mark.trim());
-            batch.mark.push(if is_absent { 0 } else { column_hash(&mark) });
+            let position = match keys[subject].get(key) {
+                Some(position) => *position,
+                None => {
+                    let position = batch.keys.push(key);
+                    keys[subject].insert(key.to_owned(), position);
+                    position
+                }
+            };
+            places[subject] = Some(batch.len() as u32);
+            batch.entity.push(position);
+            batch.at.push(at.as_nanos());
+            batch.value.push(value);
+            if let Some(column) = columns.subjects[subject].distinct {
+                let mark = text(record.get(column).unwrap_or_default());
+                let is_absent = columns::is_absent(mark.trim());
+                batch.mark.push(if is_absent { 0 } else { column_hash(&mark) });
+            }
+            for (lane, column) in batch.lanes.iter_mut().zip(&columns.values) {
+                // A gap in one of several values is the engine's to weigh.
+                lane.values.push(read_value(record, columns, *column).unwrap_or(f64::NAN));
+            }
         }
-        for (lane, column) in batch.lanes.iter_mut().zip(&self.columns.values) {
-            // A gap in one of several values is the engine's to weigh.
-            lane.values.push(read_value(record, &self.columns, *column).unwrap_or(f64::NAN));
-        }
-        Ok(batch.len() as u32 - 1)
+        Ok(places)
     }
 }
 
@@ -336,9 +368,9 @@ mod tests {
     #[test]
     fn rows_become_a_batch_in_order() {
         let block = whole("timestamp,value\n2020-01-01 00:00:00,1\n2020-01-01 00:01:00,2.5\n");
-        assert_eq!(block.batch.value.as_slice(), [1.0, 2.5]);
-        assert_eq!(block.batch.at[1] - block.batch.at[0], 60_000_000_000);
-        assert_eq!(block.batch.key(1), "cpu");
+        assert_eq!(block.batches[0].value.as_slice(), [1.0, 2.5]);
+        assert_eq!(block.batches[0].at[1] - block.batches[0].at[0], 60_000_000_000);
+        assert_eq!(block.batches[0].key(1), "cpu");
         assert_eq!(block.rows[1].line, 3);
         assert_eq!(block.rows[1].value, "2.5");
     }
@@ -353,27 +385,27 @@ mod tests {
         }
         let block = whole(&csv);
         assert_eq!(block.rows.len(), 30);
-        let why = |row: usize| block.rows[row].place.clone().unwrap_err();
+        let why = |row: usize| block.rows[row].places.clone().unwrap_err();
         assert!(why(1).contains("\"oops\""), "{}", why(1));
         assert!(why(2).contains("\"never\" is not date and time"), "{}", why(2));
         assert!(why(3).contains("too short"));
         assert!(why(4).contains("no value"));
         assert!(why(5).contains("finite"));
-        assert_eq!(block.batch.len(), 25);
-        assert_eq!(block.rows[6].place, Ok(1));
+        assert_eq!(block.batches[0].len(), 25);
+        assert_eq!(block.rows[6].places, Ok([Some(1), None, None, None]));
     }
 
     #[test]
     fn several_values_become_lanes_with_gaps() {
         let block = whole("a;b\n1;2\n3;\n4;5\n;6\n;\n");
-        assert_eq!(block.batch.lanes.len(), 2);
-        assert_eq!(block.batch.lanes[1].name, "b");
-        assert!(block.batch.lanes[1].values[1].is_nan());
-        assert!(block.batch.lanes[0].values[3].is_nan());
-        assert_eq!(block.batch.value.as_slice(), [1.0; 4]);
+        assert_eq!(block.batches[0].lanes.len(), 2);
+        assert_eq!(block.batches[0].lanes[1].name, "b");
+        assert!(block.batches[0].lanes[1].values[1].is_nan());
+        assert!(block.batches[0].lanes[0].values[3].is_nan());
+        assert_eq!(block.batches[0].value.as_slice(), [1.0; 4]);
         let gaps: Vec<_> = block.rows.iter().map(|row| row.gaps).collect();
         assert_eq!(gaps, [0, 1, 0, 1, 0]);
-        assert!(block.rows[4].place.is_err());
+        assert!(block.rows[4].places.is_err());
     }
 
     #[test]
@@ -381,14 +413,29 @@ mod tests {
         let block = whole("1396310400,5\n1396310460,7\n");
         assert_eq!(block.rows.len(), 2);
         assert_eq!(block.rows[0].line, 1);
-        assert_eq!(block.batch.value.as_slice(), [5.0, 7.0]);
+        assert_eq!(block.batches[0].value.as_slice(), [5.0, 7.0]);
     }
 
     #[test]
     fn entities_are_named_by_their_columns() {
         let block = whole("host,value\na,1\nb,2\na,3\n");
-        assert_eq!(block.batch.keys.len(), 2);
-        assert_eq!(block.batch.key(2), "a");
+        assert_eq!(block.batches[0].keys.len(), 2);
+        assert_eq!(block.batches[0].key(2), "a");
+    }
+
+    #[test]
+    fn a_row_is_in_the_batch_of_each_whom_it_names() {
+        let block = whole("user,host,ms\na,a,1\nb,,2\n,h,3\n,,4\n");
+        let places: Vec<_> = block.rows.iter().map(|row| row.places.clone()).collect();
+        assert_eq!(places[0], Ok([Some(0), Some(0), None, None]));
+        assert_eq!(places[1], Ok([Some(1), None, None, None]));
+        assert_eq!(places[2], Ok([None, Some(1), None, None]));
+        assert!(places[3].clone().unwrap_err().contains("entity of 0 bytes"));
+        let [users, hosts] = &block.batches[..] else { panic!("two subjects") };
+        assert_eq!((users.key(1), hosts.key(1)), ("b", "h"));
+        assert_ne!(users.hashes[0], hosts.hashes[0], "one name, two entities");
+        assert_eq!(users.mark.as_slice(), [column_hash("a"), 0]);
+        assert_eq!(hosts.mark.as_slice(), [column_hash("a"), 0]);
     }
 
     #[test]
@@ -422,6 +469,6 @@ mod tests {
         let mut block = Block::default();
         Rows::open(input, None, "x", &Wishes::default()).unwrap().next(&mut block).unwrap();
         assert_eq!(block.rows.len(), 11);
-        assert!(block.rows[1].place.is_err());
+        assert!(block.rows[1].places.is_err());
     }
 }

@@ -44,14 +44,14 @@ impl Scores {
         Ok(Self { writer })
     }
 
-    /// Writes one row: its verdict and its detection's number, or why there is
-    /// none.
+    /// Writes one row: the entity that was judged, its verdict and its
+    /// detection's number, or why there is none.
     ///
     /// # Errors
     /// The file cannot be written.
     pub(crate) fn write(
         &mut self,
-        row: &Row,
+        (row, entity): (&Row, &str),
         verdict: Result<&Verdict, &str>,
         detection: Option<u64>,
     ) -> Result<()> {
@@ -67,7 +67,7 @@ impl Scores {
         let score = format!("{:.6}", verdict.score);
         let detection = detection.map_or(String::new(), |number| number.to_string());
         self.writer.write_record([
-            &row.time,
+            row.time.as_str(),
             &row.value,
             &score,
             &expected,
@@ -75,7 +75,7 @@ impl Scores {
             &high,
             &detection,
             &reason,
-            &row.entity,
+            entity,
         ])?;
         Ok(())
     }

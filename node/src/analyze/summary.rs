@@ -8,6 +8,7 @@ use anyhow::Result;
 use via_types::Detection;
 
 use super::Outcome;
+use super::columns::Subject;
 use super::figure::{count, figure, style};
 use super::moment::show;
 
@@ -35,6 +36,10 @@ pub(super) fn file(
         count((outcome.rows as f64 / secs) as u64),
     )?;
     unjudged(screen, outcome)?;
+    if outcome.partly > 0 {
+        let partly = plural(outcome.partly, "row");
+        writeln!(screen, "  {partly} judged by some of these columns alone")?;
+    }
     if outcome.gaps > 0 {
         writeln!(screen, "  {} missing in judged rows", plural(outcome.gaps, "value"))?;
     }
@@ -124,14 +129,19 @@ pub(super) fn roles(outcome: &Outcome) -> String {
         1..=6 => format!("value {}", named(&columns.values)),
         many => format!("{many} values from {:?}", columns.name(columns.values[0])),
     };
-    let entity = if columns.entity.is_empty() {
-        "one entity".to_owned()
+    let by: Vec<_> =
+        columns.subjects.iter().map(|subject| format!("by {}", named(&subject.entity))).collect();
+    let entity = if columns.has_entities() {
+        format!("{} entities {}", count(outcome.entities as u64), by.join(" and "))
     } else {
-        format!("{} entities by {}", count(outcome.entities as u64), named(&columns.entity))
+        "one entity".to_owned()
     };
-    let distinct = columns.distinct.map_or(String::new(), |column| {
-        format!("; distinct values of {:?} counted", columns.name(column))
-    });
+    let distinct = match columns.subjects.as_slice() {
+        [Subject { distinct: Some(column), .. }] => {
+            format!("; distinct values of {:?} counted", columns.name(*column))
+        }
+        _ => String::new(),
+    };
     format!("{time}; {values}; {entity}{distinct}")
 }
 
@@ -155,7 +165,7 @@ fn plural(number: u64, noun: &str) -> String {
 }
 
 fn table(screen: &mut impl Write, outcome: &Outcome, highest: &[(u64, &Detection)]) -> Result<()> {
-    let with_entity = !outcome.columns.entity.is_empty();
+    let with_entity = outcome.columns.has_entities();
     let when = |detection: &Detection| match outcome.columns.time {
         Some(_) => show(detection.started),
         None => format!("row {}", detection.started.as_nanos() / 1_000_000_000),

@@ -193,6 +193,110 @@ fn a_burst_of_distinct_values_is_found_when_they_are_counted() {
     assert!(score(highest) >= 0.5 && highest[7].contains("distinct values"), "{highest:?}");
 }
 
+/// Payments of customers at terminals, both numbered from 0: one customer pays
+/// far more than ever, later strangers do at one terminal.
+fn payments(rows: usize) -> String {
+    let mut csv = "timestamp,customer,terminal,amount\n".to_owned();
+    for row in 0..rows {
+        let at = 1_700_000_000 + row * 60;
+        let (customer, terminal) = (row * 7 % 20, row * 5 % 11);
+        let usual = 20.0 + ((row * 7_919) % 101) as f64 / 20.0;
+        let amount = match (row, customer, terminal) {
+            (2_000..2_100, 3, _) => usual * 30.0,
+            (3_000..3_200, _, 4) => usual * 20.0,
+            _ => usual,
+        };
+        csv.push_str(&format!("{at},{customer},{terminal},{amount}\n"));
+    }
+    csv
+}
+
+#[test]
+fn a_row_about_several_is_judged_for_each_and_the_highest_score_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("a.csv");
+    std::fs::write(&input, payments(4_000)).unwrap();
+    let judged = |name: &str, wished: Args| {
+        let out = folder.path().join(name);
+        let screen = run(&Args { out: Some(out.clone()), ..wished }, &Settings::default()).unwrap();
+        (scores(&out), screen)
+    };
+    let by = |entity: &str, distinct: &str| Args {
+        entity: vec![entity.to_owned()],
+        distinct: Some(distinct.to_owned()),
+        ..args(&input)
+    };
+    let (both, screen) = judged("both.csv", args(&input));
+    assert!(screen.contains("31 entities by \"customer\" and by \"terminal\""), "{screen}");
+    assert!(!screen.contains("ignored"), "{screen}");
+    let (customers, _) = judged("customers.csv", by("customer", "terminal"));
+    let (terminals, _) = judged("terminals.csv", by("terminal", "customer"));
+    let (mut of_customer, mut of_terminal) = (0, 0);
+    for ((row, customer), terminal) in both.iter().zip(&customers).zip(&terminals) {
+        let (highest, column) = if score(terminal) > score(customer) {
+            (terminal, "terminal")
+        } else {
+            (customer, "customer")
+        };
+        let words = |row: &csv::StringRecord| [2, 3, 4, 5, 7].map(|field| row[field].to_owned());
+        assert_eq!(words(row), words(highest));
+        assert_eq!(row[8], format!("{column}={}", &highest[8]));
+        assert_eq!(row[6].is_empty(), highest[6].is_empty(), "{row:?}");
+        of_customer += usize::from(score(row) >= 0.5 && column == "customer");
+        of_terminal += usize::from(score(row) >= 0.5 && column == "terminal");
+    }
+    assert!(of_customer > 0 && of_terminal > 0, "{of_customer}, {of_terminal}");
+}
+
+#[test]
+fn a_score_of_several_subjects_depends_on_no_later_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut both = Vec::new();
+    for rows in [4_000, 3_111] {
+        let (input, out) = (folder.path().join("a.csv"), folder.path().join("out.csv"));
+        std::fs::write(&input, payments(rows)).unwrap();
+        run(&Args { out: Some(out.clone()), ..args(&input) }, &Settings::default()).unwrap();
+        both.push(scores(&out));
+    }
+    assert_eq!(both[0][..3_111], both[1][..]);
+}
+
+#[test]
+fn entities_of_one_name_in_two_columns_are_two_on_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, plot) = (folder.path().join("a.csv"), folder.path().join("report.html"));
+    std::fs::write(&input, payments(4_000)).unwrap();
+    run(&Args { plot: Some(plot.clone()), ..args(&input) }, &Settings::default()).unwrap();
+    let page = std::fs::read_to_string(&plot).unwrap();
+    let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    let rows_of = |name: &str| {
+        let series = data["series"].as_array().unwrap();
+        series.iter().find(|one| one["entity"] == name).map(|one| one["rows"].clone())
+    };
+    assert_eq!(rows_of("customer=3").unwrap(), 200);
+    assert!(rows_of("terminal=4").unwrap().as_u64().unwrap() > 350);
+    let found = data["detections"].as_array().unwrap();
+    for name in ["customer=3", "terminal=4"] {
+        assert!(found.iter().any(|one| one["entity"] == name), "{name}");
+    }
+}
+
+#[test]
+fn a_row_that_names_only_one_of_its_subjects_is_judged_by_that_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, out) = (folder.path().join("a.csv"), folder.path().join("out.csv"));
+    let csv = payments(1_000).replacen(",7,5,", ",,5,", 1).replacen(",14,10,", ",,,", 1);
+    std::fs::write(&input, csv).unwrap();
+    let wanted = Args { out: Some(out.clone()), ..args(&input) };
+    let screen = run(&wanted, &Settings::default()).unwrap();
+    let rows = scores(&out);
+    assert_eq!(&rows[1][8], "terminal=5");
+    assert!(rows[2][7].contains("entity of 0 bytes"), "{:?}", rows[2]);
+    assert!(screen.contains("999 judged"), "{screen}");
+    assert!(screen.contains("1 row judged by some of these columns alone"), "{screen}");
+}
+
 #[test]
 fn a_folder_of_pages_mirrors_the_folder_of_files() {
     let folder = tempfile::tempdir().unwrap();
