@@ -74,8 +74,7 @@ impl Shard {
             Applied::Membership => Outcome::none(),
             Applied::Payload(bytes) => self.apply_payload(at, bytes)?,
         };
-        self.replica.with(|state| state.applied = Some(at));
-        Ok(outcome)
+        self.replica.advance(at, |_| Ok(outcome))
     }
 
     /// Promotes this node if the term is its own and new; demotes it otherwise.
@@ -117,7 +116,7 @@ impl Shard {
 
     /// Executes events if this node is the one that executes them.
     fn execute(&self, at: Position, events: &Events) -> Result<Outcome, Error> {
-        self.replica.with(|state| {
+        self.replica.advance(at, |state| {
             let Some(live) = &mut state.live else {
                 return Ok(Outcome::none());
             };
@@ -225,7 +224,7 @@ impl Shard {
         let key = keys::fact(shard, Fact::Stream(configured.stream, at.index));
         let value = via_codec::encode(Kind::StreamConfig, &configured);
         self.replica.store.write(vec![put(Space::Shards, &key, value)])?;
-        self.replica.with(|state: &mut State| {
+        self.replica.advance(at, |state: &mut State| {
             if let Some(live) = &mut state.live {
                 live.configure(&configured)?;
             }
@@ -244,12 +243,96 @@ impl Shard {
             forgot = self.replica.store.get(Space::Profiles, &key)?.is_some();
             self.replica.store.write(vec![delete(Space::Profiles, &key)])?;
         }
-        self.replica.with(|state| {
+        self.replica.advance(at, |state| {
             if let Some(live) = &mut state.live {
                 forgot |= live.command(at.index, command);
                 self.replica.signal(live);
             }
         });
         Ok(Outcome::of(forgot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::sync::broadcast;
+    use via_storage::MemoryStore;
+    use via_types::{Batch, ShardId, StreamId, Term, Timestamp};
+
+    use super::*;
+    use crate::Options;
+    use crate::ledger::Ledger;
+    use crate::live::Live;
+
+    struct NoTail;
+
+    impl Tail for NoTail {
+        fn read(
+            &self,
+            _: LogIndex,
+            _: LogIndex,
+            _: &mut via_consensus::Visit<'_>,
+        ) -> Result<(), via_consensus::Error> {
+            Ok(())
+        }
+    }
+
+    fn shard() -> Shard {
+        let store = Arc::new(MemoryStore::new());
+        let shard = ShardId::new(0);
+        let live = Live::new(shard, Term::new(1), Ledger::default(), store.clone());
+        let state = State { live: Some(live), ..State::default() };
+        let (feed, _) = broadcast::channel(1);
+        let replica = Replica::new(shard, Options::default(), store, feed, state);
+        Shard {
+            replica: Arc::new(replica),
+            tail: Arc::new(NoTail),
+            node: NodeId::new(1),
+            opened_at: LogIndex::default(),
+        }
+    }
+
+    fn entry(at: i64) -> Bytes {
+        let mut batch = Batch { stream: StreamId::new(1), ..Batch::default() };
+        let entity = batch.keys.push("a");
+        batch.entity.push(entity);
+        batch.at.push(at);
+        batch.value.push(1.0);
+        batch.seal().expect("the columns fit");
+        let stamp = Timestamp::from_nanos(at);
+        let events = Events { stamp, batches: vec![batch], scored: Vec::new() };
+        via_codec::encode(Kind::ShardEntry, &ShardEntry::Events(events)).into()
+    }
+
+    #[test]
+    fn what_is_executed_counts_as_applied_whenever_somebody_looks() {
+        let mut shard = shard();
+        let replica = Arc::clone(&shard.replica);
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        let watcher = std::thread::spawn(move || {
+            let mut looks = 0_u64;
+            while !over.load(Ordering::Relaxed) {
+                replica.with(|state| {
+                    let executed = state.live.as_ref().map_or(0, |live| live.ledger.counts.events);
+                    let applied = state.applied.map_or(0, |at| at.index.get());
+                    assert_eq!(executed, applied, "invariant D-2: after {looks} looks");
+                });
+                looks += 1;
+            }
+        });
+        for index in 1..=20_000 {
+            let at = Position {
+                term: Term::new(1),
+                leader: NodeId::new(1),
+                index: LogIndex::new(index),
+            };
+            let bytes = entry(index as i64 * 1_000_000);
+            shard.apply_entry(at, Applied::Payload(&bytes)).expect("applied");
+        }
+        is_over.store(true, Ordering::Relaxed);
+        watcher.join().expect("every look found both alike");
     }
 }

@@ -113,6 +113,17 @@ impl Replica {
         work(&mut self.state.lock())
     }
 
+    /// Runs `work`, which is what the entry `at` does to the executing state, and
+    /// notes the entry as applied before anybody else can look: a profile saved in
+    /// between would contain the entry and not say so (invariant D-2).
+    pub(crate) fn advance<T>(&self, at: Position, work: impl FnOnce(&mut State) -> T) -> T {
+        self.with(|state| {
+            let done = work(state);
+            state.applied = Some(at);
+            done
+        })
+    }
+
     /// Tells the driver what of `live` it must know, and wakes it if there is
     /// something to do.
     pub(crate) fn signal(&self, live: &Live) {
