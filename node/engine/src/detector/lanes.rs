@@ -17,6 +17,9 @@ use crate::math::{exp2, log2, student_evidence};
 
 /// Values over which a lane's fast levels average.
 const HORIZONS: [f64; 2] = [8.0, 64.0];
+/// Deviations beyond which one value is not believed to show the scale: lanes that
+/// are mostly zero have bursts of thousands.
+const WILD: f64 = 4096.0;
 /// Deviations beyond so many standard deviations teach no more than that.
 const CLIP: f64 = 2.0;
 /// The most heat a lane can have.
@@ -141,9 +144,14 @@ impl Lane {
         self.count = (self.count + 1.0).min(1e7);
         let pace = if self.count < SETTLED { 1.0 } else { memory.pace };
         let rate = Memory { pace, ..memory }.rate(f64::from(self.count));
+        let is_young = self.count < 16.0;
+        // One wild value, such as a marker for a missing one, must pass neither
+        // for the scale nor for the level.
+        let reach = WILD * self.variance.max(self.floor()).sqrt().max(self.absolute);
+        let has_moved = self.absolute > 0.0 && !is_young;
+        let x = if has_moved { x.clamp(self.mean - reach, self.mean + reach) } else { x };
         self.absolute += rate * ((x - self.mean).abs() - self.absolute);
         let most = CLIP * self.variance.max(self.floor()).sqrt().max(self.absolute);
-        let is_young = self.count < 16.0;
         let clip = |off: f64| if is_young { off } else { off.clamp(-most, most) };
         let off = clip(x - self.mean);
         self.variance += rate * (off * off * (1.0 - rate) - self.variance);

@@ -315,7 +315,8 @@ impl Day {
             self.count = 0.0;
         }
         self.hour = hour.0;
-        self.sum += distance;
+        // One wild value must not be what the hour is remembered by.
+        self.sum += within(distance, -FARTHEST, FARTHEST);
         self.count += 1.0;
     }
 
@@ -324,6 +325,9 @@ impl Day {
         self.hours = self.hours.map(|usual| parted(moved + shrunk * f32::from(usual) / PARTS));
     }
 }
+
+/// Units beyond which a value teaches its hour no more.
+const FARTHEST: f32 = 16.0;
 
 /// Returns what is kept of an hour; far beyond what is usual, the most there is.
 fn parted(usual: f32) -> i16 {

@@ -63,7 +63,9 @@ impl SegmentedLog {
 impl Drop for SegmentedLog {
     fn drop(&mut self) {
         self.shared.close();
+        // The last handle may be dropped by what the writer itself still held.
         if let Some(writer) = self.writer.take()
+            && writer.thread().id() != std::thread::current().id()
             && writer.join().is_err()
         {
             tracing::error!("the log's writer panicked");
