@@ -201,15 +201,7 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A seeded sequence of uniform numbers in 0..1.
-    fn uniforms(count: usize) -> impl Iterator<Item = f32> {
-        let mut state = 0x9e37_79b9_7f4a_7c15u64;
-        (0..count).map(move |_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            ((state >> 40) as f32 + 0.5) / (1u32 << 24) as f32
-        })
-    }
+    use crate::noise::uniforms;
 
     #[test]
     fn a_right_nominal_tail_is_left_alone() {

@@ -8,14 +8,16 @@ pub(crate) mod cardinality;
 pub mod changepoint;
 pub(crate) mod distribution;
 pub mod drift;
+mod finding;
 pub(crate) mod forecast;
 pub mod forest;
 pub mod horizons;
 pub(crate) mod lanes;
+pub(crate) mod memory;
 pub(crate) mod pattern;
 pub(crate) mod season;
 pub mod spectral;
 mod usual;
 pub(crate) mod volume;
 
-pub use forecast::Finding;
+pub use finding::Finding;

@@ -5,7 +5,7 @@ use via_types::Detector;
 
 use crate::calibration::{COMMON_MOST, COMMON_ODDS};
 use crate::close::turn_slot;
-use crate::detector::forecast::Memory;
+use crate::detector::memory::Memory;
 use crate::detector::pattern::Hour;
 use crate::judge::{Judgement, Sample, is_turn, is_turn_of, note, turns};
 use crate::math::{larger, smaller};

@@ -20,6 +20,8 @@ mod judge;
 mod learn;
 mod lifecycle;
 mod math;
+#[cfg(test)]
+mod noise;
 mod peers;
 mod plan;
 mod prefetch;

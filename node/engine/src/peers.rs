@@ -299,20 +299,7 @@ fn nominal(z: f64) -> f32 {
 mod tests {
     use super::*;
     use crate::judge::Row;
-
-    /// A seeded sequence of numbers between -1 and 1, each the mean of three.
-    struct Noise(u64);
-
-    impl Noise {
-        fn next(&mut self) -> f64 {
-            let mut sum = 0.0;
-            for _ in 0..3 {
-                self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                sum += (self.0 >> 11) as f64 / (1u64 << 53) as f64 * 2.0 - 1.0;
-            }
-            sum / 3.0
-        }
-    }
+    use crate::noise::Noise;
 
     fn sample(value: f64) -> Sample<'static> {
         let lanes = Row { lanes: &[], numbers: &[], row: 0, instead: None };

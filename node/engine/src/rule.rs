@@ -107,14 +107,7 @@ fn step(error: f32, rate: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn uniforms(count: usize) -> impl Iterator<Item = f32> {
-        let mut state = 0x9e37_79b9_7f4a_7c15u64;
-        (0..count).map(move |_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            ((state >> 40) as f32 + 0.5) / (1u32 << 24) as f32
-        })
-    }
+    use crate::noise::uniforms;
 
     /// Detections among `events` calibrated normal events, one a second.
     fn alarms(method: Method, events: usize) -> usize {

@@ -8,6 +8,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::finding::Finding;
+use super::memory::Memory;
 use crate::math::{larger, rough_log2, smaller, student_evidence, within};
 
 /// Values over which the two fast levels average.
@@ -66,23 +68,6 @@ pub(crate) struct Brief {
     log_spread: f32,
 }
 
-/// How fast the long level follows.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Memory {
-    /// Values it averages.
-    pub(crate) values: f32,
-    /// Below 1 an event teaches less: it belongs to an anomaly.
-    pub(crate) pace: f32,
-}
-
-impl Memory {
-    /// Returns the weight of the newest of `count` values.
-    #[inline(always)]
-    pub(crate) fn rate(self, count: f64) -> f64 {
-        larger(1.0 / count, 1.0 / f64::from(self.values)) * f64::from(self.pace)
-    }
-}
-
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Care {
@@ -90,17 +75,6 @@ pub(crate) enum Care {
     Full,
     /// Slow statistics only when they stir.
     Brief,
-}
-
-/// One test's outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Finding {
-    /// Minus the decimal logarithm of the p-value, before calibration.
-    pub nominal: f32,
-    /// What was seen less what was expected.
-    pub deviation: f64,
-    /// What was expected.
-    pub expected: f64,
 }
 
 /// What a value says of the series.

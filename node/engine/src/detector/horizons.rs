@@ -204,21 +204,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::noise::normals;
 
     const SECOND: i64 = 1_000_000_000;
-
-    /// A seeded sequence of roughly normal numbers.
-    fn normals(seed: u64) -> impl FnMut() -> f64 {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        move || {
-            let mut sum = -6.0;
-            for _ in 0..12 {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                sum += (state >> 33) as f64 / (1u64 << 31) as f64;
-            }
-            sum
-        }
-    }
 
     proptest! {
         #[test]

@@ -12,7 +12,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::detector::forecast::Memory;
+use crate::detector::memory::Memory;
 use crate::math::{exp2, log2, student_evidence};
 
 /// Values over which a lane's fast levels average.
@@ -279,20 +279,7 @@ impl Lanes {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A seeded sequence of numbers between -1 and 1, each the mean of three.
-    struct Noise(u64);
-
-    impl Noise {
-        fn next(&mut self) -> f64 {
-            let mut sum = 0.0;
-            for _ in 0..3 {
-                self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                sum += (self.0 >> 11) as f64 / (1u64 << 53) as f64 * 2.0 - 1.0;
-            }
-            sum / 3.0
-        }
-    }
+    use crate::noise::Noise;
 
     /// Takes a row in as the engine does, slowly while a detection is open.
     fn take(lanes: &mut Lanes, row: &[(usize, f64)]) -> f32 {

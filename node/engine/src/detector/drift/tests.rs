@@ -1,19 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-
-/// A seeded sequence of roughly normal numbers.
-fn normals(seed: u64) -> impl FnMut() -> f64 {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    move || {
-        let mut sum = -6.0;
-        for _ in 0..12 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            sum += (state >> 33) as f64 / (1u64 << 31) as f64;
-        }
-        sum
-    }
-}
+use crate::noise::normals;
 
 /// The window as the list of all its values, with the same bucket borders.
 #[derive(Default)]
