@@ -13,6 +13,7 @@ mod moment;
 mod report;
 mod rows;
 mod scores;
+mod subjects;
 mod summary;
 mod trace;
 

@@ -9,6 +9,7 @@ use via_types::limit;
 
 use super::decimal::{Decimal, is_number};
 use super::moment::{self, Form, Told};
+use super::subjects::{self, SUBJECTS, Subject, is_called_entity};
 
 /// What the user asked for.
 #[derive(Clone, Debug, Default)]
@@ -53,43 +54,11 @@ pub(crate) struct Columns {
     pub(crate) ignored: Vec<(usize, &'static str)>,
 }
 
-/// One way to say whom a row is about, judged apart from the others.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Subject {
-    /// What names the entity, joined; none: all rows are one entity.
-    pub(crate) entity: Vec<usize>,
-    /// What is counted as distinct.
-    pub(crate) distinct: Option<usize>,
-}
-
 /// A row's fields.
 pub(crate) type Fields = Vec<String>;
 
-/// Most ways in which one row is judged: each costs as much as the first.
-pub(crate) const SUBJECTS: usize = 4;
-
 const TIME_WORDS: [&str; 8] =
     ["timestamp", "time", "datetime", "date", "ts", "epoch", "event_time", "@timestamp"];
-/// Words that name who an event is about.
-const ENTITY_WORDS: [&str; 16] = [
-    "entity",
-    "user",
-    "customer",
-    "client",
-    "account",
-    "card",
-    "host",
-    "hostname",
-    "device",
-    "sensor_id",
-    "machine",
-    "server",
-    "service",
-    "terminal",
-    "merchant",
-    "ip",
-];
-
 impl Columns {
     /// Decides from the header and the first rows.
     ///
@@ -239,7 +208,8 @@ impl Columns {
             };
             self.ignored.push((column, ignored));
         }
-        self.take_for_entities(&named);
+        let asked = self.subjects.pop().unwrap_or_default();
+        self.subjects = subjects::of(&named, asked);
         // A lone column that counts is still the only thing to look at.
         let counting = |(_, why): &(usize, &str)| *why == "counts the rows";
         if self.values.is_empty()
@@ -258,23 +228,6 @@ impl Columns {
             1
         } else {
             SUBJECTS
-        }
-    }
-
-    /// Makes each of the columns a subject. Of several, each counts the distinct
-    /// values of the next: a card that is suddenly at many terminals.
-    fn take_for_entities(&mut self, named: &[usize]) {
-        match named {
-            [] => {}
-            [only] => self.subjects.iter_mut().for_each(|subject| subject.entity.push(*only)),
-            several => {
-                let next = several.iter().cycle().skip(1);
-                let subject = |(column, next): (&usize, &usize)| Subject {
-                    entity: vec![*column],
-                    distinct: Some(*next),
-                };
-                self.subjects = several.iter().zip(next).map(subject).collect();
-            }
         }
     }
 
@@ -321,13 +274,6 @@ impl Columns {
     pub(crate) fn name(&self, index: usize) -> &str {
         &self.names[index]
     }
-}
-
-fn is_called_entity(name: &str) -> bool {
-    let name = name.trim().to_ascii_lowercase();
-    ENTITY_WORDS
-        .iter()
-        .any(|word| name == *word || name.strip_suffix("_id").is_some_and(|stem| stem == *word))
 }
 
 /// The column's fields that hold anything.

@@ -11,10 +11,11 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 use via_types::batch::column_hash;
 use via_types::{Batch, Lane, Timestamp, limit};
 
-use super::columns::{self, Columns, Head, SUBJECTS, Subject, Wishes};
+use super::columns::{self, Columns, Head, Wishes};
 use super::decimal::is_number;
 use super::judge;
 use super::moment::{Form, Orders};
+use super::subjects::{SUBJECTS, Subject};
 
 /// Rows by which the columns are told apart.
 const SAMPLE_ROWS: usize = 100;

@@ -8,9 +8,9 @@ use anyhow::Result;
 use via_types::Detection;
 
 use super::Outcome;
-use super::columns::Subject;
 use super::figure::{count, figure, style};
 use super::moment::show;
+use super::subjects::Subject;
 
 /// Prints one file's summary.
 ///
