@@ -6,6 +6,8 @@
 //! what was seen, the tail goes on with the slope it had (as peaks over
 //! threshold do: Siffer et al., KDD 2017, with an exponential tail).
 
+use std::f32::consts::LOG10_2;
+
 use bytemuck::{Pod, Zeroable};
 
 use crate::math::{rough_exp2, rough_log2};
@@ -68,8 +70,6 @@ pub(crate) const COMMON_MOST: f32 = 2.302;
 /// How much of the slope a tail had it keeps beyond what was seen: tails of real
 /// data bend.
 const CAUTION: f32 = 0.8;
-/// log10 2.
-const LOG10_2: f32 = std::f32::consts::LOG10_2;
 /// The most evidence anything may have: rarities beyond are not told apart.
 pub(crate) const MOST: f32 = 30.0;
 

@@ -6,14 +6,14 @@
 //! whatever the dependence, so statistics that see the same thing are not
 //! counted twice.
 
+use std::f32::consts::LOG10_2;
+
 use crate::math::{exp2, larger, log2, rough_exp2, rough_log2};
 
 /// Evidence at which the score is one half: about one false alarm in 5,000 to 15,000 events.
 pub(crate) const HALF: f64 = 4.2;
 /// From this share of the threshold on, scores of what is not told are squeezed.
 const NEAR: f32 = 0.98;
-/// log10 2.
-const LOG10_2: f32 = std::f32::consts::LOG10_2;
 
 /// Returns the score of evidence `evidence`: every [`HALF`] decades of rarity
 /// halve what is missing to 1.

@@ -2,7 +2,7 @@
 //! what all events of a batch have in common; refuses to judge. Called by the
 //! shard. Invariants E-1, D-5.
 
-use via_types::{Batch, Timestamp};
+use via_types::{Batch, StreamId, Timestamp};
 
 use crate::engine::Engine;
 use crate::group::UNKNOWN;
@@ -59,13 +59,16 @@ impl Engine {
         let numbers = &held[..];
         let work = Work { at, stamp, batch, answer, plan: &plan, numbers, may_be_calm };
         // The habits are at hand while the batch is executed, then back in place.
-        let mut habits = std::mem::take(&mut self.habits);
-        std::mem::swap(&mut habits, &mut self.stream_mut(batch.stream).habits);
-        self.habits = habits;
+        self.swap_habits(batch.stream);
         self.run(&work, out);
-        let mut habits = std::mem::take(&mut self.habits);
-        std::mem::swap(&mut habits, &mut self.stream_mut(batch.stream).habits);
-        self.habits = habits;
+        self.swap_habits(batch.stream);
         self.numbers = held;
+    }
+
+    /// Exchanges the habits at hand with those of a stream that is known.
+    fn swap_habits(&mut self, stream: StreamId) {
+        if let Some(known) = self.streams.get_mut(&stream) {
+            std::mem::swap(&mut self.habits, &mut known.habits);
+        }
     }
 }

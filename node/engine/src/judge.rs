@@ -3,6 +3,8 @@
 //! question can be asked again with another value (invariant E-2). Called by
 //! `execute` for every event and by `explain` for counterfactuals.
 
+use std::f32::consts::LOG10_2;
+
 use via_types::{Detector, Lane};
 
 use crate::calibration::{MOST, Tail};
@@ -33,8 +35,6 @@ const KNOWN: u64 = 4096;
 /// Share of its detector's weight that each statistic has: averages over many
 /// events have few independent pasts to be calibrated by.
 const RELIANCE: [f32; FEATURES] = [1.0, 1.0, 0.6, 0.6, 1.0, 1.0, 1.0, 1.0, 0.0];
-/// log10 2.
-const LOG10_2: f32 = std::f32::consts::LOG10_2;
 /// Nominal evidence above this grows only with its logarithm.
 const COMPRESSED: f32 = 16.0;
 
@@ -242,7 +242,7 @@ impl Judgement {
     #[inline]
     pub(crate) fn calibrated(&self, feature: Feature) -> f32 {
         let odds = self.odds[feature as usize];
-        if odds <= 1.0 { 0.0 } else { rough_log2(odds) * std::f32::consts::LOG10_2 }
+        if odds <= 1.0 { 0.0 } else { rough_log2(odds) * LOG10_2 }
     }
 
     /// Notes that a feature has something to say.
@@ -277,7 +277,7 @@ fn judge_value(verdict: &mut Judgement, hot: &Hot, sample: &Sample<'_>, glance: 
     }
     if reading.flat {
         let most = believable(hot, reading.step.deviation).min(MOST);
-        let most = rough_exp2(most / std::f32::consts::LOG10_2);
+        let most = rough_exp2(most / LOG10_2);
         for odds in &mut verdict.odds[..4] {
             *odds = odds.min(most);
         }

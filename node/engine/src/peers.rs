@@ -11,6 +11,8 @@
 //! to the one usual at its level (a variance function: Carroll and Ruppert,
 //! Transformation and Weighting in Regression, 1988, ch. 3).
 
+use std::f32::consts::LOG10_2;
+
 use bytemuck::{Pod, Zeroable};
 use via_types::{EntityHash, LogIndex};
 
@@ -47,8 +49,6 @@ const STRIKING: f64 = 5.0;
 const GROWN: f32 = 4.0;
 /// Events until which an entity's own scale is not yet one to clip by.
 const CHILDHOOD: f32 = 64.0;
-/// Evidence per doubling of odds.
-const LOG10_2: f32 = std::f32::consts::LOG10_2;
 
 /// The habits of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
