@@ -28,7 +28,7 @@ pub(crate) fn counterfactual(
                 hot.level.mean + hot.offset,
             ];
             let observed = case.sample.value;
-            let ask = |value: f64| evidence(case, &Sample { value, ..*case.sample });
+            let ask = |value: f64| evidences(case, &Sample { value, ..*case.sample });
             let value =
                 starts.into_iter().find_map(|start| nearest(case, start, observed, &ask))?;
             let score = promised(case, ask(value));
@@ -40,7 +40,7 @@ pub(crate) fn counterfactual(
             let ask = |value: f64| {
                 let mut sample = *case.sample;
                 sample.lanes.instead = Some((number, value));
-                evidence(case, &sample)
+                evidences(case, &sample)
             };
             let value = nearest(case, start, observed, &ask)?;
             let score = promised(case, ask(value));
@@ -52,27 +52,34 @@ pub(crate) fn counterfactual(
     }
 }
 
-/// Returns the score of an event of such evidence, of which nothing is told.
-fn promised(case: &Case<'_>, evidence: f32) -> f64 {
+/// Returns the score of an event of such evidences, of which nothing is told.
+fn promised(case: &Case<'_>, (_, plain): (f32, f32)) -> f64 {
     let is_point = case.verdict.point.is_some();
-    f64::from(quiet_score(case.cold.stirred(case.sample, evidence, is_point), case.limit))
+    f64::from(quiet_score(case.cold.stirred(case.sample, plain, is_point), case.limit))
 }
 
-fn evidence(case: &Case<'_>, sample: &Sample<'_>) -> f32 {
+/// Returns the evidence by which a detection opens, and that by which an event
+/// is scored, which does not mind what was told before.
+fn evidences(case: &Case<'_>, sample: &Sample<'_>) -> (f32, f32) {
     let mut verdict = Judgement::after(case.verdict.closing);
     judge(case.hot, case.cold, (case.plan, case.peers), sample, &mut verdict);
-    verdict.evidence
+    (verdict.evidence, verdict.plain_evidence)
 }
 
 /// Searches between an unremarkable `start` and the observed value.
-fn nearest(case: &Case<'_>, start: f64, observed: f64, ask: &dyn Fn(f64) -> f32) -> Option<f64> {
-    if !start.is_finite() || ask(start) >= case.limit {
+fn nearest(
+    case: &Case<'_>,
+    start: f64,
+    observed: f64,
+    ask: &dyn Fn(f64) -> (f32, f32),
+) -> Option<f64> {
+    if !start.is_finite() || ask(start).0 >= case.limit {
         return None;
     }
     let (mut calm, mut odd) = (start, observed);
     for _ in 0..HALVINGS {
         let middle = calm + (odd - calm) * 0.5;
-        if ask(middle) >= case.limit {
+        if ask(middle).0 >= case.limit {
             odd = middle;
         } else {
             calm = middle;

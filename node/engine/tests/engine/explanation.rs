@@ -38,7 +38,7 @@ proptest! {
             prop_assert!(promise.score < detection.threshold);
             let mut again = clone;
             let score = again.one(event(MONDAY + count as f64, promise.value));
-            prop_assert!((f64::from(score) - promise.score).abs() < 0.01, "invariant E-2");
+            prop_assert!((f64::from(score) - promise.score).abs() < 0.01, "invariant E-2: {score} where {promise:?}");
             prop_assert_eq!(again.changes.len(), known);
         }
     }
