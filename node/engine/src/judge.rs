@@ -64,7 +64,7 @@ pub(crate) struct Row<'a> {
 impl Row<'_> {
     /// Returns lane number and value of what is present, in the stream's order
     /// of the batch's lanes.
-    pub(crate) fn values(&self) -> impl Iterator<Item = (usize, f64)> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = (usize, f64)> + Clone {
         self.lanes.iter().zip(self.numbers).filter_map(|(lane, number)| {
             let number = (*number)? as usize;
             let value = match self.instead {
@@ -189,7 +189,7 @@ pub(crate) fn conclude(
     if let Some(lanes) = &cold.lanes
         && !sample.lanes.lanes.is_empty()
     {
-        verdict.joined = lanes.assess(sample.lanes.values());
+        verdict.joined = lanes.assess(sample.lanes.values(), sample.at);
         verdict.speak(Feature::Lanes, verdict.joined.nominal, &lanes.joint.tail);
     }
     judge_bucket(verdict, hot, cold, sample);

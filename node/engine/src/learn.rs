@@ -51,7 +51,7 @@ pub(crate) fn learn(
     }
     if !sample.lanes.lanes.is_empty() {
         let lanes = cold.lanes.get_or_insert_default();
-        lanes.learn(sample.lanes.values(), verdict.joined, memory(plan, verdict));
+        lanes.learn(sample.lanes.values(), sample.at, verdict.joined, memory(plan, verdict));
         // Rows are judged by averages over many: noted in turn, as all such are.
         if !is_odd && is_turn(hot) {
             lanes.joint.tail.note(verdict.nominal[Feature::Lanes as usize], 1);

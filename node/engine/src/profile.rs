@@ -360,10 +360,7 @@ impl Cold {
             + self.history.as_ref().map_or(0, |history| history.bytes())
             + boxed(self.rate_season.is_some(), size_of::<Season>())
             + boxed(self.series.is_some(), size_of::<Series>())
-            + self.lanes.as_ref().map_or(0, |lanes| {
-                size_of::<Lanes>()
-                    + lanes.lanes.capacity() * size_of::<crate::detector::lanes::Lane>()
-            })
+            + self.lanes.as_ref().map_or(0, |lanes| size_of::<Lanes>() + lanes.bytes())
             + self.episode.as_ref().map_or(0, |episode| episode.bytes())
             + boxed(self.rules.is_some(), size_of::<Rules>())
     }

@@ -9,7 +9,9 @@ use via_types::Column;
 
 use crate::close::WIDEST;
 use crate::detector::cardinality::Sketch;
-use crate::detector::lanes::{Joint, Lane, Lanes};
+use crate::detector::horizons::Horizons;
+use crate::detector::lanes::{Lane, Lanes};
+use crate::detector::together::{Pair, Together};
 use crate::episode::Episode;
 use crate::history::{History, POINTS};
 use crate::peers::Peers;
@@ -57,6 +59,12 @@ struct Past {
 struct Named {
     names: Vec<String>,
     lanes: Words,
+    /// Levels of each at all horizons.
+    far: Words,
+    /// How pairs of them move together; by place, so that it begins anew where
+    /// lanes were numbered otherwise.
+    together: Words,
+    pairs: u32,
     joint: Words,
 }
 
@@ -224,22 +232,39 @@ impl Named {
         Self {
             names: names.iter().take(lanes.lanes.len()).cloned().collect(),
             lanes: Words::of_bytes(bytemuck::cast_slice(&lanes.lanes)),
+            far: Words::of_bytes(bytemuck::cast_slice(&lanes.far.lanes)),
+            together: Words::of_bytes(bytemuck::cast_slice(&lanes.together.pairs)),
+            pairs: lanes.together.pairs.len() as u32,
             joint: Words::of(&lanes.joint),
         }
     }
 
     fn open(self, number: &mut dyn FnMut(&str) -> Option<usize>) -> Option<Lanes> {
-        let mut held = vec![Lane::zeroed(); self.names.len()];
+        let count = self.names.len();
+        let mut held = vec![Lane::zeroed(); count];
         self.lanes.open_into(bytemuck::cast_slice_mut(&mut held))?;
-        let joint: Joint = self.joint.open()?;
-        let mut lanes = Lanes { lanes: Vec::new(), joint };
-        for (name, lane) in self.names.iter().zip(held) {
-            if let Some(number) = number(name) {
-                if number >= lanes.lanes.len() {
-                    lanes.lanes.resize(number + 1, Lane::zeroed());
-                }
-                lanes.lanes[number] = lane;
+        let mut far = vec![Horizons::zeroed(); count];
+        self.far.open_into(bytemuck::cast_slice_mut(&mut far))?;
+        let mut lanes = Lanes { joint: self.joint.open()?, ..Lanes::default() };
+        let mut is_as_before = true;
+        for (place, (name, (lane, far))) in
+            self.names.iter().zip(held.into_iter().zip(far)).enumerate()
+        {
+            let Some(number) = number(name) else {
+                is_as_before = false;
+                continue;
+            };
+            is_as_before &= number == place;
+            if number >= lanes.lanes.len() {
+                lanes.lanes.resize(number + 1, Lane::zeroed());
+                lanes.far.lanes.resize(number + 1, Horizons::zeroed());
             }
+            lanes.lanes[number] = lane;
+            lanes.far.lanes[number] = far;
+        }
+        if is_as_before && self.pairs as usize <= Together::places(count) {
+            lanes.together.pairs = vec![Pair::zeroed(); self.pairs as usize];
+            self.together.open_into(bytemuck::cast_slice_mut(&mut lanes.together.pairs))?;
         }
         Some(lanes)
     }
