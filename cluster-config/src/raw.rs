@@ -3,6 +3,7 @@
 //! them drives checking, the manual and the example file. Knows no layers, no
 //! files. Relations between fields are in `relation`.
 
+mod course;
 mod detectors;
 mod section;
 

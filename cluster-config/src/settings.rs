@@ -300,7 +300,8 @@ fn stream(raw: &Raw) -> StreamConfig {
 }
 
 fn detectors(raw: &Detectors, all: &Thresholds) -> config::Detectors {
-    let Detectors { volume, distribution, cardinality, burst } = raw;
+    let Detectors { volume, distribution, cardinality, burst, .. } = raw;
+    let Detectors { spectral, change_point, forest, multi_scale, behavioural, drift, .. } = raw;
     config::Detectors {
         volume: config::Volume {
             enabled: volume.enabled,
@@ -331,6 +332,40 @@ fn detectors(raw: &Detectors, all: &Thresholds) -> config::Detectors {
             alpha: burst.alpha,
             slack: burst.slack,
             threshold: overridden(&burst.threshold, all),
+        },
+        spectral: config::Spectral {
+            enabled: spectral.enabled,
+            weight: spectral.weight,
+            threshold: overridden(&spectral.threshold, all),
+        },
+        change_point: config::ChangePoint {
+            enabled: change_point.enabled,
+            weight: change_point.weight,
+            gap_buckets: change_point.gap_buckets,
+            threshold: overridden(&change_point.threshold, all),
+        },
+        forest: config::Forest {
+            enabled: forest.enabled,
+            weight: forest.weight,
+            threshold: overridden(&forest.threshold, all),
+        },
+        multi_scale: config::MultiScale {
+            enabled: multi_scale.enabled,
+            weight: multi_scale.weight,
+            threshold: overridden(&multi_scale.threshold, all),
+        },
+        behavioural: config::Behavioural {
+            enabled: behavioural.enabled,
+            weight: behavioural.weight,
+            recent_buckets: behavioural.recent_buckets,
+            past_buckets: behavioural.past_buckets,
+            threshold: overridden(&behavioural.threshold, all),
+        },
+        drift: config::Drift {
+            enabled: drift.enabled,
+            weight: drift.weight,
+            delta: drift.delta,
+            threshold: overridden(&drift.threshold, all),
         },
     }
 }

@@ -108,6 +108,12 @@ mod tests {
         config.detectors.volume.threshold = Some(Threshold::default());
         config.detectors.distribution.threshold = Some(Threshold::default());
         config.detectors.cardinality.threshold = Some(Threshold::default());
+        config.detectors.spectral.threshold = Some(Threshold::default());
+        config.detectors.change_point.threshold = Some(Threshold::default());
+        config.detectors.forest.threshold = Some(Threshold::default());
+        config.detectors.multi_scale.threshold = Some(Threshold::default());
+        config.detectors.behavioural.threshold = Some(Threshold::default());
+        config.detectors.drift.threshold = Some(Threshold::default());
         config.detectors.distribution.min = Some(0.0);
         config.detectors.distribution.max = Some(1.0);
         config.detectors.burst.threshold =

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use via_types::config;
 
+use crate::raw::course::{Behavioural, ChangePoint, Drift, Forest, MultiScale, Spectral};
 use crate::units::Span;
 
 /// The statistical tests, each with its own parameters.
@@ -22,9 +23,37 @@ pub(crate) struct Detectors {
     pub(crate) cardinality: Cardinality,
     /// Time between events against its past (EWMA and two-sided CUSUM).
     pub(crate) burst: Burst,
+    /// What stands out of the rhythm of the last 122 closed buckets (spectral residual).
+    pub(crate) spectral: Spectral,
+    /// Since when a series is as it is (Bayesian online change-point detection).
+    pub(crate) change_point: ChangePoint,
+    /// Named values together against a sample of their past (random cut forest).
+    pub(crate) forest: Forest,
+    /// The level at ten horizons from seconds to weeks.
+    pub(crate) multi_scale: MultiScale,
+    /// What an entity is like: moments of recent buckets against the past.
+    pub(crate) behavioural: Behavioural,
+    /// Whether a level has moved for good (adaptive windowing).
+    pub(crate) drift: Drift,
 }
 
 impl Detectors {
+    /// Returns the name of each, whether it runs, and its own rule.
+    pub(crate) fn each(&self) -> [(&'static str, bool, &Overrides); 10] {
+        [
+            ("volume", self.volume.enabled, &self.volume.threshold),
+            ("distribution", self.distribution.enabled, &self.distribution.threshold),
+            ("cardinality", self.cardinality.enabled, &self.cardinality.threshold),
+            ("burst", self.burst.enabled, &self.burst.threshold),
+            ("spectral", self.spectral.enabled, &self.spectral.threshold),
+            ("change_point", self.change_point.enabled, &self.change_point.threshold),
+            ("forest", self.forest.enabled, &self.forest.threshold),
+            ("multi_scale", self.multi_scale.enabled, &self.multi_scale.threshold),
+            ("behavioural", self.behavioural.enabled, &self.behavioural.threshold),
+            ("drift", self.drift.enabled, &self.drift.threshold),
+        ]
+    }
+
     pub(crate) fn fill_with_examples(&mut self) {
         let example = Overrides::example();
         self.volume.season = Some(Span::from_secs(86_400));
@@ -33,7 +62,13 @@ impl Detectors {
         self.volume.threshold = example.clone();
         self.distribution.threshold = example.clone();
         self.cardinality.threshold = example.clone();
-        self.burst.threshold = example;
+        self.burst.threshold = example.clone();
+        self.spectral.threshold = example.clone();
+        self.change_point.threshold = example.clone();
+        self.forest.threshold = example.clone();
+        self.multi_scale.threshold = example.clone();
+        self.behavioural.threshold = example.clone();
+        self.drift.threshold = example;
     }
 }
 

@@ -2,12 +2,13 @@
 //! the width of buckets and what is learned when one closes; refuses to judge
 //! single events. Called before an event is judged and when time passes.
 
+use crate::course::{Part, Turn};
 use crate::detector::season::Season;
 use crate::detector::volume::{Width, stabilise};
 use crate::history::{Closed, History};
 use crate::judge::Closing;
 use crate::plan::Plan;
-use crate::profile::{Cold, Hot, MARKED, SEASONAL};
+use crate::profile::{Cold, Hot, MARKED, OPEN, SEASONAL};
 
 /// Widths of buckets: 2^24 ns (17 ms) to 2^55 ns (417 days).
 const NARROWEST: u32 = 24;
@@ -97,6 +98,8 @@ fn close_filled(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closi
     if hot.events >= HISTORY_AFTER {
         keep(hot, cold);
     }
+    let sum = hot.sum - hot.offset * count;
+    follow(hot, cold, plan, (bucket.start, bucket.end(), sum), closing);
     doubt(hot);
     hot.bucket.closed = hot.bucket.closed.saturating_add(1);
     hot.bucket.silent = 0;
@@ -131,6 +134,9 @@ fn close_empty(
     if hot.bucket.closed == 0 {
         return;
     }
+    let width = i64::from(empty) << hot.bucket.shift;
+    hot.count = 0;
+    follow(hot, cold, plan, (from, from.saturating_add(width), 0.0), closing);
     let mut worst = crate::detector::volume::Counted::default();
     for number in 0..empty.min(LEARNED_RUN) {
         let start = from.saturating_add(i64::from(number) << hot.bucket.shift);
@@ -148,6 +154,28 @@ fn close_empty(
         if closing.rate.is_none_or(|counted| counted.nominal < worst.nominal) {
             closing.rate = Some(worst);
             closing.observed = 0.0;
+        }
+    }
+}
+
+/// Takes a closed bucket into the course, and what the course says of it.
+fn follow(
+    hot: &mut Hot,
+    cold: &mut Cold,
+    plan: &Plan,
+    (start, end, sum): (i64, i64, f64),
+    closing: &mut Closing,
+) {
+    let Some(history) = &mut cold.history else { return };
+    let course = history.course.get_or_insert_with(|| Box::new(bytemuck::Zeroable::zeroed()));
+    let part = Part { start, end, events: hot.count, sum, is_flat: hot.level.is_flat() };
+    let Turn { is_judged, has_drifted } = course.take(part, plan);
+    closing.has_course |= is_judged;
+    if has_drifted && hot.is(OPEN) {
+        // What was told and has lasted is the new normal.
+        course.adopt();
+        if !course.is_rate() {
+            hot.level.adopt();
         }
     }
 }

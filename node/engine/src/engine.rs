@@ -153,6 +153,11 @@ impl Engine {
     pub fn reset(&mut self, stream: StreamId, entity: EntityHash) -> bool {
         let found = self.find(stream, entity);
         if let Some(slot) = found {
+            let places = self.places.get(slot).cold.grove().map_or(0, |grove| grove.places());
+            if let Some(known) = self.streams.get_mut(&stream) {
+                let forests = &mut known.habits.peers.forests;
+                *forests = forests.saturating_sub(places as u32);
+            }
             self.drop_profile(slot);
         }
         found.is_some()

@@ -2,16 +2,18 @@
 //! these ways; refuses to know groups. Allocates nothing for most events. Called
 //! by `group`. Invariants D-2, D-5.
 
-use via_types::Batch;
 use via_types::receipt::RowReason;
+use via_types::{Batch, Detector};
 
 use crate::calm::{Glance, absorb, glance, stand};
 use crate::close;
 use crate::engine::Engine;
 use crate::execute::Work;
+use crate::grove::{EARNED, Grove, places_in};
 use crate::judge::{Judgement, Sample, conclude, is_turn};
 use crate::learn::learn;
 use crate::profile::{CURRENT, DIRTY, OPEN, Profile, ROUND, SEEN, SKIPS, USED};
+use crate::series::is_point;
 use crate::verdict::{Speaking, is_over};
 use crate::{Answer, Outcome};
 
@@ -144,6 +146,32 @@ impl Engine {
         score
     }
 
+    /// Plants a forest for an entity that has earned one, if there is room; says
+    /// whether it did.
+    #[cold]
+    fn plant(&mut self, work: &Work<'_>, slot: u32, sample: &Sample<'_>) -> bool {
+        let Profile { hot, cold } = self.places.get_mut(slot);
+        let rows = if sample.lanes.lanes.is_empty() { 1 } else { 2 };
+        let is_apt = if rows == 1 { is_point(hot, sample) } else { cold.lanes.is_some() };
+        let is_wanted = is_apt && work.plan.weights[Detector::Forest as usize] > 0.0;
+        let lanes = if rows == 1 { 1 } else { cold.lanes.as_ref().map_or(0, |x| x.lanes.len()) };
+        let Some(history) = cold.history.as_mut().filter(|held| held.grove.is_none()) else {
+            return false;
+        };
+        if !is_wanted || lanes < rows || work.at.index.get() <= self.habits.skip {
+            return false;
+        }
+        let grove = Grove::new(lanes, hot.hash());
+        let taken = self.habits.peers.forests as usize + grove.places();
+        if taken > places_in(self.options.memory_bytes) {
+            return false;
+        }
+        self.habits.peers.forests = taken as u32;
+        self.habits.is_changed = true;
+        history.grove = Some(Box::new(grove));
+        true
+    }
+
     /// Judges one event and takes it in; returns its score.
     #[inline(never)]
     fn weigh(&mut self, work: &Work<'_>, event: &Event<'_>, out: &mut Outcome) -> f32 {
@@ -192,6 +220,9 @@ impl Engine {
             verdict.plain = self.habits.peers.bound(hot, verdict.plain);
         }
         learn(hot, cold, work.plan, sample, &verdict);
+        if hot.events.is_multiple_of(EARNED) {
+            allocates |= self.plant(work, slot, sample);
+        }
         if allocates {
             self.count_memory(slot);
         }

@@ -5,6 +5,8 @@
 
 mod context;
 mod counterfactual;
+mod course;
+mod forest;
 mod sentence;
 
 use via_types::config::Explain;
@@ -69,7 +71,7 @@ pub(crate) fn explain(case: &Case<'_>, id: DetectionId) -> Detection {
         evidence,
         threshold: score(f64::from(case.limit)),
         severity: severity(case, evidence, 1),
-        detector: feature.detector(),
+        detector: detector(case, feature),
         direction: direction(case, feature),
         value: lane.map_or(case.sample.value, |(_, value)| value),
         expected: if level == Explain::None { None } else { expected(case, feature) },
@@ -91,6 +93,12 @@ pub(crate) fn explain(case: &Case<'_>, id: DetectionId) -> Detection {
         revision: case.plan.revision,
         engine: VERSION,
     }
+}
+
+/// Returns the detector that speaks by a feature.
+fn detector(case: &Case<'_>, feature: Feature) -> Detector {
+    let test = if feature == Feature::Course { course::leading(case) } else { None };
+    test.map_or(feature.detector(), |test| test.detector())
 }
 
 /// Returns the sentence for an event that is remarkable.
@@ -123,6 +131,10 @@ pub(crate) fn contributions(case: &Case<'_>) -> Vec<Contribution> {
             rest += share;
         } else if feature == Feature::Lanes {
             lane_terms(case, share * whole, &mut terms);
+        } else if feature == Feature::Forest {
+            forest::terms(case, share * whole, &mut terms);
+        } else if feature == Feature::Course {
+            course::terms(case, share * whole, &mut terms);
         } else {
             terms.push(term(case, feature, share * whole));
         }
@@ -165,6 +177,8 @@ fn measured(case: &Case<'_>, feature: Feature) -> (f64, f64) {
             (point, series.map_or(point, |series| series.patterns.similar(&verdict.novelty)))
         }
         Feature::Gap => (f64::from(hot.gaps.quick), f64::from(hot.gaps.mean)),
+        Feature::Forest => forest::measured(case),
+        Feature::Course => course::leading(case).map_or((0.0, 0.0), |test| test.measured(case)),
         Feature::Lanes => {
             let usual = case.cold.lanes.as_ref().map_or(0.0, |lanes| lanes.joint.usual());
             (verdict.joined.heat(), usual)
@@ -229,7 +243,16 @@ pub(crate) fn expected(case: &Case<'_>, feature: Feature) -> Option<Expected> {
 pub(crate) fn normal(case: &Case<'_>, feature: Feature) -> Option<Expected> {
     let hot = case.hot;
     let range = match feature {
-        Feature::Value | Feature::Step | Feature::Level | Feature::Spread | Feature::Pattern => {
+        Feature::Course => return None,
+        Feature::Forest if !case.sample.lanes.lanes.is_empty() => {
+            return normal(case, Feature::Lanes);
+        }
+        Feature::Value
+        | Feature::Step
+        | Feature::Level
+        | Feature::Spread
+        | Feature::Pattern
+        | Feature::Forest => {
             return (hot.level.count >= 2.0).then(|| value_range(case, feature));
         }
         Feature::Rate => {
@@ -307,7 +330,13 @@ pub(crate) fn hottest(case: &Case<'_>) -> Option<(usize, f64)> {
 pub(crate) fn direction(case: &Case<'_>, feature: Feature) -> Direction {
     let verdict = case.verdict;
     let sign = match feature {
-        Feature::Value | Feature::Step | Feature::Pattern => {
+        Feature::Course => {
+            return course::leading(case).map_or(Direction::Changed, |test| test.direction());
+        }
+        Feature::Forest if !case.sample.lanes.lanes.is_empty() => {
+            return direction(case, Feature::Lanes);
+        }
+        Feature::Value | Feature::Step | Feature::Pattern | Feature::Forest => {
             let (observed, expected) = measured(case, feature);
             observed - expected
         }

@@ -6,6 +6,9 @@ use bytemuck::{Pod, Zeroable};
 use via_types::Timestamp;
 use via_types::profile::SeriesPoint;
 
+use crate::course::Course;
+use crate::grove::Grove;
+
 /// Points kept.
 pub(crate) const POINTS: usize = 52;
 
@@ -33,6 +36,10 @@ pub(crate) struct History {
     pub(crate) newest: i64,
     pub(crate) next: usize,
     pub(crate) points: Vec<Point>,
+    /// What the tests of the course of buckets know.
+    pub(crate) course: Option<Box<Course>>,
+    /// The forest that the entity has earned.
+    pub(crate) grove: Option<Box<Grove>>,
 }
 
 /// A bucket to keep.
@@ -67,7 +74,9 @@ impl History {
 
     /// Returns the memory it holds, bytes.
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.points.capacity() * size_of::<Point>()
+        let course = if self.course.is_some() { size_of::<Course>() } else { 0 };
+        let grove = self.grove.as_ref().map_or(0, |grove| grove.bytes());
+        size_of::<Self>() + self.points.capacity() * size_of::<Point>() + course + grove
     }
 
     /// Appends a bucket that begins after every kept one.

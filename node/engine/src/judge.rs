@@ -5,12 +5,13 @@
 
 use std::f32::consts::LOG10_2;
 
-use via_types::{Detector, Lane};
+use via_types::{Detector, Lane, limit};
 
 use crate::calibration::{MOST, Tail};
 use crate::calm::{Glance, glance};
 use crate::detector::burst::Gapped;
 use crate::detector::forecast::{Care, Reading};
+use crate::detector::forest::Apart;
 use crate::detector::lanes::Joined;
 use crate::detector::pattern::{Hour, Novelty};
 use crate::detector::volume::Counted;
@@ -34,7 +35,7 @@ const SLOWER: u64 = 14;
 const KNOWN: u64 = 4096;
 /// Share of its detector's weight that each statistic has: averages over many
 /// events have few independent pasts to be calibrated by.
-const RELIANCE: [f32; FEATURES] = [1.0, 1.0, 0.6, 0.6, 1.0, 1.0, 1.0, 1.0, 0.0];
+const RELIANCE: [f32; FEATURES] = [1.0, 1.0, 0.6, 0.6, 1.0, 1.0, 1.0, 1.0, 0.0, 0.15, 1.0];
 /// Nominal evidence above this grows only with its logarithm.
 const COMPRESSED: f32 = 16.0;
 
@@ -87,6 +88,8 @@ pub(crate) struct Closing {
     pub(crate) mean: Option<f64>,
     /// A bucket ended, rather than grew beyond what it should hold.
     pub(crate) has_ended: bool,
+    /// The course has a new point.
+    pub(crate) has_course: bool,
 }
 
 /// Everything one event says.
@@ -106,6 +109,8 @@ pub(crate) struct Judgement {
     /// The point of the series that is complete.
     pub(crate) point: Option<f64>,
     pub(crate) novelty: Novelty,
+    /// How far the forest finds it apart.
+    pub(crate) apart: Option<Apart>,
     /// Nominal evidence per feature.
     pub(crate) nominal: [f32; FEATURES],
     /// Calibrated rarity per feature: one in so many.
@@ -128,7 +133,8 @@ pub(crate) fn bounded(x: f64) -> f64 {
     if x.abs() < SMALLEST { 0.0 } else { within(x, -LARGEST, LARGEST) }
 }
 
-fn compressed(nominal: f32) -> f32 {
+/// Returns nominal evidence, of which what is huge counts little more.
+pub(crate) fn compressed(nominal: f32) -> f32 {
     if nominal <= COMPRESSED {
         nominal
     } else {
@@ -193,10 +199,12 @@ pub(crate) fn conclude(
         verdict.speak(Feature::Lanes, verdict.joined.nominal, &lanes.joint.tail);
     }
     judge_bucket(verdict, hot, cold, sample);
+    judge_course(verdict, cold, plan);
     if peers.concern(hot) && sample.lanes.lanes.is_empty() {
         peers.temper(hot, sample, verdict);
     }
     judge_point(verdict, (hot, cold), plan, sample);
+    judge_forest(verdict, cold, plan, sample);
     weigh(verdict, hot, plan);
 }
 
@@ -327,6 +335,19 @@ fn judge_bucket(verdict: &mut Judgement, hot: &Hot, cold: &Cold, sample: &Sample
     }
 }
 
+/// Hears what the tests of the course said of its new point, if it has one.
+#[inline(always)]
+fn judge_course(verdict: &mut Judgement, cold: &Cold, plan: &Plan) {
+    if verdict.closing.has_course
+        && let Some(course) = cold.course()
+    {
+        let (odds, weight) = course.weighed(plan);
+        verdict.nominal[Feature::Course as usize] = log10(f64::from(odds)) as f32;
+        verdict.odds[Feature::Course as usize] = odds;
+        verdict.weights[Feature::Course as usize] = weight;
+    }
+}
+
 /// Looks at the point that is complete, if any.
 #[inline(always)]
 fn judge_point(
@@ -339,6 +360,44 @@ fn judge_point(
     if let (Some(point), Some(series)) = (verdict.point, &cold.series) {
         verdict.novelty = series.patterns.assess(point, Hour::of(sample.at, plan.period));
     }
+}
+
+/// Asks the forest, where the entity has one, of a point or a row.
+#[inline(always)]
+fn judge_forest(verdict: &mut Judgement, cold: &Cold, plan: &Plan, sample: &Sample<'_>) {
+    let is_whole = verdict.point.is_some() || !sample.lanes.lanes.is_empty();
+    if is_whole
+        && plan.weights[Detector::Forest as usize] > 0.0
+        && let Some(grove) = cold.grove()
+    {
+        verdict.apart = with_row(verdict.point, sample, cold, |row| grove.judge(row));
+        if let Some(apart) = &verdict.apart {
+            verdict.nominal[Feature::Forest as usize] = compressed(apart.finding.nominal);
+            verdict.odds[Feature::Forest as usize] = grove.odds(apart);
+            verdict.weights[Feature::Forest as usize] = grove.trust();
+        }
+    }
+}
+
+/// Calls `with` for what a forest looks at: the point of a series, or the row of
+/// named values by number, NaN for absent ones.
+pub(crate) fn with_row<T>(
+    point: Option<f64>,
+    sample: &Sample<'_>,
+    cold: &Cold,
+    with: impl FnOnce(&[f64]) -> T,
+) -> T {
+    if let Some(point) = point {
+        return with(&[point]);
+    }
+    let mut row = [f64::NAN; limit::LANES];
+    for (number, value) in sample.lanes.values() {
+        if let Some(place) = row.get_mut(number) {
+            *place = value;
+        }
+    }
+    let lanes = cold.lanes.as_ref().map_or(0, |lanes| lanes.lanes.len());
+    with(&row[..lanes.clamp(1, limit::LANES)])
 }
 
 /// Adds what the pattern says, with what all others say.
@@ -357,7 +416,7 @@ fn weigh_pattern(verdict: &mut Judgement, hot: &Hot, others: f32) {
 }
 
 /// Judges buckets that passing time alone has closed.
-pub(crate) fn judge_time(hot: &Hot, plan: &Plan, closing: &Closing) -> Judgement {
+pub(crate) fn judge_time(hot: &Hot, cold: &Cold, plan: &Plan, closing: &Closing) -> Judgement {
     let mut verdict = Judgement::after(*closing);
     if let Some(counted) = closing.rate {
         verdict.speak(Feature::Rate, counted.nominal, &hot.rate_tail);
@@ -365,17 +424,19 @@ pub(crate) fn judge_time(hot: &Hot, plan: &Plan, closing: &Closing) -> Judgement
     if let Some(counted) = closing.distinct {
         verdict.speak(Feature::Distinct, counted.nominal, &hot.distinct_tail);
     }
+    judge_course(&mut verdict, cold, plan);
     weigh(&mut verdict, hot, plan);
     verdict
 }
 
 #[inline(always)]
 fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
-    for feature in Feature::ALL {
+    // The course knows the weights of its tests.
+    for feature in &Feature::ALL[..FEATURES - 1] {
         let detector = feature.detector() as usize;
-        let trust = 1.0 - hot.doubt[detector];
-        let reliance = RELIANCE[feature as usize];
-        verdict.weights[feature as usize] *= plan.weights[detector] * trust * reliance;
+        let trust = 1.0 - hot.doubt.get(detector).copied().unwrap_or(0.0);
+        let reliance = RELIANCE[*feature as usize];
+        verdict.weights[*feature as usize] *= plan.weights[detector] * trust * reliance;
     }
     verdict.mixed = mix(&verdict.odds, &verdict.weights);
     let sensitivity = plan.threshold.sensitivity as f32;

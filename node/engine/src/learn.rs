@@ -7,7 +7,7 @@ use crate::calibration::{COMMON_MOST, COMMON_ODDS};
 use crate::close::turn_slot;
 use crate::detector::memory::Memory;
 use crate::detector::pattern::Hour;
-use crate::judge::{Judgement, Sample, is_turn, is_turn_of, note, turns};
+use crate::judge::{Judgement, Sample, is_turn, is_turn_of, note, turns, with_row};
 use crate::math::{larger, smaller};
 use crate::plan::Plan;
 use crate::profile::{Cold, Feature, Hot, MARKED, UNSAFE};
@@ -67,6 +67,7 @@ pub(crate) fn learn(
         let hour = Hour::of(sample.at, plan.period);
         cold.series_mut().patterns.learn(point, hour, &verdict.novelty);
     }
+    learn_forest(cold, plan, sample, verdict);
     show(hot, verdict);
     fill(hot, sample);
     if hot.events == 0 {
@@ -78,6 +79,20 @@ pub(crate) fn learn(
         hot.last = sample.at;
     }
     hot.events += 1;
+}
+
+/// Takes what the forest looks at into it, where the entity has one.
+#[inline(always)]
+fn learn_forest(cold: &mut Cold, plan: &Plan, sample: &Sample<'_>, verdict: &Judgement) {
+    let is_whole = verdict.point.is_some() || !sample.lanes.lanes.is_empty();
+    if !is_whole || plan.weights[Detector::Forest as usize] == 0.0 || cold.grove().is_none() {
+        return;
+    }
+    let Some(mut history) = cold.history.take() else { return };
+    if let Some(grove) = &mut history.grove {
+        with_row(verdict.point, sample, cold, |row| grove.learn(row, verdict.apart.as_ref()));
+    }
+    cold.history = Some(history);
 }
 
 #[inline(always)]
@@ -191,8 +206,9 @@ pub(crate) fn listen(hot: &mut Hot, verdict: &Judgement) {
         for feature in Feature::ALL {
             let is_of_buckets = matches!(feature, Feature::Rate | Feature::Distinct);
             let counts = !is_of_buckets || verdict.closing.has_ended;
-            // How often patterns may be told is limited already.
-            let counts = counts && feature != Feature::Pattern;
+            // How often patterns may be told is limited already; forests and courses
+            // know how often they speak.
+            let counts = counts && (feature as usize) < Feature::Pattern as usize;
             if counts && verdict.calibrated(feature) >= SPOKEN {
                 hot.wolf[feature.detector() as usize] += WOLF;
             }

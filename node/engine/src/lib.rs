@@ -6,6 +6,7 @@
 mod calibration;
 mod calm;
 mod close;
+mod course;
 pub mod detector;
 mod engine;
 mod ensemble;
@@ -14,6 +15,7 @@ mod event;
 mod execute;
 mod explain;
 mod group;
+mod grove;
 mod history;
 mod index;
 mod judge;
@@ -45,7 +47,7 @@ use via_types::{LogIndex, ShardId};
 
 /// The engine's version, named in every detection: it changes whenever the
 /// same profile, events and configuration could give other scores.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// How much an engine may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -70,6 +70,9 @@ pub(crate) struct Peers {
     grown: f32,
     pub(crate) entities: u32,
     turn: u32,
+    /// Places that forests of its entities take.
+    pub(crate) forests: u32,
+    pad: u32,
 }
 
 /// The habits of a stream with where they stand in the log and on disk.

@@ -6,8 +6,12 @@ use via_types::config::{Explain, Threshold};
 use via_types::{Detector, Revision, StreamConfig};
 
 use crate::calibration::COMMON_MOST;
+use crate::course::Manner;
+use crate::detector::behaviour::Spans;
 use crate::detector::burst::Pace;
+use crate::detector::changepoint::Hazard;
 use crate::detector::distribution::growth;
+use crate::detector::drift::Caution;
 use crate::detector::season::Period;
 use crate::detector::volume::Smoothing;
 use crate::rule::fixed_limit;
@@ -37,6 +41,7 @@ pub(crate) struct Plan {
     pub(crate) hints: (Option<f64>, Option<f64>),
     pub(crate) precision: u8,
     pub(crate) pace: Pace,
+    pub(crate) manner: Manner,
     pub(crate) lateness: i64,
     pub(crate) warmup: u64,
 }
@@ -50,19 +55,28 @@ impl Plan {
         let weight = |enabled: bool, weight: f64| {
             if enabled { weight.clamp(0.0, 10.0) as f32 } else { 0.0 }
         };
-        let own =
-            [volume.threshold, distribution.threshold, cardinality.threshold, burst.threshold];
+        let (spectral, change_point) = (&detectors.spectral, &detectors.change_point);
+        let (forest, multi_scale) = (&detectors.forest, &detectors.multi_scale);
+        let (behavioural, drift) = (&detectors.behavioural, &detectors.drift);
+        let each = [
+            (volume.enabled, volume.weight, volume.threshold),
+            (distribution.enabled, distribution.weight, distribution.threshold),
+            (cardinality.enabled, cardinality.weight, cardinality.threshold),
+            (burst.enabled, burst.weight, burst.threshold),
+            (spectral.enabled, spectral.weight, spectral.threshold),
+            (change_point.enabled, change_point.weight, change_point.threshold),
+            (forest.enabled, forest.weight, forest.threshold),
+            (multi_scale.enabled, multi_scale.weight, multi_scale.threshold),
+            (behavioural.enabled, behavioural.weight, behavioural.threshold),
+            (drift.enabled, drift.weight, drift.threshold),
+        ];
+        let own = each.map(|(_, _, threshold)| threshold);
         let limit = fixed_limit(&config.threshold);
         let most = COMMON_MOST * config.threshold.sensitivity as f32;
         let has_own = own.iter().any(Option::is_some);
         Self {
             revision,
-            weights: [
-                weight(volume.enabled, volume.weight),
-                weight(distribution.enabled, distribution.weight),
-                weight(cardinality.enabled, cardinality.weight),
-                weight(burst.enabled, burst.weight),
-            ],
+            weights: each.map(|(enabled, share, _)| weight(enabled, share)),
             threshold: config.threshold,
             limit,
             has_calm: !has_own && limit.is_some_and(|limit| limit > most),
@@ -77,6 +91,17 @@ impl Plan {
             hints: (distribution.min, distribution.max),
             precision: cardinality.precision.clamp(10, 18),
             pace: Pace { alpha: unit(burst.alpha), slack: burst.slack.clamp(0.0, 5.0) as f32 },
+            manner: Manner {
+                hazard: Hazard {
+                    gap: change_point.gap_buckets.clamp(10.0, 1e6),
+                    ..Hazard::default()
+                },
+                spans: Spans {
+                    recent: behavioural.recent_buckets.clamp(8.0, 1e4) as f32,
+                    past: behavioural.past_buckets.clamp(32.0, 1e6) as f32,
+                },
+                caution: Caution { delta: drift.delta.clamp(1e-9, 0.5) },
+            },
             lateness: (config.timing.lateness_secs.clamp(0.0, 9e9) * 1e9) as i64,
             warmup: u64::from(config.timing.warmup_events.max(2)),
         }

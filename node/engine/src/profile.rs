@@ -6,6 +6,7 @@ use bytemuck::{Pod, Zeroable};
 use via_types::{Detector, EntityHash};
 
 use crate::calibration::Tail;
+use crate::course::Course;
 use crate::detector::burst::Gaps;
 use crate::detector::cardinality::{Sketch, Velocity};
 use crate::detector::distribution::Histogram;
@@ -14,6 +15,7 @@ use crate::detector::lanes::Lanes;
 use crate::detector::season::Season;
 use crate::detector::volume::Counts;
 use crate::episode::Episode;
+use crate::grove::Grove;
 use crate::history::History;
 use crate::prefetch::{prefetch, prefetch_lines};
 use crate::rule::Rule;
@@ -65,10 +67,17 @@ pub(crate) enum Feature {
     Distinct,
     /// The point in its context among patterns known.
     Pattern,
+    /// The last values together among a sample of the past.
+    Forest,
+    /// The course of closed buckets, by all tests of it.
+    Course,
 }
 
 /// How many statistics there are.
-pub(crate) const FEATURES: usize = 9;
+pub(crate) const FEATURES: usize = 11;
+/// How many detectors, the first of all, look at single events and buckets; the
+/// others look at the course of buckets and keep what they say with it.
+pub(crate) const QUICK: usize = 4;
 /// How many of them are calibrated in the hot part, at every event.
 pub(crate) const EVERY_EVENT: usize = 5;
 
@@ -84,9 +93,11 @@ impl Feature {
         Self::Rate,
         Self::Distinct,
         Self::Pattern,
+        Self::Forest,
+        Self::Course,
     ];
 
-    /// Returns the detector it belongs to.
+    /// Returns the detector it belongs to; of a course, the first of its tests.
     pub(crate) const fn detector(self) -> Detector {
         match self {
             Self::Value | Self::Step | Self::Level | Self::Spread | Self::Lanes | Self::Pattern => {
@@ -95,6 +106,8 @@ impl Feature {
             Self::Gap => Detector::Burst,
             Self::Rate => Detector::Volume,
             Self::Distinct => Detector::Cardinality,
+            Self::Forest => Detector::Forest,
+            Self::Course => Detector::Spectral,
         }
     }
 
@@ -110,6 +123,8 @@ impl Feature {
             Self::Rate => "rate",
             Self::Distinct => "distinct",
             Self::Pattern => "pattern",
+            Self::Forest => "together",
+            Self::Course => "course",
         }
     }
 }
@@ -184,11 +199,11 @@ pub(crate) struct Hot {
     pub(crate) values: Histogram,
 
     /// Newest rarity per detector: one in so many.
-    pub(crate) odds: [f32; Detector::ALL.len()],
+    pub(crate) odds: [f32; QUICK],
     /// How much each detector is trusted, of its configured weight.
-    pub(crate) doubt: [f32; Detector::ALL.len()],
+    pub(crate) doubt: [f32; QUICK],
     /// How often each detector spoke up lately.
-    pub(crate) wolf: [f32; Detector::ALL.len()],
+    pub(crate) wolf: [f32; QUICK],
     pub(crate) score: f32,
     /// Highest score in the bucket.
     pub(crate) worst: f32,
@@ -330,6 +345,16 @@ impl Cold {
     /// Returns what is remembered for the stream's threshold.
     pub(crate) fn rule(&mut self) -> &mut Rule {
         &mut self.rules()[STREAMS]
+    }
+
+    /// Returns the course of its buckets, where one is kept.
+    pub(crate) fn course(&self) -> Option<&Course> {
+        self.history.as_ref()?.course.as_deref()
+    }
+
+    /// Returns the forest, where one was earned.
+    pub(crate) fn grove(&self) -> Option<&Grove> {
+        self.history.as_ref()?.grove.as_deref()
     }
 
     /// Asks for what the end of a bucket touches.

@@ -13,12 +13,13 @@ use crate::detector::horizons::Horizons;
 use crate::detector::lanes::{Lane, Lanes};
 use crate::detector::together::{Pair, Together};
 use crate::episode::Episode;
+use crate::grove::Resting;
 use crate::history::{History, POINTS};
 use crate::peers::Peers;
 use crate::profile::{Cold, Hot, Rules, TRANSIENT};
 
 /// The layout written below; another one is not opened (invariant D-7).
-const LAYOUT: u32 = 3;
+const LAYOUT: u32 = 4;
 
 /// One profile at rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,8 @@ pub struct Record {
     lanes: Option<Named>,
     episode: Option<Box<Episode>>,
     rules: Option<Words>,
+    course: Option<Words>,
+    grove: Option<Box<Resting>>,
     peers: Option<Words>,
 }
 
@@ -141,6 +144,8 @@ impl Record {
             lanes: cold.lanes.as_deref().map(|lanes| Named::of(lanes, names)),
             episode: cold.episode.clone(),
             rules: cold.rules.as_deref().map(Words::of),
+            course: cold.course().map(Words::of),
+            grove: cold.grove().map(|grove| Box::new(grove.rest())),
             peers: None,
         }
     }
@@ -171,7 +176,7 @@ impl Record {
             part.map(|words| words.open()).map_or(Some(None), |x| x.map(Some))
         };
         let rules: Option<Rules> = words(self.rules)?;
-        let cold = Cold {
+        let mut cold = Cold {
             key: self.key.into_boxed_str(),
             sketch: self.sketch.map_or(Some(Sketch::default()), Marks::open)?,
             history: self.history.map_or(Some(None), |past| past.open().map(Some))?,
@@ -186,6 +191,12 @@ impl Record {
             counted: 0,
             skip: 0,
         };
+        if let (Some(history), Some(course)) = (&mut cold.history, self.course) {
+            history.course = Some(Box::new(course.open()?));
+        }
+        if let (Some(history), Some(grove)) = (&mut cold.history, self.grove) {
+            history.grove = Some(Box::new(grove.wake()?));
+        }
         Some((hot, cold))
     }
 }
@@ -222,7 +233,14 @@ impl Past {
         let points = bytemuck::pod_collect_to_vec(&self.points);
         let next = self.next as usize;
         let fits = points.len() <= POINTS && next < points.len().max(1) && self.anchor.is_finite();
-        let history = History { anchor: self.anchor, newest: self.newest, next, points };
+        let history = History {
+            anchor: self.anchor,
+            newest: self.newest,
+            next,
+            points,
+            course: None,
+            grove: None,
+        };
         fits.then(|| Box::new(history))
     }
 }

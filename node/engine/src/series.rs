@@ -106,6 +106,11 @@ pub(crate) fn point(hot: &Hot, sample: &Sample<'_>, closing: &Closing) -> Option
     }
 }
 
+/// Says whether an event is a point of its series by itself.
+pub(crate) fn is_point(hot: &Hot, sample: &Sample<'_>) -> bool {
+    is_measured(sample) && is_slow(hot)
+}
+
 /// Says whether enough is known of the entity to keep its points.
 pub(crate) fn is_begun(hot: &Hot) -> bool {
     hot.events >= BEGUN && (is_slow(hot) || hot.bucket.closed >= CLOSED)

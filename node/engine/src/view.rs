@@ -4,7 +4,9 @@
 use via_types::profile::{DetectorState, Fact, ProfileView, SeriesPoint, Warmup};
 use via_types::{Detector, EntityHash, StreamId, Timestamp};
 
+use crate::course::{Course, TESTS, YOUNG};
 use crate::engine::Engine;
+use crate::grove::Grove;
 use crate::history::decimate;
 use crate::math::log10;
 use crate::plan::Plan;
@@ -113,6 +115,12 @@ fn state(detector: Detector, hot: &Hot, cold: &Cold, plan: &Plan) -> DetectorSta
         Detector::Distribution => distribution(hot, cold),
         Detector::Cardinality => cardinality(hot, cold),
         Detector::Burst => burst(hot),
+        Detector::Forest => return forest(cold, plan),
+        Detector::Spectral
+        | Detector::ChangePoint
+        | Detector::MultiScale
+        | Detector::Behavioural
+        | Detector::Drift => return course(detector, cold, plan),
     };
     DetectorState {
         detector,
@@ -120,6 +128,52 @@ fn state(detector: Detector, hot: &Hot, cold: &Cold, plan: &Plan) -> DetectorSta
         warmup,
         evidence: log10(f64::from(hot.odds[detector as usize]).max(1.0)),
         weight: f64::from(weight * (1.0 - hot.doubt[detector as usize])),
+        facts,
+    }
+}
+
+fn forest(cold: &Cold, plan: &Plan) -> DetectorState {
+    let weight = plan.weights[Detector::Forest as usize];
+    let grove = cold.grove();
+    let (points, needed, odds) = grove.map_or((0, YOUNG, 1.0), Grove::state);
+    let mut state = DetectorState {
+        detector: Detector::Forest,
+        enabled: weight > 0.0,
+        warmup: warmup(u64::from(points), u64::from(needed), "points"),
+        evidence: log10(f64::from(odds).max(1.0)),
+        weight: f64::from(weight * grove.map_or(1.0, Grove::trust)),
+        facts: vec![fact("memory", grove.map_or(0.0, |grove| grove.bytes() as f64), "B")],
+    };
+    if grove.is_none() {
+        state.warmup.reason =
+            "it gets a forest after 1,024 slow events, while there is memory for it".to_owned();
+    }
+    state
+}
+
+/// Returns the state of one of the tests of the course.
+fn course(detector: Detector, cold: &Cold, plan: &Plan) -> DetectorState {
+    let weight = plan.weights[detector as usize];
+    let test = TESTS.iter().position(|which| *which == detector).unwrap_or(0);
+    let (points, needed) = cold.course().map_or((0, YOUNG), Course::warmup);
+    let (said, odds) = cold.course().map_or_else(Default::default, |course| course.said(test));
+    let trust = cold.course().map_or(1.0, |course| course.trust(test));
+    let mut facts = vec![fact("points", f64::from(points), "")];
+    if points > needed {
+        facts.push(fact("expected", f64::from(said.expected), ""));
+        facts.push(fact("deviation", f64::from(said.deviation), ""));
+        if detector == Detector::ChangePoint {
+            facts.push(fact("since", f64::from(said.about), "s"));
+        } else if detector == Detector::MultiScale {
+            facts.push(fact("horizon", f64::from(said.about), "s"));
+        }
+    }
+    DetectorState {
+        detector,
+        enabled: weight > 0.0,
+        warmup: warmup(u64::from(points), u64::from(needed), "closed buckets of a minute or more"),
+        evidence: log10(f64::from(odds).max(1.0)),
+        weight: f64::from(weight * trust),
         facts,
     }
 }

@@ -2,10 +2,14 @@
 //! bounds and validates what operators write; the catalog versions it; the log
 //! carries it as JSON, so fields may be added with a default.
 
+mod course;
+
 use std::fmt;
 
 use serde::de::{Error as _, IgnoredAny, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+
+pub use course::{Behavioural, ChangePoint, Drift, Forest, MultiScale, Spectral};
 
 /// Everything the engine needs to know about a stream.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +39,18 @@ pub struct Detectors {
     pub cardinality: Cardinality,
     /// Gaps between events.
     pub burst: Burst,
+    /// Rhythm of closed buckets.
+    pub spectral: Spectral,
+    /// Time of change.
+    pub change_point: ChangePoint,
+    /// Several quantities together.
+    pub forest: Forest,
+    /// Level at many horizons.
+    pub multi_scale: MultiScale,
+    /// What an entity is like.
+    pub behavioural: Behavioural,
+    /// Lasting change.
+    pub drift: Drift,
 }
 
 /// Holt-Winters on the event rate.

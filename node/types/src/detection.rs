@@ -19,11 +19,34 @@ pub enum Detector {
     Cardinality,
     /// Time between events against its past.
     Burst,
+    /// The rhythm of closed buckets: what stands out of their spectrum.
+    Spectral,
+    /// Since when a series has been as it is.
+    ChangePoint,
+    /// How far several quantities together are from a sample of their past.
+    Forest,
+    /// The level at horizons from seconds to weeks.
+    MultiScale,
+    /// What an entity is like, against its own past.
+    Behavioural,
+    /// Whether a level has moved for good.
+    Drift,
 }
 
 impl Detector {
     /// Every detector, in record order.
-    pub const ALL: [Self; 4] = [Self::Volume, Self::Distribution, Self::Cardinality, Self::Burst];
+    pub const ALL: [Self; 10] = [
+        Self::Volume,
+        Self::Distribution,
+        Self::Cardinality,
+        Self::Burst,
+        Self::Spectral,
+        Self::ChangePoint,
+        Self::Forest,
+        Self::MultiScale,
+        Self::Behavioural,
+        Self::Drift,
+    ];
 
     /// Returns the name used in configuration, API and documents.
     pub const fn name(self) -> &'static str {
@@ -32,6 +55,12 @@ impl Detector {
             Self::Distribution => "distribution",
             Self::Cardinality => "cardinality",
             Self::Burst => "burst",
+            Self::Spectral => "spectral",
+            Self::ChangePoint => "change_point",
+            Self::Forest => "forest",
+            Self::MultiScale => "multi_scale",
+            Self::Behavioural => "behavioural",
+            Self::Drift => "drift",
         }
     }
 }

@@ -63,6 +63,14 @@ pub(crate) fn actions(feature: Feature, direction: Direction) -> Vec<String> {
         (Feature::Level, _) => &[
             "Look for a change that began here and stayed: traffic moved away, a feature switched off.",
         ],
+        (Feature::Forest, _) => &[
+            "Look at the values together: none need be odd alone.",
+            "Compare with what was the last time they stood like this.",
+        ],
+        (Feature::Course, _) => &[
+            "Look at the chart from further away: the change is in many events, not in one.",
+            "Look for what began when it did: a release, a configuration, a leak, other users.",
+        ],
         (Feature::Pattern, _) => &[
             "Compare the chart with the days before: the course is new, if not each value.",
             "Look for what began here: a job, a release, a client that behaves differently.",

@@ -19,8 +19,14 @@ pub(crate) fn counterfactual(
     feature: Feature,
     terms: &[Contribution],
 ) -> Option<Counterfactual> {
-    match feature {
-        Feature::Value | Feature::Step | Feature::Level | Feature::Spread | Feature::Pattern => {
+    let is_of_lanes = feature == Feature::Forest && !case.sample.lanes.lanes.is_empty();
+    match if is_of_lanes { Feature::Lanes } else { feature } {
+        Feature::Value
+        | Feature::Step
+        | Feature::Level
+        | Feature::Spread
+        | Feature::Pattern
+        | Feature::Forest => {
             let hot = case.hot;
             let starts = [
                 case.verdict.reading.step.expected + hot.offset,
@@ -48,7 +54,7 @@ pub(crate) fn counterfactual(
             let feature = name.or_else(|| terms.first().map(|term| term.feature.clone()))?;
             Some(Counterfactual { feature, value, score })
         }
-        Feature::Gap | Feature::Rate | Feature::Distinct => None,
+        Feature::Gap | Feature::Rate | Feature::Distinct | Feature::Course => None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use via_types::detection::{Contribution, Direction, Expected};
 
-use crate::explain::{Case, direction, hottest, measured, normal};
+use crate::explain::{Case, course, direction, forest, hottest, measured, normal};
 use crate::math::exp2;
 use crate::profile::Feature;
 
@@ -44,6 +44,9 @@ pub(crate) fn sentence(case: &Case<'_>, feature: Feature, terms: &[Contribution]
                 format!("{course} where {} is most alike", figure(similar))
             }
         }
+        Feature::Forest => forest::sentence(case),
+        Feature::Course => course::leading(case)
+            .map_or_else(|| "its course is unusual".to_owned(), |test| test.sentence(case)),
         Feature::Gap => gap(case),
         Feature::Rate => rate(case),
         Feature::Distinct => {

@@ -3,6 +3,7 @@
 mod attacks;
 mod behaviour;
 mod calibration;
+mod course;
 mod explanation;
 mod feed;
 mod lifecycle;

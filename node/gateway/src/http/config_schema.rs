@@ -35,6 +35,18 @@ pub(crate) struct DetectorsDocument {
     cardinality: Option<CardinalityDocument>,
     /// Gaps between events.
     burst: Option<BurstDocument>,
+    /// What stands out of the rhythm of the last 122 closed buckets (spectral residual).
+    spectral: Option<SpectralDocument>,
+    /// Since when a series is as it is (Bayesian online change-point detection).
+    change_point: Option<ChangePointDocument>,
+    /// Named values together against a sample of their past (random cut forest).
+    forest: Option<ForestDocument>,
+    /// The level at ten horizons from seconds to weeks.
+    multi_scale: Option<MultiScaleDocument>,
+    /// What an entity is like: moments of recent buckets against the past.
+    behavioural: Option<BehaviouralDocument>,
+    /// Whether a level has moved for good (adaptive windowing).
+    drift: Option<DriftDocument>,
 }
 
 /// Event rate against level, trend and season (Holt-Winters).
@@ -113,6 +125,96 @@ pub(crate) struct BurstDocument {
     /// Deviation that the running sum lets pass, standard deviations.
     #[schema(minimum = 0, maximum = 5)]
     slack: Option<f64>,
+    /// Its own rule; null takes the stream's.
+    threshold: Option<ThresholdDocument>,
+}
+
+/// What stands out of the rhythm of the last 122 closed buckets (spectral residual).
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SpectralDocument {
+    /// Whether it runs.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// Its own rule; null takes the stream's.
+    threshold: Option<ThresholdDocument>,
+}
+
+/// Since when a series is as it is (Bayesian online change-point detection).
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangePointDocument {
+    /// Whether it runs.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// Closed buckets between changes, as expected on average.
+    #[schema(minimum = 10, maximum = 1_000_000)]
+    gap_buckets: Option<f64>,
+    /// Its own rule; null takes the stream's.
+    threshold: Option<ThresholdDocument>,
+}
+
+/// Named values together against a sample of their past (random cut forest).
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForestDocument {
+    /// Whether it runs.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// Its own rule; null takes the stream's.
+    threshold: Option<ThresholdDocument>,
+}
+
+/// The level at ten horizons from seconds to weeks.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MultiScaleDocument {
+    /// Whether it runs.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// Its own rule; null takes the stream's.
+    threshold: Option<ThresholdDocument>,
+}
+
+/// What an entity is like: moments of recent buckets against the past.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BehaviouralDocument {
+    /// Whether it runs.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// Closed buckets that are recent.
+    #[schema(minimum = 8, maximum = 10_000)]
+    recent_buckets: Option<f64>,
+    /// Closed buckets that the past averages.
+    #[schema(minimum = 32, maximum = 1_000_000)]
+    past_buckets: Option<f64>,
+    /// Its own rule; null takes the stream's.
+    threshold: Option<ThresholdDocument>,
+}
+
+/// Whether a level has moved for good (adaptive windowing).
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DriftDocument {
+    /// Whether it runs.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// Probability of taking chance for a lasting change.
+    #[schema(minimum = 0.000_000_001, maximum = 0.5)]
+    delta: Option<f64>,
     /// Its own rule; null takes the stream's.
     threshold: Option<ThresholdDocument>,
 }
@@ -233,6 +335,12 @@ mod tests {
         config.detectors.distribution.threshold = Some(Threshold::default());
         config.detectors.cardinality.threshold = Some(Threshold::default());
         config.detectors.burst.threshold = Some(Threshold::default());
+        config.detectors.spectral.threshold = Some(Threshold::default());
+        config.detectors.change_point.threshold = Some(Threshold::default());
+        config.detectors.forest.threshold = Some(Threshold::default());
+        config.detectors.multi_scale.threshold = Some(Threshold::default());
+        config.detectors.behavioural.threshold = Some(Threshold::default());
+        config.detectors.drift.threshold = Some(Threshold::default());
         let value = serde_json::to_value(config).expect("JSON");
         same(&document, &json!({"$ref": "#/components/schemas/ConfigDocument"}), &value, "config");
     }

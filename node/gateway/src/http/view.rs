@@ -39,7 +39,8 @@ impl From<Expected> for ExpectedView {
 /// One term of a score; the terms sum to the evidence.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct ContributionView {
-    /// Which test spoke: volume, distribution, cardinality, burst.
+    /// Which test spoke: volume, distribution, cardinality, burst, spectral,
+    /// change_point, forest, multi_scale, behavioural, drift.
     detector: &'static str,
     /// What it looked at: value, a named value, rate, gap, distinct.
     feature: String,
