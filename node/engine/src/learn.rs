@@ -4,7 +4,6 @@
 use via_types::Detector;
 
 use crate::calibration::{COMMON_MOST, COMMON_ODDS};
-use crate::close::turn_slot;
 use crate::detector::memory::Memory;
 use crate::detector::pattern::Hour;
 use crate::judge::{Judgement, Sample, is_turn, is_turn_of, note, turns};
@@ -45,7 +44,7 @@ pub(crate) fn learn(
         listen(hot, verdict);
     }
     compare(hot, plan, sample, verdict);
-    learn_value(hot, cold, plan, sample, verdict);
+    learn_value(hot, plan, sample, verdict);
     if let Some(gap) = verdict.gap {
         hot.gaps.learn(gap, verdict.gapped, plan.pace);
     }
@@ -81,22 +80,13 @@ pub(crate) fn learn(
 }
 
 #[inline(always)]
-fn learn_value(
-    hot: &mut Hot,
-    cold: &mut Cold,
-    plan: &Plan,
-    sample: &Sample<'_>,
-    verdict: &Judgement,
-) {
+fn learn_value(hot: &mut Hot, plan: &Plan, sample: &Sample<'_>, verdict: &Judgement) {
     hot.level.learn(verdict.plain, &verdict.reading, memory(plan, verdict));
     if hot.values.is_ready() {
         hot.values.learn(sample.value, plan.growth);
         tend(hot);
     } else if hot.events + 1 >= LAID_OUT {
         lay_out(hot, plan);
-    }
-    if sample.at >= hot.wake && sample.at >= hot.slot.end {
-        turn_slot(hot, cold, plan, sample.at);
     }
 }
 

@@ -28,6 +28,10 @@ const CALM: f64 = 1.6;
 const COMMON: f64 = 2.6;
 /// Changes of the value before its scale is known.
 const MOVES: f32 = 8.0;
+/// Moments at which a season is looked up to measure what it explains.
+const REBASED: u32 = 32;
+/// Values that what is measured anew counts for.
+const RENEWED: f32 = 64.0;
 /// Values before clipping begins: the scale is not known earlier.
 const YOUNG: f32 = 16.0;
 
@@ -378,6 +382,44 @@ impl Level {
         let off = log - self.spread_mean;
         self.spread_mean += rate * off;
         self.spread_variance += rate * (off * off - self.spread_variance);
+    }
+
+    /// Measures everything anew from what is left without a season, which says
+    /// this of the value so many values ago, before and from now on; `values` are
+    /// as many as the long level averages.
+    pub(crate) fn rebase(&mut self, values: f32, season: impl Fn(f64) -> (f64, f64)) {
+        let window = f64::from(smaller(self.count, values));
+        let (mut mean, mut square) = ([0.0; 2], [0.0; 2]);
+        for moment in 0..REBASED {
+            let (old, new) = season((f64::from(moment) + 0.5) / f64::from(REBASED) * window);
+            for (place, said) in [old, new].into_iter().enumerate() {
+                mean[place] += said / f64::from(REBASED);
+                square[place] += said * said / f64::from(REBASED);
+            }
+        }
+        let [old, new] = [0, 1].map(|place| square[place] - mean[place] * mean[place]);
+        let explained = new - old;
+        let more = |values: f64| {
+            let (old, new) = season(values);
+            new - old
+        };
+        let before = larger(self.variance, self.floor());
+        self.mean -= mean[1] - mean[0];
+        self.last -= more(0.0);
+        for (fast, horizon) in self.fast.iter_mut().zip(HORIZONS) {
+            *fast -= more(0.5 * horizon);
+        }
+        // What the season explains is gone from what neighbours have in common;
+        // of what neighbours differ by it explains next to nothing.
+        let left = larger(before - explained, self.residual);
+        self.lag = within(self.lag - explained, 0.0, left);
+        self.variance = left;
+        self.absolute *= (left / before).sqrt();
+        for (drift, horizon) in self.drift.iter_mut().zip(HORIZONS) {
+            *drift = larger(*drift - explained, left / horizon);
+        }
+        self.count = smaller(self.count, RENEWED);
+        self.refresh();
     }
 
     /// Takes a lasting change for the new normal: the long level becomes the

@@ -92,11 +92,6 @@ impl Counts {
         Counted { nominal, ..one }
     }
 
-    /// Returns the stabilised level without trend and season.
-    pub(crate) fn level(&self) -> f32 {
-        self.level
-    }
-
     /// Returns the range of counts within `z` standard deviations.
     pub(crate) fn range(&self, z: f32, season: f32) -> (f64, f64) {
         let (middle, reach) = (self.forecast(season), z * self.deviation());
@@ -122,6 +117,12 @@ impl Counts {
         self.trend = (self.trend + beta * taught) * (1.0 - beta);
         let rate = pace * f32::max(0.05, 1.0 / (self.buckets + 2.0));
         self.dispersion += rate * (taught * taught - self.dispersion);
+    }
+
+    /// Measures the level anew from what is left without a season that says
+    /// `more` of the newest bucket than before.
+    pub(crate) fn rebase(&mut self, more: f32) {
+        self.level -= more;
     }
 
     /// Follows a change of the bucket's width: `doubled` or halved.
