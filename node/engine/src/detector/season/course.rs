@@ -4,8 +4,11 @@
 //!
 //! Source: Colella, Woodward, J. Comput. Phys. 54, 1984, §1 (piecewise parabolic
 //! interpolation); extrema of a smooth course are kept as by Colella, Sekora,
-//! J. Comput. Phys. 227, 2008, §2.
+//! J. Comput. Phys. 227, 2008, §2; a jump inside a slot is placed as by Harten,
+//! J. Comput. Phys. 83, 1989, §3 (subcell resolution).
 
+/// A rise within one slot so many times that of the slots beside it is a jump.
+const STEEP: f32 = 8.0;
 /// Curvatures of neighbours that differ by more are not those of a smooth course.
 const UNEVEN: f32 = 3.0;
 
@@ -21,10 +24,29 @@ pub(super) fn within_slot(
     // Three slots on each side; the middle one is that asked for.
     let around = [at(0), at(1), at(2), at(3), at(4), at(5), at(6)];
     let own = around[3];
+    let is_great = |rise: f32| {
+        let square: f32 = (0..size).map(|slot| mean(slot) * mean(slot)).sum();
+        rise * rise * size as f32 > square
+    };
+    if let Some(place) = jump(&around)
+        && is_great(around[4] - around[2])
+    {
+        return if inside < place { around[2] } else { around[4] };
+    }
     let (low, high) = (edge(&around, 2), edge(&around, 3));
     let (low, high) = if is_smooth(&around) { (low, high) } else { monotone(own, low, high) };
     let bend = 6.0 * (own - 0.5 * (low + high));
     low + inside * (high - low + bend * (1.0 - inside))
+}
+
+/// Returns where in the middle slot the course jumps from one steady level to
+/// another, as its mean tells.
+fn jump(around: &[f32; 7]) -> Option<f32> {
+    let (before, after) = (around[2], around[4]);
+    let rise = after - before;
+    let unsteady = (before - around[1]).abs().max((around[5] - after).abs());
+    let place = (after - around[3]) / rise;
+    (rise.abs() > STEEP * unsteady && place > 0.0 && place < 1.0).then_some(place)
 }
 
 /// Returns the value between the means `before` and `before + 1`.
