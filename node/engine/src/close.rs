@@ -300,8 +300,11 @@ pub(crate) fn turn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) {
         && hot.level.count >= YOUNG
     {
         let from = held.saturating_mul(width);
-        let span = Span { from, until: from.saturating_add(width), mean: believed(hot, mean) };
-        learn_slot(hot, cold, plan, (span, at));
+        let span = Span { from, until: from.saturating_add(width), mean };
+        // Part of a slot is not like the whole.
+        if hot.first.saturating_sub(from) <= width / 8 {
+            learn_slot(hot, cold, plan, (span, at));
+        }
     }
     let start = number.saturating_mul(width);
     let used = cold.series.as_ref().map(|series| &series.season).filter(|season| season.is_used());
@@ -319,18 +322,16 @@ pub(crate) fn turn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) {
     hot.next_slot(start.saturating_add(end));
 }
 
-/// Returns a slot's mean, no further from what is usual than one wild value
-/// should be able to move it.
-fn believed(hot: &Hot, mean: f64) -> f64 {
-    let (usual, reach) = (hot.level.mean + hot.offset, FARTHEST * hot.level.deviation());
-    mean.clamp(usual - reach, usual + reach)
-}
-
 /// Learns what a slot held; where the season comes into use by that or goes out
 /// of it, the level is measured anew from what is left without it.
-fn learn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, (span, at): (Span, i64)) {
+fn learn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, (mut span, at): (Span, i64)) {
     let season = &mut cold.series_mut().season;
     let before = *season;
+    // No further from what is usual than one wild value should be able to move it.
+    let middle = span.from.midpoint(span.until);
+    let usual = hot.level.mean + season.offset(middle, plan.period);
+    let reach = FARTHEST * hot.level.deviation();
+    span.mean = span.mean.clamp(usual - reach, usual + reach);
     if !season.fold(span, plan.gamma, plan.period) {
         return;
     }
