@@ -12,7 +12,7 @@ mod book;
 use book::{Book, Found, Side, gridded, value_at};
 use bytemuck::{Pod, Zeroable};
 
-use crate::detector::season::Period;
+use crate::detector::season::{Period, within_slot};
 use crate::ensemble::HALF;
 use crate::math::{asinh, larger, sinh, smaller, within};
 
@@ -109,14 +109,19 @@ struct Day {
 }
 
 /// When a point is, by hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Hour(u32);
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Hour {
+    number: u32,
+    /// How much of it is over, 0..1.
+    inside: f32,
+}
 
 impl Hour {
     /// Returns the hour of `at` in `period`.
     pub(crate) fn of(at: i64, period: Period) -> Self {
         let width = (period.nanos / HOURS as i64).max(1);
-        Self((at.rem_euclid(period.nanos.max(1)) / width).clamp(0, HOURS as i64 - 1) as u32)
+        let number = at.div_euclid(width).rem_euclid(HOURS as i64) as u32;
+        Self { number, inside: at.rem_euclid(width) as f32 / width as f32 }
     }
 }
 
@@ -256,7 +261,9 @@ impl Patterns {
         let course = [value, last, few, some, many, context.stir].map(gridded);
         let found = self.course.assess(&self.courses, &course);
         let beside = self.day.usual(hour).map(|usual| {
-            let off = asinh(distance - f64::from(usual)) as f32;
+            let off = distance - f64::from(usual);
+            let flat = distance - f64::from(self.day.middle(hour.number).unwrap_or(usual));
+            let off = asinh(if flat.abs() < off.abs() { flat } else { off }) as f32;
             for (mean, span) in context.beside.iter_mut().zip(SPANS) {
                 *mean += (off - *mean) / span;
             }
@@ -298,23 +305,36 @@ impl Novelty {
 }
 
 impl Day {
-    /// Returns what is usual in `hour`, in units; none before it was once.
+    /// Returns what is usual in the middle of an hour, in units; none before it
+    /// was once.
+    fn middle(&self, hour: u32) -> Option<f32> {
+        let kept = f32::from(self.hours[hour as usize % HOURS]) / PARTS;
+        (self.known >> hour & 1 == 1).then_some(kept)
+    }
+
+    /// Returns what is usual at that time of an hour, by its course once all hours
+    /// are known; none before it was once.
     fn usual(&self, hour: Hour) -> Option<f32> {
-        (self.known >> hour.0 & 1 == 1).then(|| f32::from(self.hours[hour.0 as usize]) / PARTS)
+        let usual = |hour: usize| f32::from(self.hours[hour % HOURS]) / PARTS;
+        let is_known = self.known.count_ones() as usize == HOURS;
+        if is_known {
+            return Some(within_slot(usual, HOURS, hour.number as usize, hour.inside));
+        }
+        self.middle(hour.number)
     }
 
     /// Takes a point in; when another hour begins, what the last one held.
     fn learn(&mut self, distance: f32, hour: Hour) {
-        if hour.0 != self.hour && self.count > 0.0 {
+        if hour.number != self.hour && self.count > 0.0 {
             let mean = self.sum / self.count;
-            let usual = self.usual(Hour(self.hour)).unwrap_or(mean);
+            let usual = self.middle(self.hour).unwrap_or(mean);
             let place = self.hour as usize % HOURS;
             self.hours[place] = parted(usual + TAUGHT * (mean - usual));
             self.known |= 1 << place;
             self.sum = 0.0;
             self.count = 0.0;
         }
-        self.hour = hour.0;
+        self.hour = hour.number;
         // One wild value must not be what the hour is remembered by.
         self.sum += within(distance, -FARTHEST, FARTHEST);
         self.count += 1.0;
@@ -346,7 +366,7 @@ mod tests {
 
     use super::*;
 
-    const HOUR: Hour = Hour(3);
+    const HOUR: Hour = Hour { number: 3, inside: 0.5 };
 
     fn taught(values: impl IntoIterator<Item = f64>) -> Patterns {
         let mut patterns = Patterns::zeroed();

@@ -13,7 +13,7 @@ mod course;
 use bytemuck::{Pod, Zeroable};
 
 use crate::math::within;
-use course::within_slot;
+pub(crate) use course::within_slot;
 
 /// Slots of the short period: hours, for a day.
 const SHORT_SLOTS: usize = 24;

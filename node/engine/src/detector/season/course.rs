@@ -7,14 +7,20 @@
 //! J. Comput. Phys. 227, 2008, §2; a jump inside a slot is placed as by Harten,
 //! J. Comput. Phys. 83, 1989, §3 (subcell resolution).
 
+use crate::math::larger;
+
 /// A rise within one slot so many times that of the slots beside it is a jump.
 const STEEP: f32 = 8.0;
+/// No jump is placed nearer to an end of a slot than this, nor than so many times
+/// what slots beside it differ by.
+const EDGE: f32 = 1.0 / 16.0;
+const EVEN: f32 = 2.0;
 /// Curvatures of neighbours that differ by more are not those of a smooth course.
 const UNEVEN: f32 = 3.0;
 
 /// Returns the course at `inside`, 0..1, of slot number `slot` of `size` that
 /// follow one another in a circle, whose means are `mean`.
-pub(super) fn within_slot(
+pub(crate) fn within_slot(
     mean: impl Fn(usize) -> f32,
     size: usize,
     slot: usize,
@@ -46,7 +52,10 @@ fn jump(around: &[f32; 7]) -> Option<f32> {
     let rise = after - before;
     let unsteady = (before - around[1]).abs().max((around[5] - after).abs());
     let place = (after - around[3]) / rise;
-    (rise.abs() > STEEP * unsteady && place > 0.0 && place < 1.0).then_some(place)
+    // Near an end of the slot it is no jump inside it, but its unsteadiness.
+    let least = larger(EDGE, EVEN * unsteady / rise.abs());
+    let is_inside = place > least && place < 1.0 - least;
+    (rise.abs() > STEEP * unsteady && is_inside).then_some(place)
 }
 
 /// Returns the value between the means `before` and `before + 1`.
