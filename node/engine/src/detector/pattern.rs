@@ -31,6 +31,10 @@ const HOURS: usize = 24;
 const PARTS: f32 = 128.0;
 /// How much an hour teaches of its like.
 const TAUGHT: f32 = 0.25;
+/// How much the rarest point of an hour teaches of its like, and parts of a
+/// decade in which that is kept.
+const RECALLED: f32 = 0.75;
+const PEAKS: f32 = 16.0;
 /// Values that scale and centre average.
 const MEMORY: f32 = 4096.0;
 /// Points before the scale is known.
@@ -76,7 +80,6 @@ pub(crate) struct Patterns {
     raised: f32,
     /// Novelty of the last points together.
     together: f32,
-    padding: u32,
     course: Book,
     beside: Book,
     day: Day,
@@ -106,6 +109,11 @@ struct Day {
     hour: u32,
     sum: f32,
     count: f32,
+    /// The greatest rarity when each hour last was, and what it is time and
+    /// again, in parts of a decade; that of the hour being filled.
+    peaks: [u8; HOURS],
+    habits: [u8; HOURS],
+    peak: f32,
 }
 
 /// When a point is, by hour.
@@ -141,6 +149,9 @@ pub(crate) struct Novelty {
     course: ([i8; COURSE], Found),
     beside: Option<([i8; BESIDE], Found)>,
     distance: f32,
+    habit: Habit,
+    /// Rarity with what is usual at the hour.
+    whole: f32,
 }
 
 impl Patterns {
@@ -168,6 +179,7 @@ impl Patterns {
         }
         self.follow(novelty.rarity);
         self.together = novelty.together;
+        let whole = novelty.whole;
         let novelty = if self.fits(moments) {
             *novelty
         } else {
@@ -182,7 +194,7 @@ impl Patterns {
         if let Some((point, found)) = &novelty.beside {
             self.beside.learn(&mut self.besides, point, *found);
         }
-        self.day.learn(novelty.distance, hour);
+        self.day.learn(novelty.distance, hour, whole);
     }
 
     /// Returns the value of the course known that is most like that of `novelty`.
@@ -285,6 +297,8 @@ impl Patterns {
             course: (course, found),
             beside,
             distance: distance as f32,
+            habit: self.day.habit(hour),
+            whole: 0.0,
         }
     }
 }
@@ -295,12 +309,31 @@ impl Novelty {
     pub(crate) fn joined(mut self, others: f32) -> Self {
         if self.bar > 0.0 {
             let own = self.rarity + SUPPORT * within(others - 1.0, 0.0, MOST_SUPPORT);
+            self.whole = own;
+            let own = self.habit.beyond(own);
             self.together += own;
             self.rarity = smaller(larger(own, ADDED * self.together), MOST);
             self.evidence = HALF as f32 * self.rarity / self.bar;
             self.plain = HALF as f32 * self.rarity / BAR;
         }
         self
+    }
+}
+
+/// How rare the rarest is at an hour, day by day, and how much more so than at
+/// other hours.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Habit {
+    usual: f32,
+    excess: f32,
+}
+
+impl Habit {
+    /// Returns what of `rarity` the hour does not explain: all of what was never
+    /// so rare.
+    fn beyond(self, rarity: f32) -> f32 {
+        let known = within((self.usual + NEWER - rarity) / NEWER, 0.0, 1.0);
+        larger(rarity - self.excess * known, 0.0)
     }
 }
 
@@ -324,13 +357,20 @@ impl Day {
     }
 
     /// Takes a point in; when another hour begins, what the last one held.
-    fn learn(&mut self, distance: f32, hour: Hour) {
+    fn learn(&mut self, distance: f32, hour: Hour, rarity: f32) {
         if hour.number != self.hour && self.count > 0.0 {
             let mean = self.sum / self.count;
             let usual = self.middle(self.hour).unwrap_or(mean);
             let place = self.hour as usize % HOURS;
             self.hours[place] = parted(usual + TAUGHT * (mean - usual));
             self.known |= 1 << place;
+            // Once is no habit.
+            let peak = (self.peak * PEAKS) as u8;
+            let both = f32::from(peak.min(self.peaks[place]));
+            let habit = f32::from(self.habits[place]);
+            self.habits[place] = (habit + RECALLED * (both - habit) + 0.5) as u8;
+            self.peaks[place] = peak;
+            self.peak = 0.0;
             self.sum = 0.0;
             self.count = 0.0;
         }
@@ -338,6 +378,14 @@ impl Day {
         // One wild value must not be what the hour is remembered by.
         self.sum += within(distance, -FARTHEST, FARTHEST);
         self.count += 1.0;
+        self.peak = larger(self.peak, rarity);
+    }
+
+    /// Returns how rare the rarest is at that hour.
+    fn habit(&self, hour: Hour) -> Habit {
+        let all: u32 = self.habits.iter().map(|habit| u32::from(*habit)).sum();
+        let usual = f32::from(self.habits[hour.number as usize % HOURS]) / PEAKS;
+        Habit { usual, excess: larger(usual - all as f32 / HOURS as f32 / PEAKS, 0.0) }
     }
 
     fn rescale(&mut self, moved: f32, shrunk: f32) {
