@@ -37,6 +37,12 @@ const RECALLED: f32 = 0.75;
 const PEAKS: f32 = 16.0;
 /// Values that scale and centre average.
 const MEMORY: f32 = 4096.0;
+/// Units beyond which one value is not believed to show the scale.
+const WILD: f64 = 256.0;
+/// The last value on the grid.
+const END: f32 = 127.0 / 16.0;
+/// Wild values of late from which on they are the scale.
+const BELIEVED: f32 = 1.5;
 /// Points before the scale is known.
 const UNSCALED: f32 = 16.0;
 /// The scale may change by this factor, and the centre move by that share of
@@ -80,6 +86,9 @@ pub(crate) struct Patterns {
     raised: f32,
     /// Novelty of the last points together.
     together: f32,
+    /// Wild values of late, fading.
+    wild: f32,
+    padding: u32,
     course: Book,
     beside: Book,
     day: Day,
@@ -172,6 +181,8 @@ impl Patterns {
     /// Takes `x` in, judged as `novelty`.
     pub(crate) fn learn(&mut self, x: f64, hour: Hour, novelty: &Novelty) {
         let moments = self.moments(x);
+        let is_wild = (x - self.mean).abs() > self.reach();
+        self.wild += f32::from(u8::from(is_wild)) - self.wild / MEMORY;
         if self.points < UNSCALED {
             (self.mean, self.variance) = moments;
             self.points += 1.0;
@@ -224,8 +235,17 @@ impl Patterns {
     /// Returns mean and variance with `x`.
     fn moments(&self, x: f64) -> (f64, f64) {
         let rate = f64::from(larger(1.0 / (self.points + 1.0), 1.0 / MEMORY));
-        let off = x - self.mean;
+        let (off, reach) = (x - self.mean, self.reach());
+        let is_believed = self.wild >= BELIEVED || self.points < UNSCALED;
+        let off = if is_believed { off } else { within(off, -reach, reach) };
         (self.mean + rate * off, (1.0 - rate) * (self.variance + rate * off * off))
+    }
+
+    /// Returns how far from the mean a value is wild: one such must not be what
+    /// all others are measured by. Of a flat series nothing is.
+    fn reach(&self) -> f64 {
+        let is_flat = self.variance <= 1e-12 * self.mean * self.mean;
+        if is_flat { f64::MAX } else { WILD * unit_of(self.mean, self.variance) }
     }
 
     /// Says whether patterns may stay as they were measured.
@@ -249,18 +269,23 @@ impl Patterns {
         self.context.beside = self.context.beside.map(beside);
         for side in &mut self.courses[..COURSE - 1] {
             for place in &mut side[..self.course.held()] {
-                *place = gridded(again(value_at(*place)));
+                // What lies beyond the grid stays there.
+                if value_at(*place).abs() < END {
+                    *place = gridded(again(value_at(*place)));
+                }
             }
         }
         for place in self.besides.iter_mut().flat_map(|side| &mut side[..self.beside.held()]) {
-            *place = gridded(beside(value_at(*place)));
+            if value_at(*place).abs() < END {
+                *place = gridded(beside(value_at(*place)));
+            }
         }
         self.day.rescale(moved as f32, shrunk as f32);
     }
 
     fn measure(&self, x: f64, hour: Hour) -> Novelty {
         let distance = (x - self.centre) / self.unit;
-        let value = asinh(distance) as f32;
+        let value = within(asinh(distance) as f32, -END, END);
         let is_first = self.course.held() == 0;
         let mut context = self.context;
         let last = if is_first { value } else { context.last };
@@ -276,6 +301,7 @@ impl Patterns {
             let off = distance - f64::from(usual);
             let flat = distance - f64::from(self.day.middle(hour.number).unwrap_or(usual));
             let off = asinh(if flat.abs() < off.abs() { flat } else { off }) as f32;
+            let off = within(off, -END, END);
             for (mean, span) in context.beside.iter_mut().zip(SPANS) {
                 *mean += (off - *mean) / span;
             }
