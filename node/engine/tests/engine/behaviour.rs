@@ -1,4 +1,7 @@
-//! The behaviour table of docs/DETECTORS.md, row by row.
+//! The behaviour table of docs/DETECTORS.md, row by row: edge cases here, whole
+//! series in `ordinary`.
+
+mod ordinary;
 
 use via_types::{RowReason, Severity};
 
@@ -124,8 +127,7 @@ fn a_clock_that_jumps_forward_and_back_does_no_harm() {
     run(&mut feed, 1301, 1000, |_| dice.normal(10.0, 1.0));
     let view = feed.engine.profile(STREAM, hash("e")).unwrap();
     assert_eq!((view.events, view.late), (2300, 0));
-    let reasons: Vec<_> = feed.opened().iter().map(|found| (found.started, found.score, found.reason.clone())).collect();
-    assert!(feed.opened().len() <= 2, "{reasons:#?}");
+    assert!(feed.opened().len() <= 2, "{}", feed.opened().len());
 }
 
 #[test]
