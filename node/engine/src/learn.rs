@@ -9,7 +9,7 @@ use crate::detector::pattern::Hour;
 use crate::judge::{Judgement, Sample, is_turn, is_turn_of, note, turns};
 use crate::math::{larger, smaller};
 use crate::plan::Plan;
-use crate::profile::{Cold, Feature, Hot, MARKED, UNSAFE};
+use crate::profile::{Cold, Feature, Hot, MARKED, NEGATIVE, UNSAFE};
 use crate::series::is_begun;
 
 /// Values after which the histogram's bins are laid out.
@@ -140,6 +140,7 @@ pub(crate) fn compare(hot: &mut Hot, plan: &Plan, sample: &Sample<'_>, verdict: 
 pub(crate) fn fill(hot: &mut Hot, sample: &Sample<'_>) {
     let value = sample.value as f32;
     let is_first = hot.count == 0;
+    hot.flags |= if value < 0.0 { NEGATIVE } else { 0 };
     hot.least = if is_first { value } else { smaller(hot.least, value) };
     hot.most = if is_first { value } else { larger(hot.most, value) };
     hot.count = hot.count.saturating_add(1);

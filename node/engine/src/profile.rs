@@ -41,6 +41,8 @@ pub(crate) const SKIPS: u32 = 256;
 pub(crate) const SEEN: u32 = 512;
 /// All that is common together might be a detection: nothing is calm.
 pub(crate) const UNSAFE: u32 = 1024;
+/// A value below zero was seen.
+pub(crate) const NEGATIVE: u32 = 2048;
 /// Flags that are the engine's affair and not part of a record.
 pub(crate) const TRANSIENT: u32 = DIRTY | ROUND | USED | LIVE | SKIPS | SEEN;
 
@@ -232,6 +234,12 @@ impl Hot {
     /// Says whether any of these flags is set.
     pub(crate) fn is(&self, flags: u32) -> bool {
         self.flags & flags != 0
+    }
+
+    /// Returns the least value that may be called normal: what never was below
+    /// zero is not expected to be.
+    pub(crate) fn least_normal(&self) -> f64 {
+        if self.is(NEGATIVE) { f64::MIN } else { 0.0 }
     }
 
     /// Returns the value it usually has, which one step cannot move.

@@ -43,6 +43,10 @@ impl Engine {
         if hot.count > 0 {
             series.push(filling(hot));
         }
+        for point in &mut series {
+            point.low = point.low.max(hot.least_normal());
+            point.high = point.high.max(hot.least_normal());
+        }
         Some(decimate(series, max_points))
     }
 }

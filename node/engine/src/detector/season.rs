@@ -119,12 +119,8 @@ impl Period {
 
     fn clocks(self) -> [Clock; 2] {
         let blocks = if self.is_given { 1 } else { 2 };
-        let short = Clock {
-            width: self.slot_nanos(),
-            slots: SHORT_SLOTS,
-            blocks,
-            is_given: self.is_given,
-        };
+        let short =
+            Clock { width: self.slot_nanos(), slots: SHORT_SLOTS, blocks, is_given: self.is_given };
         let width = 7 * DAY / WEEK_SLOTS as i64;
         [short, Clock { width, slots: WEEK_SLOTS, blocks: 2, is_given: false }]
     }

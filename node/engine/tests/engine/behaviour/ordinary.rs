@@ -253,7 +253,7 @@ fn random_walk() {
 fn nightly_job() {
     let mut dice = Dice::new(123);
     let told = Told::of(28.0, MINUTE, |at| {
-        let is_odd = at >= 25.5 * DAY && at < 25.5 * DAY + 1800.0;
+        let is_odd = (25.5 * DAY..25.5 * DAY + 1800.0).contains(&at);
         let is_job = at % DAY < 1800.0 || is_odd;
         if is_job { 50.0 + libm::floor(50.0 * dice.uniform()) } else { 0.0 }
     });
