@@ -2,8 +2,10 @@
 //! the width of buckets and what is learned when one closes; refuses to judge
 //! single events. Called before an event is judged and when time passes.
 
+use bytemuck::Zeroable as _;
+
 use crate::course::{Part, Turn};
-use crate::detector::season::Season;
+use crate::detector::season::{Season, Span};
 use crate::detector::volume::{Width, stabilise};
 use crate::history::{Closed, History};
 use crate::judge::Closing;
@@ -31,6 +33,14 @@ const SILENT_PACE: f32 = 0.25;
 const ALARM: f32 = 4.0;
 /// Events before history is kept: charts of a handful of events are not charts.
 const HISTORY_AFTER: u64 = 32;
+/// Slots of silence that teach when events are usual.
+const LEARNED_SLOTS: usize = 48;
+/// Values before slots are learned.
+const YOUNG: f32 = 16.0;
+/// Steps in which the value's season is followed within a slot.
+const STEPS: i64 = 64;
+/// Deviations beyond which a slot's mean is not believed.
+const FARTHEST: f64 = 16.0;
 /// Standard deviations of the band drawn in charts.
 const BAND: f64 = 3.0;
 
@@ -149,6 +159,8 @@ fn close_empty(
             hot.rate.learn(0.0, season, plan.smoothing, SILENT_PACE);
         }
     }
+    let until = from.saturating_add(i64::from(empty) << hot.bucket.shift);
+    fold_silence(hot, cold, plan, (from, until));
     if hot.rate.is_ready() {
         hot.rate_tail.note(worst.nominal.min(30.0), 1);
         if closing.rate.is_none_or(|counted| counted.nominal < worst.nominal) {
@@ -245,24 +257,53 @@ fn choose_width(hot: &mut Hot, cold: &mut Cold, empty: u32) {
     hot.rate.rescale(direction);
     hot.distinct.rescale(&mut cold.sketch, direction);
     if let Some(season) = &mut cold.rate_season {
-        season.scale(root);
+        season.scale(f64::from(root));
     }
 }
 
 fn season_at(hot: &Hot, cold: &Cold, plan: &Plan, start: i64) -> f32 {
     let middle = start.saturating_add(1 << hot.bucket.shift >> 1);
-    cold.rate_season.as_ref().map_or(0.0, |season| season.offset(middle, plan.period))
+    cold.rate_season.as_ref().map_or(0.0, |season| season.offset(middle, plan.period)) as f32
 }
 
-fn fold_rate(hot: &Hot, cold: &mut Cold, plan: &Plan, count: f64) {
-    let width = 1i64 << hot.bucket.shift;
-    if width > plan.period.nanos / 6 || hot.rate.buckets < 8.0 {
+/// Teaches the rate's season what the bucket being filled held.
+fn fold_rate(hot: &mut Hot, cold: &mut Cold, plan: &Plan, count: f64) {
+    let (from, until) = (hot.bucket.start, hot.bucket.end());
+    if !is_seasonal(hot, plan) {
         return;
     }
-    let middle = hot.bucket.start.saturating_add(width >> 1);
-    let deviation = stabilise(count) - hot.rate.level();
-    let season = cold.rate_season.get_or_insert_with(|| Box::new(Season::new(middle)));
-    season.fold(middle, deviation, plan.gamma, plan.period);
+    let season = cold.rate_season.get_or_insert_with(|| Box::new(Season::zeroed()));
+    let before = season_now(season, plan, from, until);
+    let span = Span { from, until, mean: f64::from(stabilise(count)) };
+    if season.fold(span, plan.gamma, plan.period) {
+        hot.rate.rebase(season_now(season, plan, from, until) - before);
+    }
+}
+
+/// Teaches the rate's season that nothing happened in buckets of a known one.
+fn fold_silence(hot: &Hot, cold: &mut Cold, plan: &Plan, (from, until): (i64, i64)) {
+    let Some(season) = cold.rate_season.as_mut().filter(|_| is_seasonal(hot, plan)) else {
+        return;
+    };
+    let width = plan.period.slot_nanos().max(1 << hot.bucket.shift);
+    let mut start = from;
+    for _ in 0..LEARNED_SLOTS {
+        if start >= until {
+            return;
+        }
+        let next = (start.div_euclid(width) + 1).saturating_mul(width).min(until);
+        let span = Span { from: start, until: next, mean: f64::from(stabilise(0.0)) };
+        season.fold(span, plan.gamma, plan.period);
+        start = next;
+    }
+}
+
+fn is_seasonal(hot: &Hot, plan: &Plan) -> bool {
+    1i64 << hot.bucket.shift <= plan.period.nanos / 6 && hot.rate.buckets >= 8.0
+}
+
+fn season_now(season: &Season, plan: &Plan, from: i64, until: i64) -> f32 {
+    season.offset(from.midpoint(until), plan.period) as f32
 }
 
 /// Prepares what the new bucket is compared with.
@@ -276,34 +317,58 @@ fn expect(hot: &mut Hot, cold: &Cold, plan: &Plan) {
     hot.varied_at = if ready { hot.distinct.with(many) } else { 0.0 };
 }
 
-/// Ends the value's seasonal slot when `at` is beyond it: learns what it held
-/// and looks up what the next one should add.
+/// Ends the value's seasonal slot when `at` is beyond it and learns what it held;
+/// looks up what the season adds around `at`, until [`Hot::slot`] ends.
 pub(crate) fn turn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) {
     let width = plan.period.slot_nanos();
-    let middle = hot.slot.end.saturating_sub(width / 2);
-    let start = at - at.rem_euclid(width);
-    let mean = hot.end_slot(start.saturating_add(width));
-    if let Some(mean) = mean
-        && hot.level.count >= 16.0
+    let held = hot.slot.end.saturating_sub(1).div_euclid(width);
+    let number = at.div_euclid(width);
+    if number != held
+        && let Some(mean) = hot.end_slot()
+        && hot.level.count >= YOUNG
     {
-        let deviation = mean - hot.level.mean;
-        let held = cold.series_mut().season_mut();
-        if held.unit == 0.0 {
-            held.unit = hot.level.deviation().max(1e-30);
-            held.season = Season::new(middle);
-        }
-        let relative = (deviation / held.unit).clamp(-1e6, 1e6) as f32;
-        held.season.fold(middle, relative, plan.gamma, plan.period);
-    }
-    hot.offset = 0.0;
-    hot.flags &= !SEASONAL;
-    if let Some(held) = cold.series.as_ref().and_then(|series| series.season()) {
-        let offset = held.season.offset(start.saturating_add(width / 2), plan.period);
-        if offset != 0.0 {
-            hot.flags |= SEASONAL;
-            hot.offset = f64::from(offset) * held.unit;
+        let from = held.saturating_mul(width);
+        let span = Span { from, until: from.saturating_add(width), mean };
+        // Part of a slot is not like the whole.
+        if hot.first.saturating_sub(from) <= width / 8 {
+            learn_slot(hot, cold, plan, (span, at));
         }
     }
+    let start = number.saturating_mul(width);
+    let used = cold.series.as_ref().map(|series| &series.season).filter(|season| season.is_used());
+    let Some(season) = used else {
+        hot.offset = 0.0;
+        hot.flags &= !SEASONAL;
+        hot.next_slot(start.saturating_add(width));
+        return;
+    };
+    let step = (width / STEPS).max(1);
+    let passed = (at - start) / step * step;
+    hot.offset = season.offset(start.saturating_add(passed + step / 2), plan.period);
+    hot.flags |= SEASONAL;
+    let end = if passed + 2 * step > width { width } else { passed + step };
+    hot.next_slot(start.saturating_add(end));
+}
+
+/// Learns what a slot held; where the season comes into use by that or goes out
+/// of it, the level is measured anew from what is left without it.
+fn learn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, (mut span, at): (Span, i64)) {
+    let season = &mut cold.series_mut().season;
+    let before = *season;
+    // No further from what is usual than one wild value should be able to move it.
+    let middle = span.from.midpoint(span.until);
+    let usual = hot.level.mean + season.offset(middle, plan.period);
+    let reach = FARTHEST * hot.level.deviation();
+    span.mean = span.mean.clamp(usual - reach, usual + reach);
+    if !season.fold(span, plan.gamma, plan.period) {
+        return;
+    }
+    let after = *season;
+    let gap = (f64::from(hot.gaps.mean) * 1e9) as i64;
+    hot.level.rebase(plan.memory, |values| {
+        let then = at.saturating_sub(gap.saturating_mul(values as i64));
+        (before.offset(then, plan.period), after.offset(then, plan.period))
+    });
 }
 
 #[cfg(test)]

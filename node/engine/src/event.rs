@@ -187,6 +187,15 @@ impl Engine {
             allocates = true;
             verdict.closing = close::close(hot, cold, work.plan, sample.at);
         }
+        let turned;
+        let glance = if hot.events == 0 || sample.at >= hot.slot.end {
+            close::turn_slot(hot, cold, work.plan, sample.at);
+            turned = crate::calm::glance(hot, cold, work.plan, sample).0;
+            allocates = true;
+            &turned
+        } else {
+            glance
+        };
         conclude(hot, cold, (work.plan, &self.habits.peers), (sample, glance), &mut verdict);
         let warming = hot.events < work.plan.warmup;
         let limit = work

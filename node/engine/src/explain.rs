@@ -285,6 +285,16 @@ pub(crate) fn normal(case: &Case<'_>, feature: Feature) -> Option<Expected> {
 }
 
 fn value_range(case: &Case<'_>, feature: Feature) -> Expected {
+    let range = any_value_range(case, feature);
+    let least = case.hot.least_normal();
+    Expected {
+        value: range.value.max(least),
+        low: range.low.max(least),
+        high: range.high.max(least),
+    }
+}
+
+fn any_value_range(case: &Case<'_>, feature: Feature) -> Expected {
     let hot = case.hot;
     let reading = &case.verdict.reading;
     if feature == Feature::Step {

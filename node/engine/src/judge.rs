@@ -14,7 +14,7 @@ use crate::detector::forecast::{Care, Reading};
 use crate::detector::forest::Apart;
 use crate::detector::lanes::Joined;
 use crate::detector::pattern::{Hour, Novelty};
-use crate::detector::volume::Counted;
+use crate::detector::volume::{Counted, endurance};
 use crate::ensemble::mix;
 use crate::math::{larger, log10, rough_exp2, rough_log2, smaller, within};
 use crate::peers::Peers;
@@ -420,6 +420,11 @@ pub(crate) fn judge_time(hot: &Hot, cold: &Cold, plan: &Plan, closing: &Closing)
     let mut verdict = Judgement::after(*closing);
     if let Some(counted) = closing.rate {
         verdict.speak(Feature::Rate, counted.nominal, &hot.rate_tail);
+        if counted.z < 0.0 {
+            let most = rough_exp2(endurance(hot.bucket.closed) / LOG10_2);
+            verdict.odds[Feature::Rate as usize] =
+                smaller(verdict.odds[Feature::Rate as usize], most);
+        }
     }
     if let Some(counted) = closing.distinct {
         verdict.speak(Feature::Distinct, counted.nominal, &hot.distinct_tail);

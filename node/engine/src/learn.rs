@@ -4,13 +4,12 @@
 use via_types::Detector;
 
 use crate::calibration::{COMMON_MOST, COMMON_ODDS};
-use crate::close::turn_slot;
 use crate::detector::memory::Memory;
 use crate::detector::pattern::Hour;
 use crate::judge::{Judgement, Sample, is_turn, is_turn_of, note, turns, with_row};
 use crate::math::{larger, smaller};
 use crate::plan::Plan;
-use crate::profile::{Cold, Feature, Hot, MARKED, UNSAFE};
+use crate::profile::{Cold, Feature, Hot, MARKED, NEGATIVE, UNSAFE};
 use crate::series::is_begun;
 
 /// Values after which the histogram's bins are laid out.
@@ -45,7 +44,7 @@ pub(crate) fn learn(
         listen(hot, verdict);
     }
     compare(hot, plan, sample, verdict);
-    learn_value(hot, cold, plan, sample, verdict);
+    learn_value(hot, plan, sample, verdict);
     if let Some(gap) = verdict.gap {
         hot.gaps.learn(gap, verdict.gapped, plan.pace);
     }
@@ -96,22 +95,13 @@ fn learn_forest(cold: &mut Cold, plan: &Plan, sample: &Sample<'_>, verdict: &Jud
 }
 
 #[inline(always)]
-fn learn_value(
-    hot: &mut Hot,
-    cold: &mut Cold,
-    plan: &Plan,
-    sample: &Sample<'_>,
-    verdict: &Judgement,
-) {
+fn learn_value(hot: &mut Hot, plan: &Plan, sample: &Sample<'_>, verdict: &Judgement) {
     hot.level.learn(verdict.plain, &verdict.reading, memory(plan, verdict));
     if hot.values.is_ready() {
         hot.values.learn(sample.value, plan.growth);
         tend(hot);
     } else if hot.events + 1 >= LAID_OUT {
         lay_out(hot, plan);
-    }
-    if sample.at >= hot.wake && sample.at >= hot.slot.end {
-        turn_slot(hot, cold, plan, sample.at);
     }
 }
 
@@ -165,6 +155,7 @@ pub(crate) fn compare(hot: &mut Hot, plan: &Plan, sample: &Sample<'_>, verdict: 
 pub(crate) fn fill(hot: &mut Hot, sample: &Sample<'_>) {
     let value = sample.value as f32;
     let is_first = hot.count == 0;
+    hot.flags |= if value < 0.0 { NEGATIVE } else { 0 };
     hot.least = if is_first { value } else { smaller(hot.least, value) };
     hot.most = if is_first { value } else { larger(hot.most, value) };
     hot.count = hot.count.saturating_add(1);

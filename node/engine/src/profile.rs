@@ -43,6 +43,8 @@ pub(crate) const SKIPS: u32 = 256;
 pub(crate) const SEEN: u32 = 512;
 /// All that is common together might be a detection: nothing is calm.
 pub(crate) const UNSAFE: u32 = 1024;
+/// A value below zero was seen.
+pub(crate) const NEGATIVE: u32 = 2048;
 /// Flags that are the engine's affair and not part of a record.
 pub(crate) const TRANSIENT: u32 = DIRTY | ROUND | USED | LIVE | SKIPS | SEEN;
 
@@ -224,7 +226,7 @@ pub(crate) const CALM_LINES: usize = 6;
 /// Cache lines that an event touches when its evidence is weighed.
 pub(crate) const WEIGHED_LINES: usize = 10;
 /// Cache lines of a series that a point touches: all but its season.
-const SERIES_FIRST: usize = 4;
+const SERIES_FIRST: usize = std::mem::offset_of!(Series, patterns) / 64;
 const SERIES_END: usize = size_of::<Series>().div_ceil(64);
 /// Cache lines of all of it.
 pub(crate) const ALL_LINES: usize = 13;
@@ -247,6 +249,12 @@ impl Hot {
     /// Says whether any of these flags is set.
     pub(crate) fn is(&self, flags: u32) -> bool {
         self.flags & flags != 0
+    }
+
+    /// Returns the least value that may be called normal: what never was below
+    /// zero is not expected to be.
+    pub(crate) fn least_normal(&self) -> f64 {
+        if self.is(NEGATIVE) { f64::MIN } else { 0.0 }
     }
 
     /// Returns the value it usually has, which one step cannot move.
@@ -275,15 +283,19 @@ impl Hot {
         self.worst = 0.0;
     }
 
-    /// Returns the mean of the slot's values, and begins the next.
-    pub(crate) fn end_slot(&mut self, end: i64) -> Option<f64> {
+    /// Returns the mean of the slot's values, and empties it.
+    pub(crate) fn end_slot(&mut self) -> Option<f64> {
         self.fill_slot();
         let mean = (self.slot.count > 0).then(|| self.slot.sum / f64::from(self.slot.count));
         self.slot.sum = 0.0;
         self.slot.count = 0;
+        mean
+    }
+
+    /// Lets the slot, or what the season adds in it, last until `end`.
+    pub(crate) fn next_slot(&mut self, end: i64) {
         self.slot.end = end;
         self.wake = end.min(self.bucket.end());
-        mean
     }
 
     /// Returns the width of its buckets, seconds.

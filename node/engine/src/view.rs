@@ -45,6 +45,10 @@ impl Engine {
         if hot.count > 0 {
             series.push(filling(hot));
         }
+        for point in &mut series {
+            point.low = point.low.max(hot.least_normal());
+            point.high = point.high.max(hot.least_normal());
+        }
         Some(decimate(series, max_points))
     }
 }
@@ -99,8 +103,8 @@ fn normal(hot: &Hot, cold: &Cold, plan: &Plan) -> Vec<Fact> {
         let usual = hot.rate.range(0.0, hot.bucket.season).0;
         facts.push(fact("rate", usual / hot.width_secs(), "1/s"));
     }
-    if let Some(held) = cold.series.as_ref().and_then(|series| series.season())
-        && let Some((period, strength)) = held.season.strength(plan.period)
+    if let Some(series) = &cold.series
+        && let Some((period, strength)) = series.season.strength(plan.period)
     {
         facts.push(fact("season period", period, "s"));
         facts.push(fact("season strength", strength, ""));

@@ -1,44 +1,77 @@
-//! What time of day and week does to a quantity: mean deviation per slot of a
-//! period, switched on only while it predicts better than doing without.
-//! Owns periods and slots (UTC); refuses to know what the quantity is.
+//! What time of day and week does to a quantity: the mean course of a period
+//! around level and trend, switched on only while it predicts better than doing
+//! without. Owns periods and slots (UTC); refuses to know what the quantity is.
 //!
-//! Source: additive seasonal terms as in Winters, Management Science 6, 1960;
-//! season strength as in Wang, Smith, Hyndman, DMKD 13, 2006 (1 − residual
-//! variance with the season / without it), measured out of sample.
+//! Sources: additive level, trend and season as in Winters, Management Science 6,
+//! 1960; first two periods as in classical decomposition; season strength as in
+//! Wang, Smith, Hyndman, DMKD 13, 2006 (1 − residual variance with the season /
+//! without it), measured out of sample; the course within a slot from the means
+//! of slots, jumps kept: Colella, Woodward, J. Comput. Phys. 54, 1984, §1.
+
+mod course;
 
 use bytemuck::{Pod, Zeroable};
+
+use crate::math::within;
+pub(crate) use course::within_slot;
 
 /// Slots of the short period: hours, for a day.
 const SHORT_SLOTS: usize = 24;
 /// Slots of the week: six hours each.
 const WEEK_SLOTS: usize = 28;
+/// Slots of the short period in one of the week, when that is a day.
+const HOURS_EACH: usize = SHORT_SLOTS * 7 / WEEK_SLOTS;
 /// A day, nanoseconds.
 const DAY: i64 = 86_400_000_000_000;
-/// Residual variance, relative, below which a season is used, and above which
-/// it is dropped again.
-const USE_BELOW: f32 = 0.7;
-const DROP_ABOVE: f32 = 0.9;
+/// Residual variance, relative, below which a season is used when many slots
+/// have told, and above which it is dropped again.
+const USE_BELOW: f64 = 0.7;
+const DROP_ABOVE: f64 = 0.9;
+/// Slots that must have told, and those that halve what is asked for.
+const LEAST_TESTS: f32 = 12.0;
+const HALF_TESTS: f32 = 24.0;
+/// Slots that the residual variance averages.
+const TESTS: f32 = 48.0;
+/// Per slot: how fast the level follows, and of that the trend.
+const FOLLOW: f64 = 0.1;
+const LEAN: f64 = 0.1;
+/// A slot teaches no more than so many standard deviations.
+const CLIP: f64 = 4.0;
+/// A season this much worse than none was learned from something else.
+const ABSURD: f64 = 4.0;
 
-/// One period's learned slots.
+/// One period: its slots, and the level and trend they are relative to.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 struct Cycle {
-    /// Mean square of the deviation left when the slot is taken away.
-    left: f32,
+    /// Level at the last slot and trend per slot; while the first periods are
+    /// gathered, the first slot's mean, and the trend so far.
+    level: f64,
+    trend: f64,
+    /// Mean square of the deviation as it comes, and of what is left of it
+    /// without the season.
+    plain: f64,
+    left: f64,
+    /// Sum of what the slot being filled held.
+    sum: f64,
+    /// The last slot that ended and the one being filled, since 1970.
+    ended: i64,
+    filled: i64,
+    count: u32,
+    /// Slots learned.
+    folds: u32,
+    /// Slots that were predicted before they were learned.
+    tests: f32,
     /// 1 while it predicts better than doing without.
     used: u32,
+    slots: [f32; WEEK_SLOTS],
 }
 
 /// Seasons of one quantity: a day (or the configured period), and a week.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Season {
-    since: i64,
-    /// Mean square of the deviation as it comes.
-    plain: f32,
-    folds: u32,
     cycles: [Cycle; 2],
-    slots: [f32; SHORT_SLOTS + WEEK_SLOTS],
 }
 
 /// The length of a season's short period; the other is a week.
@@ -47,6 +80,25 @@ pub(crate) struct Period {
     pub(crate) nanos: i64,
     /// Set by configuration: used as soon as it was seen once.
     pub(crate) is_given: bool,
+}
+
+/// How a period is divided.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    /// Nanoseconds of a slot.
+    width: i64,
+    slots: usize,
+    /// Periods gathered before the season is known.
+    blocks: usize,
+    is_given: bool,
+}
+
+/// Part of a quantity's past: when it began and ended, and its mean.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) from: i64,
+    pub(crate) until: i64,
+    pub(crate) mean: f64,
 }
 
 impl Period {
@@ -65,81 +117,217 @@ impl Period {
         (self.nanos / SHORT_SLOTS as i64).max(1)
     }
 
-    fn lengths(self) -> [i64; 2] {
-        [self.nanos, 7 * DAY]
+    fn clocks(self) -> [Clock; 2] {
+        let blocks = if self.is_given { 1 } else { 2 };
+        let short =
+            Clock { width: self.slot_nanos(), slots: SHORT_SLOTS, blocks, is_given: self.is_given };
+        let width = 7 * DAY / WEEK_SLOTS as i64;
+        [short, Clock { width, slots: WEEK_SLOTS, blocks: 2, is_given: false }]
+    }
+}
+
+impl Clock {
+    fn slot(self, number: i64) -> usize {
+        number.rem_euclid(self.slots as i64) as usize
     }
 }
 
 impl Season {
-    /// Begins to learn at `at`.
-    pub(crate) fn new(at: i64) -> Self {
-        Self { since: at, ..Self::zeroed() }
-    }
-
     /// Returns the deviation expected at `at`.
-    pub(crate) fn offset(&self, at: i64, period: Period) -> f32 {
+    pub(crate) fn offset(&self, at: i64, period: Period) -> f64 {
+        let [day, week] = &self.cycles;
+        let [hours, quarters] = period.clocks();
+        let place = |clock: Clock| {
+            let number = at.div_euclid(clock.width);
+            let inside = at.rem_euclid(clock.width) as f64 / clock.width as f64;
+            (clock.slot(number), inside as f32)
+        };
         let mut offset = 0.0;
-        for (cycle, slot) in self.cycles.iter().zip(slots_of(at, period)) {
-            if cycle.used == 1 {
-                offset += self.slots[slot];
-            }
+        if day.used == 1 {
+            let (slot, inside) = place(hours);
+            let value = |slot: usize| day.slots[slot % SHORT_SLOTS];
+            offset += f64::from(within_slot(value, SHORT_SLOTS, slot, inside));
+        }
+        if week.used == 1 {
+            let (slot, inside) = place(quarters);
+            let known = day.known(period);
+            let value = |slot: usize| week.slots[slot % WEEK_SLOTS] - known.of(slot) as f32;
+            offset += f64::from(within_slot(value, WEEK_SLOTS, slot, inside));
         }
         offset
     }
 
-    /// Takes in the deviation from the level seen around `at`.
-    pub(crate) fn fold(&mut self, at: i64, deviation: f32, gamma: f32, period: Period) {
-        self.folds = self.folds.saturating_add(1);
-        let rate = f32::max(0.01, 1.0 / (self.folds as f32 + 1.0));
-        self.plain += rate * (deviation * deviation - self.plain);
-        let mut rest = deviation;
-        let places = slots_of(at, period).into_iter().zip(period.lengths());
-        for (cycle, (slot, length)) in self.cycles.iter_mut().zip(places) {
-            let seen = at.saturating_sub(self.since) / length;
-            let place = &mut self.slots[slot];
-            let left = rest - *place;
-            let quick = gamma.max(1.0 / (seen.clamp(0, 1000) as f32 + 1.0));
-            *place += quick * left;
-            if seen >= 1 {
-                cycle.left += rate.max(0.02) * (left * left - cycle.left);
-            } else {
-                cycle.left = self.plain;
-            }
-            let limit = if cycle.used == 1 { DROP_ABOVE } else { USE_BELOW };
-            let earned = seen >= 2 && cycle.left < limit * self.plain;
-            let is_given = period.is_given && length == period.nanos && seen >= 1;
-            cycle.used = u32::from(earned || is_given);
-            if cycle.used == 1 {
-                rest = left;
-            }
-        }
+    /// Takes in the quantity's mean over `span`; says whether what is used of the
+    /// season has changed.
+    pub(crate) fn fold(&mut self, span: Span, gamma: f32, period: Period) -> bool {
+        let [hours, quarters] = period.clocks();
+        let [day, week] = &mut self.cycles;
+        let before = (day.used, week.used);
+        let nothing = Known { slots: None };
+        day.fold(span, (hours, nothing), f64::from(gamma));
+        week.fold(span, (quarters, day.known(period)), f64::from(gamma));
+        before != (day.used, week.used)
+    }
+
+    /// Says whether any of it is in use.
+    pub(crate) fn is_used(&self) -> bool {
+        self.cycles.iter().any(|cycle| cycle.used == 1)
     }
 
     /// Scales what was learned, when the quantity's unit changes.
-    pub(crate) fn scale(&mut self, factor: f32) {
-        self.plain *= factor * factor;
+    pub(crate) fn scale(&mut self, factor: f64) {
         for cycle in &mut self.cycles {
+            cycle.plain *= factor * factor;
             cycle.left *= factor * factor;
-        }
-        for place in &mut self.slots {
-            *place *= factor;
+            for part in [&mut cycle.level, &mut cycle.trend, &mut cycle.sum] {
+                *part *= factor;
+            }
+            for place in &mut cycle.slots {
+                *place *= factor as f32;
+            }
         }
     }
 
     /// Returns the period in use, seconds, and its strength 0..1.
     pub(crate) fn strength(&self, period: Period) -> Option<(f64, f64)> {
-        let used = self.cycles.iter().zip(period.lengths()).find(|(cycle, _)| cycle.used == 1)?;
-        let strength = 1.0 - f64::from(used.0.left / self.plain.max(f32::MIN_POSITIVE));
+        let lengths = [period.nanos, 7 * DAY];
+        let used = self.cycles.iter().zip(lengths).find(|(cycle, _)| cycle.used == 1)?;
+        let strength = 1.0 - used.0.left / used.0.plain.max(f64::MIN_POSITIVE);
         Some((used.1 as f64 / 1e9, strength.clamp(0.0, 1.0)))
     }
 }
 
-/// Returns the slots that `at` falls into, one of each cycle.
-fn slots_of(at: i64, period: Period) -> [usize; 2] {
-    let of = |length: i64, count: usize| {
-        let width = (length / count as i64).max(1);
-        ((at.rem_euclid(length) / width) as usize).min(count - 1)
-    };
-    let [short, week] = period.lengths();
-    [of(short, SHORT_SLOTS), SHORT_SLOTS + of(week, WEEK_SLOTS)]
+/// What the shorter season says of a slot of the week.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    slots: Option<&'a [f32; WEEK_SLOTS]>,
+}
+
+impl Known<'_> {
+    fn of(self, slot: usize) -> f64 {
+        self.slots.map_or(0.0, |hours| {
+            let first = slot * HOURS_EACH % SHORT_SLOTS;
+            let sum: f32 = hours[first..first + HOURS_EACH].iter().sum();
+            f64::from(sum) / HOURS_EACH as f64
+        })
+    }
+}
+
+impl Cycle {
+    fn known(&self, period: Period) -> Known<'_> {
+        let is_known = self.used == 1 && period.nanos == DAY;
+        Known { slots: is_known.then_some(&self.slots) }
+    }
+
+    fn fold(&mut self, span: Span, (clock, known): (Clock, Known<'_>), gamma: f64) {
+        let number = span.from.midpoint(span.until).div_euclid(clock.width);
+        if self.count > 0 && number != self.filled {
+            self.end((clock, known), gamma);
+        }
+        self.filled = number;
+        self.sum += span.mean;
+        self.count += 1;
+        if span.until.div_euclid(clock.width) > number {
+            self.end((clock, known), gamma);
+        }
+    }
+
+    /// Ends the slot being filled.
+    fn end(&mut self, (clock, known): (Clock, Known<'_>), gamma: f64) {
+        let (number, y) = (self.filled, self.sum / f64::from(self.count));
+        self.sum = 0.0;
+        self.count = 0;
+        let missed = number.saturating_sub(self.ended).saturating_sub(1);
+        let gathered = clock.blocks * clock.slots;
+        if self.folds == 0 || missed > clock.slots as i64 / 4 && self.folds < gathered as u32 {
+            *self = Self { level: y, ended: number - 1, ..Self::zeroed() };
+        } else if missed < 0 {
+            return;
+        }
+        if self.folds < gathered as u32 {
+            // Nothing is known yet of what was missed: as what came after.
+            for number in self.ended + 1..=number {
+                self.gather(number, y, clock);
+            }
+        } else {
+            self.learn(number, y, (clock, known), gamma);
+        }
+        self.ended = number;
+    }
+
+    /// Adds a slot to those of the first periods.
+    fn gather(&mut self, number: i64, y: f64, clock: Clock) {
+        let size = clock.slots as f64;
+        let off = y - self.level;
+        self.slots[clock.slot(number)] += off as f32;
+        if clock.blocks > 1 {
+            let is_second = self.folds as usize >= clock.slots;
+            self.trend += if is_second { off } else { -off } / (size * size);
+        }
+        self.folds += 1;
+        if self.folds as usize == clock.blocks * clock.slots {
+            self.begin(number, clock);
+        }
+    }
+
+    /// Parts level, trend and season when the first periods are gathered; the
+    /// last slot of them is `number`.
+    fn begin(&mut self, number: i64, clock: Clock) {
+        let (size, blocks) = (clock.slots as f64, clock.blocks as f64);
+        let sum: f64 = self.slots.iter().map(|slot| f64::from(*slot)).sum();
+        let mean = sum / (size * blocks);
+        for place in 0..clock.slots {
+            let slot = &mut self.slots[clock.slot(number + 1 + place as i64)];
+            let leaning = self.trend * (place as f64 - 0.5 * (size - 1.0));
+            *slot = (f64::from(*slot) / blocks - mean - leaning) as f32;
+        }
+        self.level += mean + self.trend * 0.5 * (size * blocks - 1.0);
+        self.used = u32::from(clock.is_given);
+    }
+
+    /// Compares a slot with what was expected of it, and learns from it.
+    fn learn(&mut self, number: i64, y: f64, (clock, known): (Clock, Known<'_>), gamma: f64) {
+        let passed = number.saturating_sub(self.ended);
+        let place = clock.slot(number);
+        let slot = f64::from(self.slots[place]);
+        if passed > clock.slots as i64 {
+            self.level = y - slot;
+            return;
+        }
+        self.level += self.trend * passed as f64;
+        let deviation = y - self.level;
+        let (plain, left) = (deviation - known.of(place), deviation - slot);
+        let left = self.test(plain, left);
+        let limit = if self.used == 1 {
+            DROP_ABOVE
+        } else {
+            USE_BELOW * f64::from(self.tests / (self.tests + HALF_TESTS))
+        };
+        let is_clear = self.tests >= LEAST_TESTS && self.left < limit * self.plain;
+        self.used = u32::from(clock.is_given || is_clear);
+        if self.tests >= TESTS && self.left > ABSURD * self.plain {
+            *self = Self::zeroed();
+            return;
+        }
+        self.folds = self.folds.saturating_add(1);
+        let seen = f64::from(self.folds) / clock.slots as f64;
+        self.slots[place] = (slot + gamma.max(1.0 / (seen + 1.0)) * left) as f32;
+        self.level += FOLLOW * left;
+        self.trend += FOLLOW * LEAN / clock.slots as f64 * left;
+    }
+
+    /// Notes what is missing to a slot without and with the season; returns how
+    /// much of the latter is believed.
+    fn test(&mut self, plain: f64, left: f64) -> f64 {
+        self.tests = (self.tests + 1.0).min(1e6);
+        let rate = 1.0 / f64::from(self.tests.min(TESTS));
+        let believed = |off: f64, square: f64| {
+            let reach = CLIP * square.sqrt();
+            if rate < 0.2 { within(off, -reach, reach) } else { off }
+        };
+        let (plain, left) = (believed(plain, self.plain), believed(left, self.left));
+        self.plain += rate * (plain * plain - self.plain);
+        self.left += rate * (left * left - self.left);
+        left
+    }
 }

@@ -32,8 +32,8 @@ pub(crate) fn context(case: &Case<'_>) -> Vec<String> {
         let way = if trend > 0.0 { "rising" } else { "falling" };
         phrases.push(format!("values were {way} before ({} deviations)", figure(trend.abs())));
     }
-    if let Some(held) = case.cold.series.as_ref().and_then(|series| series.season())
-        && let Some((period, strength)) = held.season.strength(case.plan.period)
+    if let Some(series) = &case.cold.series
+        && let Some((period, strength)) = series.season.strength(case.plan.period)
     {
         phrases.push(format!(
             "repeats every {} h (season explains {} % of the variation)",
