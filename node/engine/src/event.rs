@@ -12,7 +12,7 @@ use crate::execute::Work;
 use crate::judge::{Judgement, Sample, conclude, is_turn};
 use crate::learn::learn;
 use crate::profile::{CURRENT, DIRTY, OPEN, Profile, ROUND, SEEN, SKIPS, USED};
-use crate::verdict::{Speaking, is_over};
+use crate::verdict::{Speaking, is_over, settle_stream, stream_limit};
 use crate::{Answer, Outcome};
 
 /// What is done with an event.
@@ -161,11 +161,10 @@ impl Engine {
         }
         conclude(hot, cold, (work.plan, &self.habits.peers), (sample, glance), &mut verdict);
         let warming = hot.events < work.plan.warmup;
-        let limit = work
-            .plan
-            .limit
-            .unwrap_or_else(|| cold.rule().limit(&work.plan.threshold, hot.gaps.mean));
-        let fired = !warming && is_over(hot, cold, work.plan, &verdict, limit);
+        let limit = stream_limit(hot, cold, work.plan, &self.habits);
+        let judged = (sample.at, &verdict);
+        let fired =
+            !warming && is_over(hot, cold, (work.plan, &mut self.habits), judged, limit);
         let speaking = Speaking { sample, verdict: &verdict, limit, fired, warming };
         let mut is_told = false;
         if fired || hot.is(OPEN) {
@@ -183,9 +182,8 @@ impl Engine {
         if !warming {
             cold.stir(sample, verdict.plain_evidence, verdict.point.is_some());
         }
-        let elapsed = verdict.gap.unwrap_or(0.0);
         if work.plan.limit.is_none() {
-            cold.rule().learn(&work.plan.threshold, verdict.evidence, elapsed);
+            settle_stream(hot, cold, (work.plan, &mut self.habits), sample.at, &verdict);
         }
         if sample.lanes.lanes.is_empty() && (!verdict.was_open || is_turn(hot)) {
             self.habits.learn(work.at.index, hot, sample, (&verdict, 1));

@@ -5,6 +5,7 @@
 use via_types::config::{Explain, Threshold};
 use via_types::{Detector, Revision, StreamConfig};
 
+use crate::budget::is_kept;
 use crate::calibration::COMMON_MOST;
 use crate::detector::burst::Pace;
 use crate::detector::distribution::growth;
@@ -27,6 +28,10 @@ pub(crate) struct Plan {
     pub(crate) own: [Option<Threshold>; Detector::ALL.len()],
     /// Whether any detector has one.
     pub(crate) has_own: bool,
+    /// Whether any of these keeps a budget.
+    pub(crate) has_budget: bool,
+    /// What of a stream's budget is this shard's.
+    pub(crate) share: f64,
     pub(crate) explain: Explain,
     pub(crate) smoothing: Smoothing,
     pub(crate) gamma: f32,
@@ -68,6 +73,8 @@ impl Plan {
             has_calm: !has_own && limit.is_some_and(|limit| limit > most),
             own,
             has_own,
+            has_budget: is_kept(&config.threshold) || own.iter().flatten().any(is_kept),
+            share: 1.0,
             explain: config.explain,
             smoothing: Smoothing { alpha: unit(volume.alpha), beta: unit(volume.beta) },
             gamma: unit(volume.gamma),

@@ -5,13 +5,14 @@
 use bytemuck::{Pod, Zeroable};
 use via_types::config::{Method, Threshold};
 
+use crate::budget::DAY;
 use crate::ensemble::evidence_of;
 use crate::math::log10;
 
-/// A day, seconds.
-const DAY: f64 = 86_400.0;
 /// No adaptive rule fires below this evidence: one in a hundred is no anomaly.
-const LEAST: f32 = 2.0;
+pub(crate) const LEAST: f32 = 2.0;
+/// No budget is so large that less evidence than this is a detection.
+const LOWEST: f32 = 0.5;
 /// How far saved or overdrawn alerts may stretch the budget, in alerts.
 const SAVED: f32 = 3.0;
 const OVERDRAWN: f32 = -8.0;
@@ -37,14 +38,14 @@ pub(crate) fn fixed_limit(threshold: &Threshold) -> Option<f32> {
     match threshold.method {
         Method::Ensemble(score) => Some(evidence_of(score) as f32),
         Method::Percentile(quantile) => Some((-log10((1.0 - quantile).clamp(1e-9, 0.5))) as f32),
-        Method::EwmaSigma(_) | Method::Mad(_) | Method::Budget(_) => None,
+        Method::EwmaSigma(_) | Method::Mad(_) | Method::Budget(_) | Method::StreamBudget(_) => None,
     }
 }
 
 impl Rule {
-    /// Returns the evidence from which on there is a detection; `gap` is the
-    /// entity's mean time between events, seconds.
-    pub(crate) fn limit(&self, threshold: &Threshold, gap: f32) -> f32 {
+    /// Returns the evidence from which on there is a detection; `needed` is what
+    /// a budget needs of all entities alike.
+    pub(crate) fn limit(&self, threshold: &Threshold, needed: f32) -> f32 {
         match threshold.method {
             Method::Ensemble(_) | Method::Percentile(_) => {
                 fixed_limit(threshold).expect("these methods have a fixed limit")
@@ -57,18 +58,15 @@ impl Rule {
                 let mad = (f64::from(self.mad) * MAD_TO_SD).max(0.05);
                 ((f64::from(self.median) + mads * mad) as f32).max(LEAST)
             }
-            Method::Budget(per_day) => {
-                let tests = DAY / f64::from(gap).clamp(1e-6, DAY * 365.0);
-                let even = log10(tests / per_day.clamp(1e-6, 1e6));
-                let lent = f64::from(self.wealth) * std::f64::consts::LOG10_2;
-                (even - lent).max(0.5) as f32
+            Method::Budget(_) | Method::StreamBudget(_) => {
+                (needed - self.wealth * std::f32::consts::LOG10_2).max(LOWEST)
             }
         }
     }
 
-    /// Takes one event's evidence in; `elapsed` is the time since the event
-    /// before, seconds.
-    pub(crate) fn learn(&mut self, threshold: &Threshold, evidence: f32, elapsed: f32) {
+    /// Takes one event's evidence in; `earned` is the part of an alert that a
+    /// budget allows for it.
+    pub(crate) fn learn(&mut self, threshold: &Threshold, evidence: f32, earned: f32) {
         self.seen = (self.seen + 1.0).min(1e6);
         let rate = match threshold.adaptive_factor {
             factor if factor > 0.0 => (factor.min(1.0) as f32).max(1.0 / self.seen),
@@ -85,9 +83,8 @@ impl Rule {
                 self.median += step(evidence - self.median, rate);
                 self.mad += step((evidence - self.median).abs() - self.mad, rate);
             }
-            Method::Budget(per_day) => {
-                let earned = per_day * f64::from(elapsed.clamp(0.0, 86_400.0)) / DAY;
-                self.wealth = (self.wealth + earned as f32).min(SAVED);
+            Method::Budget(_) | Method::StreamBudget(_) => {
+                self.wealth = (self.wealth + earned).min(SAVED);
             }
             Method::Percentile(_) | Method::Ensemble(_) => {}
         }

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::judge::{Row, Sample, judge_time};
 use crate::plan::Plan;
 use crate::profile::{CURRENT, LIVE, OPEN, Profile, USED};
-use crate::verdict::{Speaking, is_over};
+use crate::verdict::{Speaking, is_over, stream_limit};
 use crate::{Outcome, Position};
 
 /// How long after a bucket's end its last events may still be on their way.
@@ -38,7 +38,9 @@ impl Engine {
             if now >= hot.bucket.end() {
                 let id = DetectionId { shard: at.shard, index: at.index, offset };
                 let told = out.changes.len();
+                self.swap_habits(stream, at.index);
                 self.pass(&plan, slot, now, id, out);
+                self.swap_habits(stream, at.index);
                 offset = offset.saturating_add((out.changes.len() - told) as u32);
             }
             self.due[slot as usize] = self.places.get(slot).hot.bucket.end();
@@ -54,8 +56,8 @@ impl Engine {
         let value = hot.level.mean + hot.offset;
         let sample = Sample { at: now, value, mark: 0, lanes };
         let verdict = judge_time(hot, plan, &closing);
-        let limit = cold.rule().limit(&plan.threshold, hot.gaps.mean);
-        let fired = is_over(hot, cold, plan, &verdict, limit);
+        let limit = stream_limit(hot, cold, plan, &self.habits);
+        let fired = is_over(hot, cold, (plan, &mut self.habits), (now, &verdict), limit);
         if fired || hot.is(OPEN) && verdict.evidence > 0.0 {
             let (sample, verdict) = (&sample, &verdict);
             let speaking = Speaking { sample, verdict, limit, fired, warming: false };

@@ -158,6 +158,9 @@ pub enum Method {
     Ensemble(f64),
     /// At most this many detections per entity-day while nothing is wrong.
     Budget(f64),
+    /// At most this many detections per day of the stream's all entities while
+    /// nothing is wrong; each shard has an equal share.
+    StreamBudget(f64),
 }
 
 impl<'de> Deserialize<'de> for Method {
@@ -175,7 +178,7 @@ impl<'de> Visitor<'de> for MethodForm {
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "an object of one rule and its figure, like {\"mad\": 6.0}; the rules are \
-             ewma_sigma, percentile, mad, ensemble, budget",
+             ewma_sigma, percentile, mad, ensemble, budget, stream_budget",
         )
     }
 
@@ -188,6 +191,7 @@ impl<'de> Visitor<'de> for MethodForm {
             "mad" => Method::Mad,
             "ensemble" => Method::Ensemble,
             "budget" => Method::Budget,
+            "stream_budget" => Method::StreamBudget,
             other => return Err(M::Error::invalid_value(Unexpected::Str(other), &self)),
         };
         let method = make(map.next_value()?);
@@ -267,6 +271,7 @@ mod tests {
             Method::Mad(6.0),
             Method::Ensemble(0.5),
             Method::Budget(1.0),
+            Method::StreamBudget(20.0),
         ] {
             let text = serde_json::to_string(&method).expect("plain data");
             assert_eq!(serde_json::from_str::<Method>(&text).expect("its own text"), method);

@@ -1,0 +1,211 @@
+//! What alerts a stream's entities were allowed and what they cost, so that a
+//! budget is kept by the alerts there were and not only by what p-values promise.
+//! Owns the correction of rarities and the pace of the stream; refuses to know
+//! what is detected. One per threshold of each stream of a shard.
+//!
+//! Sources: even spending as LORD has it while nothing is rejected, with a memory
+//! that fades (Ramdas, Yang, Wainwright, Jordan, NeurIPS 2017, sections 3 and 5;
+//! Rebjock, Kurt, Januschowski, Callot, NeurIPS 2021, for series in which
+//! rejections are rare); the level itself follows the alerts by stochastic
+//! approximation (Robbins and Monro 1951; as adaptive conformal inference does:
+//! Gibbs and Candes, NeurIPS 2021; Angelopoulos, Candes, Tibshirani, NeurIPS 2023),
+//! which keeps the rate whatever the dependence of the evidence. Alerts come in
+//! crowds when something is wrong: crowds count less (Huber 1964).
+
+use std::f32::consts::LOG10_2;
+
+use bytemuck::{Pod, Zeroable};
+use via_types::Detector;
+use via_types::config::{Method, Threshold};
+
+use crate::math::{larger, log10, rough_exp2, smaller, within};
+
+/// A day, seconds.
+pub(crate) const DAY: f64 = 86_400.0;
+/// Rarities, in whole decades, at which the correction is kept.
+const KNOTS: usize = 10;
+/// Decades by which one more alert than allowed raises what is asked, while few
+/// are known, times their number: the step that estimates the logarithm of a
+/// rate best, one over the natural logarithm of ten.
+const STEP: f32 = 0.434;
+/// Alerts from which on the step stays as it is: the memory, in alerts.
+const MEMORY: f32 = 24.0;
+/// The largest step, and how far corrections may go, decades.
+const LEAP: f32 = 0.25;
+const LEAST: f32 = -2.0;
+const MOST: f32 = 12.0;
+/// Alerts among the last allowed [`RECENT`] from which on more count less.
+const CROWD: f32 = 10.0;
+const RECENT: f32 = 4.0;
+/// Over how much time the stream's pace is averaged, and the most that passes
+/// between two events, seconds.
+const PACE: f32 = 86_400.0;
+
+/// What one budget of a stream has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Ledger {
+    /// Evidence asked beyond the nominal, per decade of rarity.
+    beyond: [f32; KNOTS],
+    /// Alerts that each of these is known from.
+    known: [f32; KNOTS],
+    /// Alerts lately, fading by those allowed.
+    lately: f32,
+    /// Events of the stream and the time they took, seconds, fading.
+    events: f32,
+    secs: f32,
+    padding: f32,
+    /// Newest event time.
+    newest: i64,
+}
+
+/// The ledgers of a stream: of the thresholds that single detectors have of their
+/// own, then the stream's.
+pub(crate) type Ledgers = [Ledger; Detector::ALL.len() + 1];
+
+/// The ledger of a budget that has seen nothing.
+pub(crate) const EMPTY: Ledger = Ledger {
+    beyond: [0.0; KNOTS],
+    known: [0.0; KNOTS],
+    lately: 0.0,
+    events: 0.0,
+    secs: 0.0,
+    padding: 0.0,
+    newest: 0,
+};
+
+/// What a budget allows for one event.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Earned {
+    /// Decades of rarity.
+    pub(crate) asked: f32,
+    /// Part of an alert that its entity may have for it.
+    pub(crate) alerts: f32,
+}
+
+impl Earned {
+    /// Returns what is allowed for an event as rare as `asked`, `elapsed` seconds
+    /// after the one before.
+    pub(crate) fn of(threshold: &Threshold, asked: f32, elapsed: f32) -> Self {
+        let alerts = match threshold.method {
+            Method::Budget(alerts) => {
+                (alerts * f64::from(within(elapsed, 0.0, DAY as f32)) / DAY) as f32
+            }
+            Method::StreamBudget(_) => rough_exp2(-asked / LOG10_2),
+            _ => 0.0,
+        };
+        Self { asked, alerts }
+    }
+}
+
+/// Says whether a threshold keeps a budget.
+pub(crate) fn is_kept(threshold: &Threshold) -> bool {
+    matches!(threshold.method, Method::Budget(_) | Method::StreamBudget(_))
+}
+
+impl Ledger {
+    /// Returns how rare, in decades, a detection may be at one event so that all
+    /// together keep the budget; `gap` is the entity's mean time between events,
+    /// seconds, `share` what of the stream's budget is this shard's.
+    pub(crate) fn asked(&self, threshold: &Threshold, gap: f32, share: f64) -> f32 {
+        let odds = match threshold.method {
+            Method::Budget(alerts) => per_day(gap) / alerts.clamp(1e-6, 1e6),
+            Method::StreamBudget(alerts) => {
+                let pace = f64::from(larger(self.events, 1.0)) / f64::from(larger(self.secs, 1.0));
+                pace * DAY / (alerts * share).clamp(1e-9, 1e6)
+            }
+            Method::EwmaSigma(_)
+            | Method::Percentile(_)
+            | Method::Mad(_)
+            | Method::Ensemble(_) => return 0.0,
+        };
+        log10(larger(odds, 1.0)) as f32
+    }
+
+    /// Returns the evidence that is as rare as asked.
+    pub(crate) fn needed(&self, asked: f32) -> f32 {
+        let (knot, part) = place(asked);
+        asked + self.beyond[knot] + part * (self.beyond[knot + 1] - self.beyond[knot])
+    }
+
+    /// Counts an event at `at`, nanoseconds; returns the time it adds to the
+    /// stream's, seconds.
+    fn count(&mut self, at: i64) -> f32 {
+        let is_first = self.newest == 0;
+        let passed = (at.saturating_sub(self.newest) as f64 * 1e-9) as f32;
+        let passed = if is_first { 0.0 } else { within(passed, 0.0, PACE) };
+        self.newest = if is_first { at } else { larger(self.newest, at) };
+        self.events += 1.0;
+        self.secs += passed;
+        if self.secs > 2.0 * PACE || self.events > 1e7 {
+            self.events *= 0.5;
+            self.secs *= 0.5;
+        }
+        passed
+    }
+
+    /// Takes in what an event at `at`, nanoseconds, adds to what is allowed.
+    pub(crate) fn earn(&mut self, (threshold, share): (&Threshold, f64), at: i64, earned: Earned) {
+        let passed = self.count(at);
+        let alerts = match threshold.method {
+            Method::StreamBudget(alerts) => alerts * share * f64::from(passed) / DAY,
+            _ => f64::from(earned.alerts),
+        };
+        self.allow(earned.asked, alerts as f32);
+    }
+
+    /// Takes in that so many alerts as rare as `asked` were allowed.
+    fn allow(&mut self, asked: f32, alerts: f32) {
+        self.lately -= self.lately * smaller(alerts / RECENT, 1.0);
+        self.turn(asked, -alerts);
+    }
+
+    /// Takes in that there was one.
+    pub(crate) fn pay(&mut self, asked: f32) {
+        self.lately += 1.0;
+        let (knot, _) = place(asked);
+        let is_young = self.known[knot] < MEMORY;
+        let weight = if is_young { 1.0 } else { smaller(CROWD / self.lately, 1.0) };
+        self.turn(asked, weight);
+        let (knot, part) = place(asked);
+        self.known[knot] = smaller(self.known[knot] + 1.0 - part, MEMORY);
+        self.known[knot + 1] = smaller(self.known[knot + 1] + part, MEMORY);
+        self.lend(knot);
+    }
+
+    fn turn(&mut self, asked: f32, alerts: f32) {
+        let (knot, part) = place(asked);
+        for (knot, part) in [(knot, 1.0 - part), (knot + 1, part)] {
+            let step = smaller(STEP / larger(self.known[knot], 1.0), LEAP);
+            self.beyond[knot] = within(self.beyond[knot] + step * part * alerts, LEAST, MOST);
+        }
+    }
+
+    /// Takes for rarities of which nothing is known what is known of the nearest.
+    fn lend(&mut self, knot: usize) {
+        for next in knot + 2..KNOTS {
+            if self.known[next] >= 1.0 {
+                break;
+            }
+            self.beyond[next] = self.beyond[next - 1];
+        }
+        for next in (0..knot).rev() {
+            if self.known[next] >= 1.0 {
+                break;
+            }
+            self.beyond[next] = self.beyond[next + 1];
+        }
+    }
+}
+
+/// Returns how many events an entity has a day.
+fn per_day(gap: f32) -> f64 {
+    DAY / within(f64::from(gap), 1e-6, DAY * 365.0)
+}
+
+/// Returns the knot at or below a rarity, and how far it is to the next.
+fn place(asked: f32) -> (usize, f32) {
+    let at = within(asked, 0.0, KNOTS as f32 - 1.001);
+    let knot = at as usize;
+    (knot, at - knot as f32)
+}
