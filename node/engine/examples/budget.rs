@@ -1,7 +1,8 @@
 //! Measures how many detections normal traffic gives under an alert budget:
 //! `cargo run --release -p via-engine --example budget -- KEY=VALUE…`. Keys: `k`
-//! (alerts a day), `of` (`entity` or `stream`), `entities` (per kind), `days`,
-//! `kinds` and `gaps` (comma separated), `mixed` (`yes`: all kinds in one stream).
+//! (alerts a day), `of` (`entity` or `stream`), `entities` (per kind and gap; with
+//! `fleet=yes` so many of the slowest and as many events of each), `days`, `kinds`
+//! and `gaps` (comma separated), `mixed` (`yes`: all in one stream).
 
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
@@ -105,9 +106,15 @@ impl Source {
     }
 }
 
+/// So many entities of one kind.
+struct Class {
+    kind: &'static str,
+    gap: f64,
+    entities: usize,
+}
+
 struct Run {
     method: Method,
-    entities: usize,
     days: f64,
 }
 
@@ -119,14 +126,14 @@ struct Found {
     kinds: BTreeMap<String, u64>,
 }
 
-fn run(run: &Run, classes: &[(&'static str, f64)]) -> Found {
+fn run(run: &Run, classes: &[Class]) -> Found {
     let mut engine = Engine::new(Options { memory_bytes: 8 << 30, ..Options::default() });
     let mut config = StreamConfig::default();
     config.threshold.method = run.method;
     engine.configure(StreamId::new(1), Revision::new(1), &config);
     let mut sources: Vec<(String, Source)> = Vec::new();
-    for (kind, gap) in classes {
-        for number in 0..run.entities {
+    for Class { kind, gap, entities } in classes {
+        for number in 0..*entities {
             let key = format!("{kind}-{gap}-{number}");
             sources.push((key, Source::new(kind, *gap, (sources.len() as u64 + 1) * 7919)));
         }
@@ -136,8 +143,9 @@ fn run(run: &Run, classes: &[(&'static str, f64)]) -> Found {
     let mut found = Found { by_day: vec![0; run.days as usize + 1], ..Found::default() };
     let (mut index, mut from) = (0, MONDAY);
     let mut events: Vec<(i64, u32, f64, u64)> = Vec::new();
-    while from < MONDAY + run.days * 86_400.0 {
-        let until = from + slice;
+    let end = MONDAY + run.days * 86_400.0;
+    while from < end {
+        let until = (from + slice).min(end);
         events.clear();
         for (number, (_, source)) in sources.iter_mut().enumerate() {
             while source.next < until {
@@ -209,29 +217,36 @@ fn main() {
         ("stream", k) => Method::StreamBudget(k),
         _ => Method::Budget(k),
     };
-    let all = Run { method, entities: figure("entities", "1000") as usize, days: figure("days", "7") };
-    let kinds = word("kinds", &KINDS.join(","));
-    let gaps = word("gaps", "3600,600,60");
+    let all = Run { method, days: figure("days", "7") };
+    let (kinds, gaps) = (word("kinds", &KINDS.join(",")), word("gaps", "3600,600,60"));
+    let gaps: Vec<f64> = gaps.split(',').map(|gap| gap.parse().expect("seconds")).collect();
+    let slowest = gaps.iter().copied().fold(0.0, f64::max);
     let mut classes = Vec::new();
     for kind in KINDS.into_iter().filter(|kind| kinds.split(',').any(|asked| asked == *kind)) {
-        for gap in gaps.split(',') {
-            classes.push((kind, gap.parse::<f64>().expect("seconds")));
+        for gap in &gaps {
+            let share = if word("fleet", "no") == "yes" { gap / slowest } else { 1.0 };
+            let entities = ((figure("entities", "1000") * share).round() as usize).max(1);
+            classes.push(Class { kind, gap: *gap, entities });
         }
     }
-    let streams: Vec<&[(&str, f64)]> = if word("mixed", "no") == "yes" {
-        vec![&classes[..]]
-    } else {
-        classes.chunks(1).collect()
-    };
-    for stream in streams {
+    let size = if word("mixed", "no") == "yes" { classes.len() } else { 1 };
+    for stream in classes.chunks(size) {
         let found = run(&all, stream);
-        let total: u64 = found.opened.values().sum();
-        let members = if of_stream { 1 } else { all.entities };
-        for (kind, gap) in stream {
-            let opened = found.kinds.get(&format!("{kind}-{gap}")).copied().unwrap_or(0);
-            let rate = opened as f64 / (members as f64 * all.days);
-            println!("{kind:8} {gap:6} s: asked {k:6} measured {rate:9.4} = {:5.2}", rate / k);
+        let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+        for Class { kind, gap, entities } in stream {
+            let opened = found.kinds.get(&format!("{kind}-{gap}")).copied().unwrap_or(0) as f64;
+            let share = *entities as f64 / stream.iter().map(|class| class.entities as f64).sum::<f64>();
+            let asked = k * all.days * if of_stream { share } else { *entities as f64 };
+            for name in [format!("{kind} every {gap} s"), format!("all {kind}"), format!("all every {gap} s"), "all".to_owned()] {
+                let sum = sums.entry(name).or_default();
+                *sum = (sum.0 + asked, sum.1 + opened);
+            }
         }
-        println!("   {} events, {total} opened {:?} by day {:?}", found.events, found.opened, found.by_day);
+        for (name, (asked, opened)) in &sums {
+            if stream.len() > 1 || name.contains(" s") && !name.starts_with("all") {
+                println!("{name:24} asked {asked:9.1} had {opened:7} = {:5.2}", opened / asked);
+            }
+        }
+        println!("   {} events {:?} by day {:?}", found.events, found.opened, found.by_day);
     }
 }

@@ -18,7 +18,7 @@ use bytemuck::{Pod, Zeroable};
 use via_types::Detector;
 use via_types::config::{Method, Threshold};
 
-use crate::math::{larger, log10, rough_exp2, smaller, within};
+use crate::math::{larger, log10, rough_exp2, rough_log2, smaller, within};
 
 /// A day, seconds.
 pub(crate) const DAY: f64 = 86_400.0;
@@ -29,23 +29,51 @@ const KNOTS: usize = 10;
 /// rate best, one over the natural logarithm of ten.
 const STEP: f32 = 0.434;
 /// Alerts from which on the step stays as it is: the memory, in alerts.
-const MEMORY: f32 = 24.0;
+const MEMORY: f32 = 8.0;
 /// The largest step, and how far corrections may go, decades.
 const LEAP: f32 = 0.25;
 const LEAST: f32 = -2.0;
 const MOST: f32 = 12.0;
 /// Alerts among the last allowed [`RECENT`] from which on more count less.
-const CROWD: f32 = 10.0;
+const CROWD: f32 = 8.0;
 const RECENT: f32 = 4.0;
 /// Over how much time the stream's pace is averaged, and the most that passes
 /// between two events, seconds.
 const PACE: f32 = 86_400.0;
 
+/// Levels of evidence whose events are counted, a quarter of a decade apart.
+const LEVELS: usize = 64;
+const PER_DECADE: f32 = 4.0;
+/// Counts are halved when they hold so many events as rare as the rarest asked
+/// for, between these numbers of events in all.
+const HELD: f32 = 100.0;
+const FULL: (f32, f32) = (2e4, 8e6);
+/// How much the rarest asked for comes down at each event that asks for less.
+const FORGET: f32 = 1e-5;
+/// Events the nominal tail is worth.
+const PRIOR: f32 = 64.0;
+/// Events at or above a level that make it believable.
+const ENOUGH: f32 = 4.0;
+/// Evidence that a decade of rarity takes beyond what was seen.
+const SLOPES: (f32, f32) = (1.0, 3.0);
+/// How much steeper it is taken to be than it was.
+const CAUTION: f32 = 1.25;
+/// Rarities are looked up anew once in so many events.
+const SELDOM: u32 = 64;
+
 /// What one budget of a stream has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Ledger {
-    /// Evidence asked beyond the nominal, per decade of rarity.
+    /// Events by evidence, while no detection was open.
+    counts: [f32; LEVELS],
+    total: f32,
+    turn: u32,
+    /// The rarest that is asked for.
+    deepest: f32,
+    /// Evidence of each decade of rarity, as counted.
+    counted: [f32; KNOTS],
+    /// Evidence asked beyond that, per decade of rarity.
     beyond: [f32; KNOTS],
     /// Alerts that each of these is known from.
     known: [f32; KNOTS],
@@ -54,7 +82,6 @@ pub(crate) struct Ledger {
     /// Events of the stream and the time they took, seconds, fading.
     events: f32,
     secs: f32,
-    padding: f32,
     /// Newest event time.
     newest: i64,
 }
@@ -65,12 +92,24 @@ pub(crate) type Ledgers = [Ledger; Detector::ALL.len() + 1];
 
 /// The ledger of a budget that has seen nothing.
 pub(crate) const EMPTY: Ledger = Ledger {
+    counts: [0.0; LEVELS],
+    total: 0.0,
+    turn: 0,
+    deepest: 0.0,
+    counted: {
+        let mut counted = [0.0; KNOTS];
+        let mut knot = 0;
+        while knot < KNOTS {
+            counted[knot] = knot as f32;
+            knot += 1;
+        }
+        counted
+    },
     beyond: [0.0; KNOTS],
     known: [0.0; KNOTS],
     lately: 0.0,
     events: 0.0,
     secs: 0.0,
-    padding: 0.0,
     newest: 0,
 };
 
@@ -125,7 +164,64 @@ impl Ledger {
     /// Returns the evidence that is as rare as asked.
     pub(crate) fn needed(&self, asked: f32) -> f32 {
         let (knot, part) = place(asked);
-        asked + self.beyond[knot] + part * (self.beyond[knot + 1] - self.beyond[knot])
+        let at = |knot: usize| self.counted[knot] + self.beyond[knot];
+        let haste = rough_log2(larger(self.lately / RECENT, 1.0)) * LOG10_2;
+        at(knot) + part * (at(knot + 1) - at(knot)) + haste
+    }
+
+    /// Notes the evidence of an event that might have opened a detection.
+    pub(crate) fn note(&mut self, asked: f32, evidence: f32) {
+        let level = (evidence * PER_DECADE) as usize;
+        self.counts[level.min(LEVELS - 1)] += 1.0;
+        self.total += 1.0;
+        self.turn = self.turn.wrapping_add(1);
+        self.deepest = larger(asked, self.deepest - FORGET);
+        if self.total >= within(HELD * rough_exp2(self.deepest / LOG10_2), FULL.0, FULL.1) {
+            self.total *= 0.5;
+            self.counts = self.counts.map(|count| count * 0.5);
+        }
+        if self.turn.is_multiple_of(SELDOM) {
+            self.look_up();
+        }
+    }
+
+    /// Finds the evidence of each decade of rarity: where counts say, and beyond
+    /// that by the slope of the last decade known.
+    fn look_up(&mut self) {
+        // Evidence of a rarity, each level's in turn, from the rarest on.
+        let whole = self.total + PRIOR;
+        let mut above = 0.0;
+        let mut rarities = [0.0f32; LEVELS];
+        let mut last = 0;
+        for level in (0..LEVELS).rev() {
+            above += self.counts[level];
+            if last == 0 && above >= ENOUGH {
+                last = level;
+            }
+            let nominal = PRIOR * rough_exp2(-(level as f32) / (PER_DECADE * LOG10_2));
+            rarities[level] = rough_log2(whole / (above + nominal)) * LOG10_2;
+        }
+        let evidence = |level: usize| level as f32 / PER_DECADE;
+        let before = (0..last).rev().find(|level| rarities[*level] <= rarities[last] - 1.0);
+        let slope = before.map_or(CAUTION, |before| {
+            let run = evidence(last) - evidence(before);
+            within(CAUTION * run / (rarities[last] - rarities[before]), SLOPES.0, SLOPES.1)
+        });
+        let mut level = 0;
+        for (knot, counted) in self.counted.iter_mut().enumerate() {
+            let rarity = knot as f32;
+            while level < last && rarities[level + 1] < rarity {
+                level += 1;
+            }
+            let found = if level < last {
+                let run = larger(rarities[level + 1] - rarities[level], 1e-3);
+                evidence(level) + (rarity - rarities[level]) / (run * PER_DECADE)
+            } else {
+                evidence(last) + (rarity - rarities[last]) * slope
+            };
+            // What is wrong with a stream must not hide behind how often it is.
+            *counted = within(found, 0.0, 2.0 * rarity + 2.0);
+        }
     }
 
     /// Counts an event at `at`, nanoseconds; returns the time it adds to the

@@ -12,7 +12,7 @@ use crate::execute::Work;
 use crate::judge::{Judgement, Sample, conclude, is_turn};
 use crate::learn::learn;
 use crate::profile::{CURRENT, DIRTY, OPEN, Profile, ROUND, SEEN, SKIPS, USED};
-use crate::verdict::{Speaking, is_over, settle_stream, stream_limit};
+use crate::verdict::{Over, Speaking, over, settle_stream, stream_limit};
 use crate::{Answer, Outcome};
 
 /// What is done with an event.
@@ -163,11 +163,22 @@ impl Engine {
         let warming = hot.events < work.plan.warmup;
         let limit = stream_limit(hot, cold, work.plan, &self.habits);
         let judged = (sample.at, &verdict);
-        let fired =
-            !warming && is_over(hot, cold, (work.plan, &mut self.habits), judged, limit);
-        let speaking = Speaking { sample, verdict: &verdict, limit, fired, warming };
+        let over = if warming {
+            Over::default()
+        } else {
+            over(hot, cold, (work.plan, &mut self.habits), judged, limit)
+        };
+        let fired = over.is_any();
+        let is_heard = fired || hot.is(OPEN);
+        let mut speaking = Speaking { sample, verdict: &verdict, limit, fired, warming };
+        let left;
+        if work.plan.is_choosy && is_heard {
+            let said = self.minded(work.plan, slot, (&speaking, over));
+            left = said.0;
+            speaking = Speaking { verdict: &left, fired: said.1, ..speaking };
+        }
         let mut is_told = false;
-        if fired || hot.is(OPEN) {
+        if is_heard {
             is_told = self.speak(work, slot, &speaking, out);
             allocates = true;
         }
@@ -180,7 +191,7 @@ impl Engine {
         hot.score = score;
         hot.worst = hot.worst.max(score);
         if !warming {
-            cold.stir(sample, verdict.plain_evidence, verdict.point.is_some());
+            cold.stir(sample, speaking.verdict.plain_evidence, verdict.point.is_some());
         }
         if work.plan.limit.is_none() {
             settle_stream(hot, cold, (work.plan, &mut self.habits), sample.at, &verdict);

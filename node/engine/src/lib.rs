@@ -21,6 +21,7 @@ mod judge;
 mod learn;
 mod lifecycle;
 mod math;
+mod minded;
 #[cfg(test)]
 mod noise;
 mod peers;

@@ -11,6 +11,7 @@ use crate::detector::burst::Pace;
 use crate::detector::distribution::growth;
 use crate::detector::season::Period;
 use crate::detector::volume::Smoothing;
+use crate::minded::is_choosy;
 use crate::rule::fixed_limit;
 
 /// How one stream's events are judged.
@@ -30,6 +31,8 @@ pub(crate) struct Plan {
     pub(crate) has_own: bool,
     /// Whether any of these keeps a budget.
     pub(crate) has_budget: bool,
+    /// Whether any of these asks for more than rarity.
+    pub(crate) is_choosy: bool,
     /// What of a stream's budget is this shard's.
     pub(crate) share: f64,
     pub(crate) explain: Explain,
@@ -74,6 +77,7 @@ impl Plan {
             own,
             has_own,
             has_budget: is_kept(&config.threshold) || own.iter().flatten().any(is_kept),
+            is_choosy: is_choosy(&config.threshold) || own.iter().flatten().any(is_choosy),
             share: 1.0,
             explain: config.explain,
             smoothing: Smoothing { alpha: unit(volume.alpha), beta: unit(volume.beta) },

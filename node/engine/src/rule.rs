@@ -5,7 +5,6 @@
 use bytemuck::{Pod, Zeroable};
 use via_types::config::{Method, Threshold};
 
-use crate::budget::DAY;
 use crate::ensemble::evidence_of;
 use crate::math::log10;
 

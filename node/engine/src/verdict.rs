@@ -15,6 +15,7 @@ use crate::execute::Work;
 use crate::explain::{Case, contributions, expected, reason, strongest};
 use crate::judge::{Judgement, Sample};
 use crate::math::larger;
+use crate::minded::minded;
 use crate::peers::Habits;
 use crate::plan::Plan;
 use crate::profile::{Cold, Feature, Hot, OPEN, Profile, STREAMS};
@@ -38,18 +39,32 @@ impl Speaking<'_> {
     }
 }
 
-/// Says whether an event is at or above the stream's threshold, or a detector's
-/// own.
+/// Which thresholds an event reaches: the stream's, and by number those that
+/// detectors have of their own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Over {
+    stream: bool,
+    own: u32,
+}
+
+impl Over {
+    pub(crate) fn is_any(self) -> bool {
+        self.stream | (self.own != 0)
+    }
+}
+
+/// Returns which thresholds an event reaches.
 #[inline]
-pub(crate) fn is_over(
+pub(crate) fn over(
     hot: &Hot,
     cold: &mut Cold,
     (plan, habits): (&Plan, &mut Habits),
     (at, verdict): (i64, &Judgement),
     limit: f32,
-) -> bool {
-    let over = verdict.evidence >= limit;
-    if plan.has_own { over | is_over_own(hot, cold, (plan, habits), (at, verdict)) } else { over }
+) -> Over {
+    let stream = verdict.evidence >= limit;
+    let own = if plan.has_own { own_over(hot, cold, (plan, habits), (at, verdict)) } else { 0 };
+    Over { stream, own }
 }
 
 /// Returns the evidence from which on there is a detection by a threshold, and
@@ -92,6 +107,9 @@ fn settle(
         && let Some(ledger) = habits.ledger_mut(number)
     {
         ledger.earn((threshold, plan.share), at, earned);
+        if !hot.is(OPEN) {
+            ledger.note(asked, evidence);
+        }
     }
 }
 
@@ -124,14 +142,14 @@ fn pay(
     }
 }
 
-/// Says whether a detector's own threshold is reached.
-fn is_over_own(
+/// Returns whose own threshold is reached, one bit for each detector.
+fn own_over(
     hot: &Hot,
     cold: &mut Cold,
     (plan, habits): (&Plan, &mut Habits),
     (at, verdict): (i64, &Judgement),
-) -> bool {
-    let mut over = false;
+) -> u32 {
+    let mut over = 0;
     let rules = cold.rules();
     for (number, threshold) in plan.own.iter().enumerate() {
         let Some(threshold) = threshold else { continue };
@@ -146,7 +164,7 @@ fn is_over_own(
         let (rule, named) = (&mut rules[number], (number, threshold));
         let (limit, _) = limit_of(rule, named, (plan, habits), hot.gaps.mean);
         if evidence >= limit {
-            over = true;
+            over |= 1 << number;
             if !hot.is(OPEN) {
                 pay(rule, named, (plan, habits), hot.gaps.mean);
             }
@@ -158,6 +176,23 @@ fn is_over_own(
 }
 
 impl Engine {
+    /// Returns what is left of an event that reaches thresholds or whose entity
+    /// has a detection open, when only what its stream minds counts, and whether
+    /// that is still enough.
+    pub(crate) fn minded(
+        &self,
+        plan: &Plan,
+        slot: u32,
+        (speaking, over): (&Speaking<'_>, Over),
+    ) -> (Judgement, bool) {
+        let left = minded(&self.case(plan, slot, speaking));
+        let is_left = |feature: Feature| left.odds[feature as usize] > 1.0;
+        let has_own = Feature::ALL
+            .iter()
+            .any(|one| over.own >> one.detector() as u32 & 1 == 1 && is_left(*one));
+        (left, speaking.fired && (left.evidence >= speaking.limit || has_own))
+    }
+
     /// Opens, grows or ends the entity's detection; says whether something is told
     /// that was not told before.
     pub(crate) fn speak(
