@@ -22,8 +22,9 @@ use crate::math::{larger, log10, rough_exp2, rough_log2, smaller, within};
 
 /// A day, seconds.
 pub(crate) const DAY: f64 = 86_400.0;
-/// Rarities, in whole decades, at which the correction is kept.
-const KNOTS: usize = 10;
+/// Rarities at which corrections are kept, half a decade apart.
+const KNOTS: usize = 19;
+const STEPS: f32 = 2.0;
 /// Decades by which one more alert than allowed raises what is asked, while few
 /// are known, times their number: the step that estimates the logarithm of a
 /// rate best, one over the natural logarithm of ten.
@@ -67,13 +68,15 @@ const SELDOM: u32 = 64;
 pub(crate) struct Ledger {
     /// Events by evidence, while no detection was open.
     counts: [f32; LEVELS],
+    /// Mean evidence beyond [`HIGH`] of events that reach it, whoever the entity.
+    excess: f32,
     total: f32,
     turn: u32,
     /// The rarest that is asked for.
     deepest: f32,
-    /// Evidence of each decade of rarity, as counted.
+    /// Evidence as rare as each knot, as counted.
     counted: [f32; KNOTS],
-    /// Evidence asked beyond that, per decade of rarity.
+    /// Evidence asked beyond that, at each knot.
     beyond: [f32; KNOTS],
     /// Alerts that each of these is known from.
     known: [f32; KNOTS],
@@ -93,6 +96,7 @@ pub(crate) type Ledgers = [Ledger; Detector::ALL.len() + 1];
 /// The ledger of a budget that has seen nothing.
 pub(crate) const EMPTY: Ledger = Ledger {
     counts: [0.0; LEVELS],
+    excess: STEP,
     total: 0.0,
     turn: 0,
     deepest: 0.0,
@@ -100,7 +104,7 @@ pub(crate) const EMPTY: Ledger = Ledger {
         let mut counted = [0.0; KNOTS];
         let mut knot = 0;
         while knot < KNOTS {
-            counted[knot] = knot as f32;
+            counted[knot] = knot as f32 / STEPS;
             knot += 1;
         }
         counted
@@ -112,6 +116,51 @@ pub(crate) const EMPTY: Ledger = Ledger {
     secs: 0.0,
     newest: 0,
 };
+
+/// Evidence from which on it is known how an entity's tail goes on, and the most
+/// beyond it that one event teaches.
+const HIGH: f32 = 1.0;
+const FARTHEST: f32 = 6.0;
+/// Events beyond it that an entity remembers, and how many of its own weigh as
+/// much as its stream's.
+const REMEMBERED: f32 = 128.0;
+const STREAMS_OWN: f32 = 4.0;
+/// How much longer than those of its stream an entity's tail may be.
+const STRETCHES: (f32, f32) = (0.4, 6.0);
+/// Memory of the stream's mean, events beyond [`HIGH`].
+const LONG: f32 = 1.0 / 4096.0;
+
+/// How far an entity's evidence goes beyond [`HIGH`]: peaks over a threshold with
+/// an exponential tail (Siffer et al., KDD 2017), drawn to its stream's as far as
+/// it has few.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Peaks {
+    mean: f32,
+    count: f32,
+}
+
+impl Peaks {
+    /// Returns how much longer the entity's tail is than its stream's.
+    pub(crate) fn stretch(&self, ledger: &Ledger) -> f32 {
+        let usual = larger(ledger.excess, 0.1);
+        let own = (self.count * self.mean + STREAMS_OWN * usual) / (self.count + STREAMS_OWN);
+        within(own / usual, STRETCHES.0, STRETCHES.1)
+    }
+
+    /// Takes an event's evidence in.
+    pub(crate) fn learn(&mut self, evidence: f32) {
+        if evidence > HIGH {
+            self.count = smaller(self.count + 1.0, REMEMBERED);
+            self.mean += (smaller(evidence - HIGH, FARTHEST) - self.mean) / self.count;
+        }
+    }
+}
+
+/// Returns evidence with a tail so many times as long.
+pub(crate) fn stretched(evidence: f32, stretch: f32) -> f32 {
+    if evidence > HIGH { HIGH + (evidence - HIGH) * stretch } else { evidence }
+}
 
 /// What a budget allows for one event.
 #[derive(Clone, Copy, Debug, Default)]
@@ -170,7 +219,11 @@ impl Ledger {
     }
 
     /// Notes the evidence of an event that might have opened a detection.
-    pub(crate) fn note(&mut self, asked: f32, evidence: f32) {
+    pub(crate) fn note(&mut self, asked: f32, evidence: f32, stretch: f32) {
+        if evidence > HIGH {
+            self.excess += LONG * (smaller(evidence - HIGH, FARTHEST) - self.excess);
+        }
+        let evidence = stretched(evidence, 1.0 / stretch);
         let level = (evidence * PER_DECADE) as usize;
         self.counts[level.min(LEVELS - 1)] += 1.0;
         self.total += 1.0;
@@ -185,7 +238,7 @@ impl Ledger {
         }
     }
 
-    /// Finds the evidence of each decade of rarity: where counts say, and beyond
+    /// Finds the evidence as rare as each knot: where counts say, and beyond
     /// that by the slope of the last decade known.
     fn look_up(&mut self) {
         // Evidence of a rarity, each level's in turn, from the rarest on.
@@ -209,7 +262,7 @@ impl Ledger {
         });
         let mut level = 0;
         for (knot, counted) in self.counted.iter_mut().enumerate() {
-            let rarity = knot as f32;
+            let rarity = knot as f32 / STEPS;
             while level < last && rarities[level + 1] < rarity {
                 level += 1;
             }
@@ -301,7 +354,7 @@ fn per_day(gap: f32) -> f64 {
 
 /// Returns the knot at or below a rarity, and how far it is to the next.
 fn place(asked: f32) -> (usize, f32) {
-    let at = within(asked, 0.0, KNOTS as f32 - 1.001);
+    let at = within(asked * STEPS, 0.0, KNOTS as f32 - 1.001);
     let knot = at as usize;
     (knot, at - knot as f32)
 }

@@ -5,6 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 use via_types::config::{Method, Threshold};
 
+use crate::budget::Peaks;
 use crate::ensemble::evidence_of;
 use crate::math::log10;
 
@@ -29,6 +30,7 @@ pub(crate) struct Rule {
     /// Alerts saved (or overdrawn) so far.
     wealth: f32,
     seen: f32,
+    pub(crate) peaks: Peaks,
 }
 
 /// Returns the evidence from which on there is a detection, for methods that
@@ -103,22 +105,36 @@ fn step(error: f32, rate: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::{EMPTY, Earned, stretched};
     use crate::noise::uniforms;
 
-    /// Detections among `events` calibrated normal events, one a second.
-    fn alarms(method: Method, events: usize) -> usize {
+    /// Detections among `events` normal events, one a second, whose evidence is
+    /// `stated` times as large as it should be.
+    fn alarms_of(method: Method, events: usize, stated: f32) -> usize {
         let threshold = Threshold { method, ..Threshold::default() };
-        let mut rule = Rule::zeroed();
+        let (mut rule, mut ledger) = (Rule::zeroed(), EMPTY);
         let mut alarms = 0;
-        for u in uniforms(events) {
-            let evidence = -libm::log10f(u);
-            if evidence >= rule.limit(&threshold, 1.0) {
+        for (number, u) in uniforms(events).enumerate() {
+            let evidence = -libm::log10f(u) * stated;
+            let asked = ledger.asked(&threshold, 1.0, 1.0);
+            let stretch = rule.peaks.stretch(&ledger);
+            let needed = stretched(ledger.needed(asked), stretch);
+            if evidence >= rule.limit(&threshold, needed) {
                 alarms += 1;
                 rule.pay();
+                ledger.pay(asked);
             }
-            rule.learn(&threshold, evidence, 1.0);
+            let earned = Earned::of(&threshold, asked, 1.0);
+            rule.learn(&threshold, evidence, earned.alerts);
+            ledger.earn((&threshold, 1.0), number as i64 * 1_000_000_000, earned);
+            ledger.note(asked, evidence, stretch);
+            rule.peaks.learn(evidence);
         }
         alarms
+    }
+
+    fn alarms(method: Method, events: usize) -> usize {
+        alarms_of(method, events, 1.0)
     }
 
     #[test]
@@ -150,17 +166,15 @@ mod tests {
 
     #[test]
     fn a_budget_is_kept_when_calibration_is_off() {
-        let threshold = Threshold { method: Method::Budget(10.0), ..Threshold::default() };
-        let mut rule = Rule::zeroed();
-        let mut alarms = 0;
-        for u in uniforms(86_400 * 10) {
-            let evidence = -libm::log10f(u) * 1.5;
-            if evidence >= rule.limit(&threshold, 1.0) {
-                alarms += 1;
-                rule.pay();
-            }
-            rule.learn(&threshold, evidence, 1.0);
+        for stated in [0.5, 1.5, 3.0] {
+            let had = alarms_of(Method::Budget(10.0), 86_400 * 10, stated);
+            assert!((70..135).contains(&had), "{had} for 100, evidence times {stated}");
         }
-        assert!((70..140).contains(&alarms), "{alarms} for 100");
+    }
+
+    #[test]
+    fn a_stream_s_budget_is_kept() {
+        let had = alarms(Method::StreamBudget(10.0), 86_400 * 10);
+        assert!((70..135).contains(&had), "{had} for 100");
     }
 }

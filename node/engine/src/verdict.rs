@@ -7,7 +7,7 @@ use via_types::detection::Change;
 use via_types::{DetectionId, Scored};
 
 use crate::Outcome;
-use crate::budget::{Earned, is_kept};
+use crate::budget::{Earned, is_kept, stretched};
 use crate::engine::Engine;
 use crate::ensemble::{quick_score, quiet_score};
 use crate::episode::{self, adopt_if_lasting};
@@ -77,7 +77,8 @@ fn limit_of(
 ) -> (f32, f32) {
     let ledger = habits.ledger(number);
     let asked = ledger.asked(threshold, gap, plan.share);
-    (rule.limit(threshold, ledger.needed(asked)), asked)
+    let needed = stretched(ledger.needed(asked), rule.peaks.stretch(ledger));
+    (rule.limit(threshold, needed), asked)
 }
 
 /// Returns the evidence from which on there is a detection of an entity.
@@ -108,7 +109,8 @@ fn settle(
     {
         ledger.earn((threshold, plan.share), at, earned);
         if !hot.is(OPEN) {
-            ledger.note(asked, evidence);
+            ledger.note(asked, evidence, rule.peaks.stretch(ledger));
+            rule.peaks.learn(evidence);
         }
     }
 }
