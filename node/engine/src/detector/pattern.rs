@@ -50,6 +50,8 @@ const MOST_SUPPORT: f32 = 4.0;
 /// Novelty of neighbouring points adds up, fading, and counts by this share.
 const LASTS: f32 = 0.8;
 const ADDED: f32 = 0.4;
+/// Evidence below which novelty is common, and less rare than its size says.
+const COMMON: f32 = 1.5;
 /// The most evidence of novelty.
 const MOST: f32 = 30.0;
 /// How much each alarm raises the bar, and how many points bring it back.
@@ -290,11 +292,17 @@ impl Novelty {
             let own = self.rarity + SUPPORT * within(others - 1.0, 0.0, MOST_SUPPORT);
             self.together += own;
             self.rarity = smaller(larger(own, ADDED * self.together), MOST);
-            self.evidence = HALF as f32 * self.rarity / self.bar;
-            self.plain = HALF as f32 * self.rarity / BAR;
+            self.evidence = calibrated(HALF as f32 * self.rarity / self.bar);
+            self.plain = calibrated(HALF as f32 * self.rarity / BAR);
         }
         self
     }
+}
+
+/// Returns evidence of novelty as rare as it says where it is common: on normal
+/// data of all kinds half of the points have a decade's half.
+fn calibrated(evidence: f32) -> f32 {
+    if evidence < COMMON { evidence * evidence / COMMON } else { evidence }
 }
 
 impl Day {
