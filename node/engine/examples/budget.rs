@@ -235,9 +235,15 @@ fn main() {
         let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
         for Class { kind, gap, entities } in stream {
             let opened = found.kinds.get(&format!("{kind}-{gap}")).copied().unwrap_or(0) as f64;
-            let share = *entities as f64 / stream.iter().map(|class| class.entities as f64).sum::<f64>();
+            let share =
+                *entities as f64 / stream.iter().map(|class| class.entities as f64).sum::<f64>();
             let asked = k * all.days * if of_stream { share } else { *entities as f64 };
-            for name in [format!("{kind} every {gap} s"), format!("all {kind}"), format!("all every {gap} s"), "all".to_owned()] {
+            for name in [
+                format!("{kind} every {gap} s"),
+                format!("all {kind}"),
+                format!("all every {gap} s"),
+                "all".to_owned(),
+            ] {
                 let sum = sums.entry(name).or_default();
                 *sum = (sum.0 + asked, sum.1 + opened);
             }

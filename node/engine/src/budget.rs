@@ -202,10 +202,9 @@ impl Ledger {
                 let pace = f64::from(larger(self.events, 1.0)) / f64::from(larger(self.secs, 1.0));
                 pace * DAY / (alerts * share).clamp(1e-9, 1e6)
             }
-            Method::EwmaSigma(_)
-            | Method::Percentile(_)
-            | Method::Mad(_)
-            | Method::Ensemble(_) => return 0.0,
+            Method::EwmaSigma(_) | Method::Percentile(_) | Method::Mad(_) | Method::Ensemble(_) => {
+                return 0.0;
+            }
         };
         log10(larger(odds, 1.0)) as f32
     }
@@ -358,3 +357,6 @@ fn place(asked: f32) -> (usize, f32) {
     let knot = at as usize;
     (knot, at - knot as f32)
 }
+
+#[cfg(test)]
+mod schemes;

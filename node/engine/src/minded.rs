@@ -37,8 +37,10 @@ pub(crate) fn minded(case: &Case<'_>) -> Judgement {
 }
 
 /// Says whether the deviation of a feature is minded.
-pub(crate) fn is_minded(case: &Case<'_>, feature: Feature) -> bool {
+fn is_minded(case: &Case<'_>, feature: Feature) -> bool {
     let threshold = asking(case.plan, feature);
+    // Scatter has no side: what made it does.
+    let feature = if feature == Feature::Spread { Feature::Step } else { feature };
     let is_side = match threshold.direction {
         Side::Any => true,
         Side::Above => direction(case, feature) == Direction::Above,
@@ -64,7 +66,7 @@ fn is_large(case: &Case<'_>, feature: Feature, threshold: &Threshold) -> bool {
         Some(_) | None => measured(case, feature),
     };
     let size = (observed - expected).abs();
-    // Scatter is measured in multiples of the usual, times and counts in theirs.
+    // Times and counts are not in the value's unit.
     let is_value = matches!(
         feature,
         Feature::Value | Feature::Step | Feature::Level | Feature::Pattern | Feature::Lanes

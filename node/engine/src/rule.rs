@@ -15,7 +15,7 @@ pub(crate) const LEAST: f32 = 2.0;
 const LOWEST: f32 = 0.5;
 /// How far saved or overdrawn alerts may stretch the budget, in alerts.
 const SAVED: f32 = 3.0;
-const OVERDRAWN: f32 = -8.0;
+const OVERDRAWN: f32 = -5.0;
 /// Consistency constant of the median absolute deviation for normal data.
 const MAD_TO_SD: f64 = 1.4826;
 
@@ -119,7 +119,8 @@ mod tests {
             let asked = ledger.asked(&threshold, 1.0, 1.0);
             let stretch = rule.peaks.stretch(&ledger);
             let needed = stretched(ledger.needed(asked), stretch);
-            if evidence >= rule.limit(&threshold, needed) {
+            let limit = rule.limit(&threshold, needed);
+            if evidence >= limit {
                 alarms += 1;
                 rule.pay();
                 ledger.pay(asked);

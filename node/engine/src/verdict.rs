@@ -8,13 +8,14 @@ use via_types::{DetectionId, Scored};
 
 use crate::Outcome;
 use crate::budget::{Earned, is_kept, stretched};
+use crate::calibration::MOST;
 use crate::engine::Engine;
 use crate::ensemble::{quick_score, quiet_score};
 use crate::episode::{self, adopt_if_lasting};
 use crate::execute::Work;
 use crate::explain::{Case, contributions, expected, reason, strongest};
 use crate::judge::{Judgement, Sample};
-use crate::math::larger;
+use crate::math::{larger, smaller};
 use crate::minded::minded;
 use crate::peers::Habits;
 use crate::plan::Plan;
@@ -45,6 +46,8 @@ impl Speaking<'_> {
 pub(crate) struct Over {
     stream: bool,
     own: u32,
+    /// The least evidence among those of their own that is enough.
+    least: f32,
 }
 
 impl Over {
@@ -63,8 +66,11 @@ pub(crate) fn over(
     limit: f32,
 ) -> Over {
     let stream = verdict.evidence >= limit;
-    let own = if plan.has_own { own_over(hot, cold, (plan, habits), (at, verdict)) } else { 0 };
-    Over { stream, own }
+    let mut over = Over { stream, own: 0, least: MOST };
+    if plan.has_own {
+        own_over(hot, cold, (plan, habits), (at, verdict), &mut over);
+    }
+    over
 }
 
 /// Returns the evidence from which on there is a detection by a threshold, and
@@ -144,14 +150,14 @@ fn pay(
     }
 }
 
-/// Returns whose own threshold is reached, one bit for each detector.
+/// Finds whose own threshold is reached.
 fn own_over(
     hot: &Hot,
     cold: &mut Cold,
     (plan, habits): (&Plan, &mut Habits),
     (at, verdict): (i64, &Judgement),
-) -> u32 {
-    let mut over = 0;
+    over: &mut Over,
+) {
     let rules = cold.rules();
     for (number, threshold) in plan.own.iter().enumerate() {
         let Some(threshold) = threshold else { continue };
@@ -166,7 +172,8 @@ fn own_over(
         let (rule, named) = (&mut rules[number], (number, threshold));
         let (limit, _) = limit_of(rule, named, (plan, habits), hot.gaps.mean);
         if evidence >= limit {
-            over |= 1 << number;
+            over.own |= 1 << number;
+            over.least = smaller(over.least, limit / threshold.sensitivity as f32);
             if !hot.is(OPEN) {
                 pay(rule, named, (plan, habits), hot.gaps.mean);
             }
@@ -174,7 +181,6 @@ fn own_over(
         let elapsed = verdict.gap.unwrap_or(0.0);
         settle(rule, named, (plan, habits), (hot, at), (evidence, elapsed));
     }
-    over
 }
 
 impl Engine {
@@ -188,10 +194,9 @@ impl Engine {
         (speaking, over): (&Speaking<'_>, Over),
     ) -> (Judgement, bool) {
         let left = minded(&self.case(plan, slot, speaking));
-        let is_left = |feature: Feature| left.odds[feature as usize] > 1.0;
-        let has_own = Feature::ALL
-            .iter()
-            .any(|one| over.own >> one.detector() as u32 & 1 == 1 && is_left(*one));
+        let has_own = Feature::ALL.iter().any(|one| {
+            over.own >> one.detector() as u32 & 1 == 1 && left.calibrated(*one) >= over.least
+        });
         (left, speaking.fired && (left.evidence >= speaking.limit || has_own))
     }
 

@@ -78,10 +78,7 @@ impl Live {
         Self {
             shard,
             term,
-            engine: Engine::new(via_engine::Options {
-                shards,
-                ..via_engine::Options::default()
-            }),
+            engine: Engine::new(via_engine::Options { shards, ..via_engine::Options::default() }),
             ledger,
             store,
             pending: Vec::new(),

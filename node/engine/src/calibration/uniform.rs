@@ -37,22 +37,24 @@ struct Measured {
 }
 
 impl Measured {
-    /// Returns how far p-values are from uniform up to [`REGION`]: the
-    /// Kolmogorov-Smirnov distance there, and how often one in a hundred came.
-    fn of(&self, which: usize) -> Option<(f64, f64)> {
+    /// Returns how far p-values are from uniform up to [`REGION`]: the two one-sided
+    /// Kolmogorov-Smirnov distances there, of too many and of too few that are
+    /// small, and how often one in a hundred came.
+    fn of(&self, which: usize) -> Option<(f64, f64, f64)> {
         let mut p = self.p[which].clone();
         if p.len() < 2_000 {
             return None;
         }
         p.sort_by(f64::total_cmp);
         let size = p.len() as f64;
-        let near = p.iter().enumerate().take_while(|(_, p)| **p <= REGION);
-        let mut most = 0.0f64;
-        for (rank, p) in near {
-            most = most.max(((rank + 1) as f64 / size - p).abs());
+        let near = p.iter().take_while(|p| **p <= REGION).count();
+        let (mut many, mut few) = (0.0f64, REGION - near as f64 / size);
+        for (rank, p) in p[..near].iter().enumerate() {
+            many = many.max((rank + 1) as f64 / size - p);
+            few = few.max(p - rank as f64 / size);
         }
         let rare = p.iter().filter(|p| **p <= 0.01).count() as f64;
-        Some((most, rare / (0.01 * size)))
+        Some((many, few, rare / (0.01 * size)))
     }
 }
 
@@ -116,11 +118,19 @@ fn p_values_of_each_statistic_and_of_all_are_uniform_where_it_matters() {
             let measured = measure(family, gap);
             for which in 0..=FEATURES {
                 let name = if which < FEATURES { Feature::ALL[which].name() } else { "all" };
-                if let Some((distance, rare)) = measured.of(which) {
-                    println!(
-                        "{:10} {gap:6} s {name:9} distance {distance:.3}, one in a hundred {rare:.2}",
-                        family.0
-                    );
+                let Some((many, few, rare)) = measured.of(which) else { continue };
+                let said = format!(
+                    "{:10} {gap:6} s {name:9} too many {many:.3}, too few {few:.3}, one in a \
+                     hundred {rare:.2}",
+                    family.0
+                );
+                println!("{said}");
+                // Of discrete data a statistic has few values, each of them common.
+                assert!(many < 0.15, "{said}");
+                assert!(rare < 2.0, "{said}");
+                if which == FEATURES {
+                    // Of all together, whatever some have to say: the same rarity.
+                    assert!(many < 0.1 && few < 0.1 && rare > 0.5, "{said}");
                 }
             }
         }

@@ -2,9 +2,11 @@
 
 mod attacks;
 mod behaviour;
+mod budget;
 mod calibration;
 mod explanation;
 mod feed;
 mod lifecycle;
+mod minded;
 mod purity;
 mod rest;
