@@ -38,9 +38,11 @@ const MOST: f32 = 12.0;
 /// Alerts among the last allowed [`RECENT`] from which on more count less.
 const CROWD: f32 = 8.0;
 const RECENT: f32 = 4.0;
+/// Parts of an alert that are worth counting: less is lost in what they add to.
+pub(crate) const GRAIN: f32 = 1.0 / 32.0;
 /// Over how much time the stream's pace is averaged, and the most that passes
 /// between two events, seconds.
-const PACE: f32 = 86_400.0;
+const PACE: f64 = 86_400.0;
 
 /// Levels of evidence whose events are counted, a quarter of a decade apart.
 const LEVELS: usize = 64;
@@ -80,11 +82,14 @@ pub(crate) struct Ledger {
     beyond: [f32; KNOTS],
     /// Alerts that each of these is known from.
     known: [f32; KNOTS],
+    /// Alerts allowed that are too few to count yet.
+    owed: [f32; KNOTS],
     /// Alerts lately, fading by those allowed.
     lately: f32,
+    padding: f32,
     /// Events of the stream and the time they took, seconds, fading.
-    events: f32,
-    secs: f32,
+    events: f64,
+    secs: f64,
     /// Newest event time.
     newest: i64,
 }
@@ -111,7 +116,9 @@ pub(crate) const EMPTY: Ledger = Ledger {
     },
     beyond: [0.0; KNOTS],
     known: [0.0; KNOTS],
+    owed: [0.0; KNOTS],
     lately: 0.0,
+    padding: 0.0,
     events: 0.0,
     secs: 0.0,
     newest: 0,
@@ -199,7 +206,7 @@ impl Ledger {
         let odds = match threshold.method {
             Method::Budget(alerts) => per_day(gap) / alerts.clamp(1e-6, 1e6),
             Method::StreamBudget(alerts) => {
-                let pace = f64::from(larger(self.events, 1.0)) / f64::from(larger(self.secs, 1.0));
+                let pace = larger(self.events, 1.0) / larger(self.secs, 1.0);
                 pace * DAY / (alerts * share).clamp(1e-9, 1e6)
             }
             Method::EwmaSigma(_) | Method::Percentile(_) | Method::Mad(_) | Method::Ensemble(_) => {
@@ -278,11 +285,12 @@ impl Ledger {
 
     /// Counts an event at `at`, nanoseconds; returns the time it adds to the
     /// stream's, seconds.
-    fn count(&mut self, at: i64) -> f32 {
-        let is_first = self.newest == 0;
-        let passed = (at.saturating_sub(self.newest) as f64 * 1e-9) as f32;
-        let passed = if is_first { 0.0 } else { within(passed, 0.0, PACE) };
-        self.newest = if is_first { at } else { larger(self.newest, at) };
+    fn count(&mut self, at: i64) -> f64 {
+        let passed = at.saturating_sub(self.newest) as f64 * 1e-9;
+        // One event of a wrong time must not stop the clock for long.
+        let begins = self.newest == 0 || passed < -PACE;
+        let passed = if begins { 0.0 } else { within(passed, 0.0, PACE) };
+        self.newest = if begins { at } else { larger(self.newest, at) };
         self.events += 1.0;
         self.secs += passed;
         if self.secs > 2.0 * PACE || self.events > 1e7 {
@@ -296,7 +304,7 @@ impl Ledger {
     pub(crate) fn earn(&mut self, (threshold, share): (&Threshold, f64), at: i64, earned: Earned) {
         let passed = self.count(at);
         let alerts = match threshold.method {
-            Method::StreamBudget(alerts) => alerts * share * f64::from(passed) / DAY,
+            Method::StreamBudget(alerts) => alerts * share * passed / DAY,
             _ => f64::from(earned.alerts),
         };
         self.allow(earned.asked, alerts as f32);
@@ -304,29 +312,33 @@ impl Ledger {
 
     /// Takes in that so many alerts as rare as `asked` were allowed.
     fn allow(&mut self, asked: f32, alerts: f32) {
-        self.lately -= self.lately * smaller(alerts / RECENT, 1.0);
-        self.turn(asked, -alerts);
+        let (knot, part) = place(asked);
+        for (knot, part) in [(knot, 1.0 - part), (knot + 1, part)] {
+            self.owed[knot] += part * alerts;
+            if self.owed[knot] >= GRAIN {
+                let alerts = std::mem::take(&mut self.owed[knot]);
+                self.lately -= self.lately * smaller(alerts / RECENT, 1.0);
+                self.turn(knot, -alerts);
+            }
+        }
     }
 
     /// Takes in that there was one.
     pub(crate) fn pay(&mut self, asked: f32) {
         self.lately += 1.0;
-        let (knot, _) = place(asked);
+        let (knot, part) = place(asked);
         let is_young = self.known[knot] < MEMORY;
         let weight = if is_young { 1.0 } else { smaller(CROWD / self.lately, 1.0) };
-        self.turn(asked, weight);
-        let (knot, part) = place(asked);
+        self.turn(knot, weight * (1.0 - part));
+        self.turn(knot + 1, weight * part);
         self.known[knot] = smaller(self.known[knot] + 1.0 - part, MEMORY);
         self.known[knot + 1] = smaller(self.known[knot + 1] + part, MEMORY);
         self.lend(knot);
     }
 
-    fn turn(&mut self, asked: f32, alerts: f32) {
-        let (knot, part) = place(asked);
-        for (knot, part) in [(knot, 1.0 - part), (knot + 1, part)] {
-            let step = smaller(STEP / larger(self.known[knot], 1.0), LEAP);
-            self.beyond[knot] = within(self.beyond[knot] + step * part * alerts, LEAST, MOST);
-        }
+    fn turn(&mut self, knot: usize, alerts: f32) {
+        let step = smaller(STEP / larger(self.known[knot], 1.0), LEAP);
+        self.beyond[knot] = within(self.beyond[knot] + step * alerts, LEAST, MOST);
     }
 
     /// Takes for rarities of which nothing is known what is known of the nearest.

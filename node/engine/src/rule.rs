@@ -5,7 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 use via_types::config::{Method, Threshold};
 
-use crate::budget::Peaks;
+use crate::budget::{GRAIN, Peaks};
 use crate::ensemble::evidence_of;
 use crate::math::log10;
 
@@ -29,6 +29,8 @@ pub(crate) struct Rule {
     mad: f32,
     /// Alerts saved (or overdrawn) so far.
     wealth: f32,
+    /// Parts of an alert earned that are too small to count yet.
+    owed: f32,
     seen: f32,
     pub(crate) peaks: Peaks,
 }
@@ -85,7 +87,10 @@ impl Rule {
                 self.mad += step((evidence - self.median).abs() - self.mad, rate);
             }
             Method::Budget(_) | Method::StreamBudget(_) => {
-                self.wealth = (self.wealth + earned).min(SAVED);
+                self.owed += earned;
+                if self.owed >= GRAIN {
+                    self.wealth = (self.wealth + std::mem::take(&mut self.owed)).min(SAVED);
+                }
             }
             Method::Percentile(_) | Method::Ensemble(_) => {}
         }
