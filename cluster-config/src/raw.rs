@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use detectors::{Detectors, MethodName, Overrides, Thresholds};
+pub(crate) use detectors::{Detectors, MethodName, MinDeviation, Overrides, Side, Thresholds};
 pub(crate) use section::{
     EngineSection, LimitsSection, ListenSection, NodeSection, ObservabilitySection,
     PersistenceSection,

@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn the_defaults_go_together_and_are_not_odd() {
         assert_eq!(broken(&Raw::default()), []);
-        assert_eq!(odd(&Raw::default(), &Settings::default(), &|_| true).len(), 4 * 11);
+        assert_eq!(odd(&Raw::default(), &Settings::default(), &|_| true).len(), 5 * 11);
         assert_eq!(odd(&Raw::default(), &Settings::default(), &|_| false), []);
     }
 

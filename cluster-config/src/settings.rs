@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use via_types::StreamConfig;
 use via_types::config::{self, Explain, Mapping, Method, Threshold, Timing};
 
-use crate::raw::{Detectors, MethodName, Overrides, Raw, Thresholds};
+use crate::raw::{Detectors, MethodName, MinDeviation, Overrides, Raw, Side, Thresholds};
 
 /// Everything an operator may set.
 #[derive(Clone, Debug, PartialEq)]
@@ -378,9 +378,19 @@ fn threshold(raw: &Thresholds) -> Threshold {
             MethodName::Mad => Method::Mad(raw.mad),
             MethodName::Ensemble => Method::Ensemble(raw.ensemble),
             MethodName::Budget => Method::Budget(raw.budget),
+            MethodName::StreamBudget => Method::StreamBudget(raw.stream_budget),
         },
         sensitivity: raw.sensitivity,
         adaptive_factor: raw.adaptive_factor,
+        direction: match raw.direction {
+            Side::Any => config::Side::Any,
+            Side::Above => config::Side::Above,
+            Side::Below => config::Side::Below,
+        },
+        min_deviation: config::MinDeviation {
+            absolute: raw.min_deviation.absolute,
+            relative: raw.min_deviation.relative,
+        },
     }
 }
 
@@ -397,8 +407,14 @@ fn overridden(own: &Overrides, all: &Thresholds) -> Option<Threshold> {
         mad: own.mad.unwrap_or(all.mad),
         ensemble: own.ensemble.unwrap_or(all.ensemble),
         budget: own.budget.unwrap_or(all.budget),
+        stream_budget: own.stream_budget.unwrap_or(all.stream_budget),
         sensitivity: own.sensitivity.unwrap_or(all.sensitivity),
         adaptive_factor: own.adaptive_factor.unwrap_or(all.adaptive_factor),
+        direction: own.direction.unwrap_or(all.direction),
+        min_deviation: MinDeviation {
+            absolute: own.min_deviation.absolute.unwrap_or(all.min_deviation.absolute),
+            relative: own.min_deviation.relative.unwrap_or(all.min_deviation.relative),
+        },
     }))
 }
 

@@ -147,6 +147,7 @@ mod tests {
         config.detectors.burst.slack = f64::NAN;
         config.threshold.method = Method::Percentile(1.5);
         config.timing.lateness_secs = 1e12;
+        config.threshold.min_deviation.relative = -0.5;
         config.timing.warmup_events = 1;
         config.mapping.entity_from = vec!["x".to_owned(); 17];
         let said = check_stream(&config).expect_err("is refused");
@@ -157,12 +158,13 @@ mod tests {
             "detectors.cardinality.precision = 30: ",
             "detectors.burst.slack = nan: ",
             "threshold.method.percentile = 1.5: ",
+            "threshold.min_deviation.relative = -0.5: ",
             "timing.lateness_secs = 1000000000000.0: must be a number of seconds, from 0 to ",
             "timing.warmup_events = 1: ",
             "mapping.entity_from = ",
         ] {
             assert!(said.contains(key), "{key} is not in {said}");
         }
-        assert_eq!(said.split("; ").filter(|part| part.contains(": ")).count(), 9, "{said}");
+        assert_eq!(said.split("; ").filter(|part| part.contains(": ")).count(), 10, "{said}");
     }
 }

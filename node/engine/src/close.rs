@@ -374,6 +374,10 @@ fn learn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, (mut span, at): (Span
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judge::Judgement;
+    use crate::learn::listen;
+    use crate::profile::Feature;
+    use via_types::Detector;
 
     #[test]
     fn silence_keeps_its_length_when_the_buckets_widen() {
@@ -385,5 +389,26 @@ mod tests {
         fit_width(&mut hot, &mut cold, 16);
         assert!(hot.bucket.shift > 30, "the first events came together: wider buckets");
         assert_eq!(i64::from(hot.bucket.silent) << hot.bucket.shift, 64 << 30);
+    }
+
+    #[test]
+    fn who_cries_wolf_loses_weight_and_gets_it_back() {
+        let (burst, other) = (Detector::Burst as usize, Detector::Volume as usize);
+        let mut hot: Hot = bytemuck::Zeroable::zeroed();
+        let cry = |hot: &mut Hot, events: u64, one_in: u64| {
+            for event in 0..events {
+                let mut verdict = Judgement { mixed: 2.5, ..Judgement::default() };
+                let is_cry = one_in > 0 && event % one_in == 0;
+                verdict.odds[Feature::Gap as usize] = if is_cry { 1e4 } else { 1.0 };
+                listen(hot, &verdict);
+                hot.events += 1;
+            }
+            doubt(hot);
+            [hot.doubt[burst], hot.doubt[other]]
+        };
+        assert_eq!(cry(&mut hot, 8192, 1000), [0.0; 2], "as often as such evidence should come");
+        let [doubted, trusted] = cry(&mut hot, 8192, 20);
+        assert!(doubted > 0.6 && trusted == 0.0, "fifty times as often: {doubted}");
+        assert_eq!(cry(&mut hot, 16_384, 0), [0.0; 2], "it is quiet again");
     }
 }

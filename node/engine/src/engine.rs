@@ -69,8 +69,9 @@ impl Engine {
     /// Judges the stream's events by `config` from now on; what was learned
     /// stays (invariant C-1: detections name `revision`).
     pub fn configure(&mut self, stream: StreamId, revision: Revision, config: &StreamConfig) {
+        let share = 1.0 / f64::from(self.options.shards.max(1));
         let known = self.stream_mut(stream);
-        known.plan = Plan::of(revision, config);
+        known.plan = Plan { share, ..Plan::of(revision, config) };
         known.is_configured = true;
     }
 
@@ -113,7 +114,7 @@ impl Engine {
         record: Record,
     ) -> bool {
         if entity == EVERYBODY {
-            return self.restore_habits(stream, as_of, &record);
+            return self.restore_habits(stream, as_of, record);
         }
         if self.find(stream, entity).is_some() {
             return true;
@@ -140,11 +141,11 @@ impl Engine {
     }
 
     /// Brings back the habits of a stream, unless it has any.
-    fn restore_habits(&mut self, stream: StreamId, as_of: LogIndex, record: &Record) -> bool {
-        let Some(peers) = record.peers() else { return false };
+    fn restore_habits(&mut self, stream: StreamId, as_of: LogIndex, record: Record) -> bool {
+        let Some(rested) = record.habits() else { return false };
         let habits = &mut self.stream_mut(stream).habits;
         if habits.peers.entities == 0 {
-            **habits = Habits { peers, skip: as_of.get(), is_asked: true, ..Habits::default() };
+            **habits = Habits { skip: as_of.get(), is_asked: true, ..rested };
         }
         true
     }

@@ -107,6 +107,16 @@ mod tests {
     }
 
     #[test]
+    fn what_sees_the_same_counts_once() {
+        let alone = mix(&[1e5, 1.0], &[1.0, 1.0]);
+        let twice = mix(&[1e5, 1e5], &[1.0, 1.0]);
+        assert!(twice <= 5.0 + 1e-3, "no more than each says: {twice}");
+        assert!(alone >= 5.0 - 0.31, "at most the logarithm of their number less: {alone}");
+        let doubted = mix(&[1e5, 1.0], &[0.2, 1.0]);
+        assert!(doubted < alone - 0.3, "what is doubted counts less: {doubted}");
+    }
+
+    #[test]
     fn half_is_half() {
         assert!((score(HALF) - 0.5).abs() < 1e-9);
         assert_eq!(score(0.0), 0.0);

@@ -14,7 +14,7 @@ use crate::judge::{Judgement, Sample, conclude, is_turn};
 use crate::learn::learn;
 use crate::profile::{CURRENT, DIRTY, OPEN, Profile, ROUND, SEEN, SKIPS, USED};
 use crate::series::is_point;
-use crate::verdict::{Speaking, is_over};
+use crate::verdict::{Over, Speaking, over, settle_stream, stream_limit};
 use crate::{Answer, Outcome};
 
 /// What is done with an event.
@@ -198,14 +198,24 @@ impl Engine {
         };
         conclude(hot, cold, (work.plan, &self.habits.peers), (sample, glance), &mut verdict);
         let warming = hot.events < work.plan.warmup;
-        let limit = work
-            .plan
-            .limit
-            .unwrap_or_else(|| cold.rule().limit(&work.plan.threshold, hot.gaps.mean));
-        let fired = !warming && is_over(hot, cold, work.plan, &verdict, limit);
-        let speaking = Speaking { sample, verdict: &verdict, limit, fired, warming };
+        let limit = stream_limit(hot, cold, work.plan, &self.habits);
+        let judged = (sample.at, &verdict);
+        let over = if warming {
+            Over::default()
+        } else {
+            over(hot, cold, (work.plan, &mut self.habits), judged, limit)
+        };
+        let fired = over.is_any();
+        let is_heard = fired || hot.is(OPEN);
+        let mut speaking = Speaking { sample, verdict: &verdict, limit, fired, warming };
+        let left;
+        if work.plan.is_choosy && is_heard {
+            let said = self.minded(work.plan, slot, (&speaking, over));
+            left = said.0;
+            speaking = Speaking { verdict: &left, fired: said.1, ..speaking };
+        }
         let mut is_told = false;
-        if fired || hot.is(OPEN) {
+        if is_heard {
             is_told = self.speak(work, slot, &speaking, out);
             allocates = true;
         }
@@ -218,11 +228,10 @@ impl Engine {
         hot.score = score;
         hot.worst = hot.worst.max(score);
         if !warming {
-            cold.stir(sample, verdict.plain_evidence, verdict.point.is_some());
+            cold.stir(sample, speaking.verdict.plain_evidence, verdict.point.is_some());
         }
-        let elapsed = verdict.gap.unwrap_or(0.0);
         if work.plan.limit.is_none() {
-            cold.rule().learn(&work.plan.threshold, verdict.evidence, elapsed);
+            settle_stream(hot, cold, (work.plan, &mut self.habits), sample.at, &verdict);
         }
         if sample.lanes.lanes.is_empty() && (!verdict.was_open || is_turn(hot)) {
             self.habits.learn(work.at.index, hot, sample, (&verdict, 1));

@@ -159,7 +159,7 @@ fn term(case: &Case<'_>, feature: Feature, evidence: f64) -> Contribution {
 }
 
 /// Returns what a feature measured and what it expected, in the same unit.
-fn measured(case: &Case<'_>, feature: Feature) -> (f64, f64) {
+pub(crate) fn measured(case: &Case<'_>, feature: Feature) -> (f64, f64) {
     let (hot, verdict) = (case.hot, case.verdict);
     let reading = &verdict.reading;
     let width = hot.width_secs();

@@ -457,6 +457,19 @@ fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
     verdict.plain_evidence = smaller(most.1 * sensitivity, MOST);
 }
 
+/// Puts together anew what is left of an event's evidence.
+pub(crate) fn combine(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
+    let pattern = std::mem::take(&mut verdict.weights[Feature::Pattern as usize]);
+    let mixed = mix(&verdict.odds, &verdict.weights);
+    verdict.weights[Feature::Pattern as usize] = pattern;
+    let is_joint = verdict.weights[Feature::Lanes as usize] > 0.0;
+    let mixed = if is_joint { mixed } else { hot.joint.correct(mixed) };
+    let sensitivity = plan.threshold.sensitivity as f32;
+    let whole = |pattern: f32| smaller(larger(mixed, pattern) * sensitivity, MOST);
+    verdict.evidence = whole(verdict.novelty.evidence);
+    verdict.plain_evidence = whole(verdict.novelty.plain);
+}
+
 /// Takes the nominal evidence of an event in, which stands for `times` of its
 /// kind. Those of an open detection teach less, or a long anomaly would make all
 /// later ones normal.

@@ -3,6 +3,7 @@
 //! Knows no clock, no I/O, no thread (invariant E-1): the shard calls it with
 //! batches whose place in the log and time are given.
 
+mod budget;
 mod calibration;
 mod calm;
 mod close;
@@ -22,6 +23,7 @@ mod judge;
 mod learn;
 mod lifecycle;
 mod math;
+mod minded;
 #[cfg(test)]
 mod noise;
 mod peers;
@@ -57,11 +59,14 @@ pub struct Options {
     pub memory_bytes: usize,
     /// Profiles expected; a hint that sizes nothing before they come.
     pub expected_profiles: usize,
+    /// Shards that entities are spread over, 1..65535: each has an equal share of
+    /// what a stream as a whole may be told of.
+    pub shards: u16,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { memory_bytes: 1 << 30, expected_profiles: 1 << 16 }
+        Self { memory_bytes: 1 << 30, expected_profiles: 1 << 16, shards: 1 }
     }
 }
 

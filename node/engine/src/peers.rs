@@ -16,10 +16,11 @@ use std::f32::consts::LOG10_2;
 use bytemuck::{Pod, Zeroable};
 use via_types::{EntityHash, LogIndex};
 
+use crate::budget::{EMPTY, Ledger, Ledgers};
 use crate::calibration::{MOST, Tail};
 use crate::judge::{Judgement, Sample};
 use crate::math::{larger, rough_evidence, rough_exp2, within};
-use crate::profile::{FEATURES, Feature, Hot};
+use crate::profile::{FEATURES, Feature, Hot, STREAMS};
 
 /// Entities that make a stream's habits more than those of one of them.
 const ENTITIES: u32 = 8;
@@ -87,6 +88,10 @@ pub(crate) struct Habits {
     pub(crate) is_due: bool,
     /// The store was asked for them.
     pub(crate) is_asked: bool,
+    /// What the stream's budgets have seen, where it has any.
+    pub(crate) ledgers: Option<Box<Ledgers>>,
+    /// The entry in execution is contained already.
+    pub(crate) is_past: bool,
 }
 
 /// Under which entity the habits of a stream rest: no key has this hash.
@@ -135,6 +140,23 @@ impl Habits {
         if peers.turn.is_multiple_of(u32::from(one_in)) {
             peers.learn(hot, sample, verdict, times * one_in);
         }
+    }
+}
+
+impl Habits {
+    /// Returns what the budget of a threshold has seen.
+    pub(crate) fn ledger(&self, number: usize) -> &Ledger {
+        self.ledgers.as_ref().map_or(&EMPTY, |ledgers| &ledgers[number])
+    }
+
+    /// Returns it to be changed; none when what is executed changed it before.
+    pub(crate) fn ledger_mut(&mut self, number: usize) -> Option<&mut Ledger> {
+        if self.is_past {
+            return None;
+        }
+        self.is_changed = true;
+        let ledgers = self.ledgers.get_or_insert_with(|| Box::new([EMPTY; STREAMS + 1]));
+        Some(&mut ledgers[number])
     }
 }
 

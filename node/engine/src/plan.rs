@@ -5,6 +5,7 @@
 use via_types::config::{Explain, Threshold};
 use via_types::{Detector, Revision, StreamConfig};
 
+use crate::budget::is_kept;
 use crate::calibration::COMMON_MOST;
 use crate::course::Manner;
 use crate::detector::behaviour::Spans;
@@ -14,6 +15,7 @@ use crate::detector::distribution::growth;
 use crate::detector::drift::Caution;
 use crate::detector::season::Period;
 use crate::detector::volume::Smoothing;
+use crate::minded::is_choosy;
 use crate::rule::fixed_limit;
 
 /// How one stream's events are judged.
@@ -31,6 +33,12 @@ pub(crate) struct Plan {
     pub(crate) own: [Option<Threshold>; Detector::ALL.len()],
     /// Whether any detector has one.
     pub(crate) has_own: bool,
+    /// Whether any of these keeps a budget.
+    pub(crate) has_budget: bool,
+    /// Whether any of these asks for more than rarity.
+    pub(crate) is_choosy: bool,
+    /// What of a stream's budget is this shard's.
+    pub(crate) share: f64,
     pub(crate) explain: Explain,
     pub(crate) smoothing: Smoothing,
     pub(crate) gamma: f32,
@@ -82,6 +90,9 @@ impl Plan {
             has_calm: !has_own && limit.is_some_and(|limit| limit > most),
             own,
             has_own,
+            has_budget: is_kept(&config.threshold) || own.iter().flatten().any(is_kept),
+            is_choosy: is_choosy(&config.threshold) || own.iter().flatten().any(is_choosy),
+            share: 1.0,
             explain: config.explain,
             smoothing: Smoothing { alpha: unit(volume.alpha), beta: unit(volume.beta) },
             gamma: unit(volume.gamma),

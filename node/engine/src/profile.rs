@@ -330,7 +330,7 @@ pub(crate) struct Cold {
 /// own, then the stream's.
 pub(crate) type Rules = [Rule; Detector::ALL.len() + 1];
 /// The stream's own among them.
-const STREAMS: usize = Detector::ALL.len();
+pub(crate) const STREAMS: usize = Detector::ALL.len();
 
 /// Everything that is known of one entity, in one place: 15 cache lines, for a
 /// power of two would crowd the same few sets of every cache.

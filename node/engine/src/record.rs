@@ -15,7 +15,7 @@ use crate::detector::together::{Pair, Together};
 use crate::episode::Episode;
 use crate::grove::Resting;
 use crate::history::{History, POINTS};
-use crate::peers::Peers;
+use crate::peers::Habits;
 use crate::profile::{Cold, Hot, Rules, TRANSIENT};
 
 /// The layout written below; another one is not opened (invariant D-7).
@@ -37,6 +37,7 @@ pub struct Record {
     course: Option<Words>,
     grove: Option<Box<Resting>>,
     peers: Option<Words>,
+    ledgers: Option<Words>,
 }
 
 /// The marks of the bucket being filled.
@@ -147,18 +148,24 @@ impl Record {
             course: cold.course().map(Words::of),
             grove: cold.grove().map(|grove| Box::new(grove.rest())),
             peers: None,
+            ledgers: None,
         }
     }
 
     /// Returns the record of a stream's habits, of no entity.
-    pub(crate) fn of_peers(peers: &Peers) -> Self {
+    pub(crate) fn of_habits(habits: &Habits) -> Self {
         let nobody = Self::of(&Hot::zeroed(), &Cold::default(), &[]);
-        Self { peers: Some(Words::of(peers)), ..nobody }
+        let ledgers = habits.ledgers.as_deref().map(Words::of);
+        Self { peers: Some(Words::of(&habits.peers)), ledgers, ..nobody }
     }
 
     /// Returns the habits of a stream, if these are such and of this layout.
-    pub(crate) fn peers(&self) -> Option<Peers> {
-        if self.layout == LAYOUT { self.peers.as_ref()?.open() } else { None }
+    pub(crate) fn habits(self) -> Option<Habits> {
+        if self.layout != LAYOUT {
+            return None;
+        }
+        let (peers, ledgers) = (self.peers?.open()?, boxed(self.ledgers)?);
+        Some(Habits { peers, ledgers, ..Habits::default() })
     }
 
     /// Rebuilds the profile; `number` gives a lane's number in its stream.

@@ -174,6 +174,9 @@ pub enum Method {
     Ensemble(f64),
     /// At most this many detections per entity-day while nothing is wrong.
     Budget(f64),
+    /// At most this many detections per day of the stream's all entities while
+    /// nothing is wrong; each shard has an equal share.
+    StreamBudget(f64),
 }
 
 impl<'de> Deserialize<'de> for Method {
@@ -191,7 +194,7 @@ impl<'de> Visitor<'de> for MethodForm {
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "an object of one rule and its figure, like {\"mad\": 6.0}; the rules are \
-             ewma_sigma, percentile, mad, ensemble, budget",
+             ewma_sigma, percentile, mad, ensemble, budget, stream_budget",
         )
     }
 
@@ -204,6 +207,7 @@ impl<'de> Visitor<'de> for MethodForm {
             "mad" => Method::Mad,
             "ensemble" => Method::Ensemble,
             "budget" => Method::Budget,
+            "stream_budget" => Method::StreamBudget,
             other => return Err(M::Error::invalid_value(Unexpected::Str(other), &self)),
         };
         let method = make(map.next_value()?);
@@ -222,12 +226,46 @@ pub struct Threshold {
     pub sensitivity: f64,
     /// How fast the adaptive rules follow, 0 (never) .. 1 (at once).
     pub adaptive_factor: f64,
+    /// Which way a deviation has to go to be told.
+    pub direction: Side,
+    /// How large a deviation has to be to be told, however rare it is.
+    pub min_deviation: MinDeviation,
 }
 
 impl Default for Threshold {
     fn default() -> Self {
-        Self { method: Method::Ensemble(0.5), sensitivity: 1.0, adaptive_factor: 0.01 }
+        Self {
+            method: Method::Ensemble(0.5),
+            sensitivity: 1.0,
+            adaptive_factor: 0.01,
+            direction: Side::default(),
+            min_deviation: MinDeviation::default(),
+        }
     }
+}
+
+/// Which way a deviation has to go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// Either way, or in no direction.
+    #[default]
+    Any,
+    /// More than expected: larger values, more events, more distinct marks.
+    Above,
+    /// Less than expected: smaller values, fewer events, fewer distinct marks.
+    Below,
+}
+
+/// How large a deviation has to be: what is 0 is not asked, and each other is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MinDeviation {
+    /// From what was expected, in the value's unit, 0..1e300; asked of values
+    /// alone, not of how often or how varied events are.
+    pub absolute: f64,
+    /// From what was expected, in parts of it, 0..1e6.
+    pub relative: f64,
 }
 
 /// How much of a detection is explained.
@@ -283,6 +321,7 @@ mod tests {
             Method::Mad(6.0),
             Method::Ensemble(0.5),
             Method::Budget(1.0),
+            Method::StreamBudget(20.0),
         ] {
             let text = serde_json::to_string(&method).expect("plain data");
             assert_eq!(serde_json::from_str::<Method>(&text).expect("its own text"), method);

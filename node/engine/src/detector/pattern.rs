@@ -60,6 +60,8 @@ const MOST_SUPPORT: f32 = 4.0;
 /// Novelty of neighbouring points adds up, fading, and counts by this share.
 const LASTS: f32 = 0.8;
 const ADDED: f32 = 0.4;
+/// Evidence below which novelty is common, and less rare than its size says.
+const COMMON: f32 = 1.5;
 /// The most evidence of novelty.
 const MOST: f32 = 30.0;
 /// How much each alarm raises the bar, and how many points bring it back.
@@ -339,8 +341,8 @@ impl Novelty {
             let own = self.habit.beyond(own);
             self.together += own;
             self.rarity = smaller(larger(own, ADDED * self.together), MOST);
-            self.evidence = HALF as f32 * self.rarity / self.bar;
-            self.plain = HALF as f32 * self.rarity / BAR;
+            self.evidence = calibrated(HALF as f32 * self.rarity / self.bar);
+            self.plain = calibrated(HALF as f32 * self.rarity / BAR);
         }
         self
     }
@@ -361,6 +363,12 @@ impl Habit {
         let known = within((self.usual + NEWER - rarity) / NEWER, 0.0, 1.0);
         larger(rarity - self.excess * known, 0.0)
     }
+}
+
+/// Returns evidence of novelty as rare as it says where it is common: on normal
+/// data of all kinds half of the points have a decade's half.
+fn calibrated(evidence: f32) -> f32 {
+    if evidence < COMMON { evidence * evidence / COMMON } else { evidence }
 }
 
 impl Day {

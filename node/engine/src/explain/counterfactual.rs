@@ -7,6 +7,7 @@ use via_types::detection::{Contribution, Counterfactual};
 use crate::ensemble::quiet_score;
 use crate::explain::{Case, hottest};
 use crate::judge::{Judgement, Sample, judge};
+use crate::minded::minded;
 use crate::profile::Feature;
 
 /// Halvings of the interval between normal and observed.
@@ -69,6 +70,9 @@ fn promised(case: &Case<'_>, (_, plain): (f32, f32)) -> f64 {
 fn evidences(case: &Case<'_>, sample: &Sample<'_>) -> (f32, f32) {
     let mut verdict = Judgement::after(case.verdict.closing);
     judge(case.hot, case.cold, (case.plan, case.peers), sample, &mut verdict);
+    if case.plan.is_choosy && verdict.evidence >= case.limit {
+        verdict = minded(&Case { sample, verdict: &verdict, ..*case });
+    }
     (verdict.evidence, verdict.plain_evidence)
 }
 

@@ -2,10 +2,12 @@
 
 mod attacks;
 mod behaviour;
+mod budget;
 mod calibration;
 mod course;
 mod explanation;
 mod feed;
 mod lifecycle;
+mod minded;
 mod purity;
 mod rest;

@@ -231,6 +231,34 @@ pub(crate) struct ThresholdDocument {
     /// How fast the rules that adapt follow: 0 never, 1 at once.
     #[schema(minimum = 0, maximum = 1)]
     adaptive_factor: Option<f64>,
+    /// Which way a deviation has to go to be told.
+    direction: Option<SideDocument>,
+    /// How large a deviation has to be to be told, however rare it is.
+    min_deviation: Option<MinDeviationDocument>,
+}
+
+/// Which way a deviation has to go.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SideDocument {
+    /// Either way, or in no direction.
+    Any,
+    /// More than expected: larger values, more events, more distinct marks.
+    Above,
+    /// Less than expected.
+    Below,
+}
+
+/// How large a deviation has to be; both are asked of it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MinDeviationDocument {
+    /// From the expected value, in its unit; 0 asks for none.
+    #[schema(minimum = 0, maximum = 1e300)]
+    absolute: Option<f64>,
+    /// From what was expected, in parts of it; 0 asks for none.
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    relative: Option<f64>,
 }
 
 /// A rule and its figure: exactly one of these.
@@ -247,6 +275,8 @@ pub(crate) enum MethodDocument {
     Ensemble(f64),
     /// Detections allowed per entity and day while nothing is wrong.
     Budget(f64),
+    /// Detections allowed per day of all entities together while nothing is wrong.
+    StreamBudget(f64),
 }
 
 /// How much of a detection is explained.
