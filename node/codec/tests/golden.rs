@@ -10,7 +10,8 @@ use std::path::Path;
 use via_codec::{Kind, decode, decode_entry, encode, open};
 use via_types::config::StreamConfig;
 use via_types::detection::{
-    Change, Contribution, Counterfactual, Detection, Detector, Direction, Expected, Severity, State,
+    Change, Circumstance, Contribution, Counterfactual, Detection, Detector, Direction, Expected,
+    Severity, Similar, State,
 };
 use via_types::entry::{
     CheckpointDone, Chunk, Command, Detections, Events, ProfileImage, ShardEntry, StreamConfigured,
@@ -70,7 +71,13 @@ fn detection() -> Detection {
             contribution(Detector::Distribution, 6.0),
             contribution(Detector::Burst, 0.5),
         ],
-        context: vec!["Tuesday, 14:05".to_owned()],
+        context: vec![Circumstance { text: "Tuesday, 14:05".to_owned(), relevance: 0.25 }],
+        similar: vec![Similar {
+            id: DetectionId { shard: ShardId::new(17), index: LogIndex::new(41), offset: 0 },
+            at: Timestamp::from_nanos(1_699_000_000_000_000_000),
+            similarity: 0.75,
+            score: 0.9,
+        }],
         counterfactual: Some(Counterfactual {
             feature: "value".to_owned(),
             value: 141.0,
@@ -129,19 +136,19 @@ fn golden(name: &str, today: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn entries_of_version_1_are_read_and_written_alike() {
+fn entries_of_version_2_are_read_and_written_alike() {
     for (name, entry) in entries() {
         let today = encode(Kind::ShardEntry, &entry);
-        let golden = golden(&format!("shard-entry-{name}-v1.bin"), &today);
+        let golden = golden(&format!("shard-entry-{name}-v2.bin"), &today);
         assert_eq!(decode_entry(&golden).unwrap(), entry, "{name}");
         assert_eq!(today, golden, "{name}");
     }
 }
 
 #[test]
-fn detections_of_version_1_are_read_and_written_alike() {
+fn detections_of_version_2_are_read_and_written_alike() {
     let today = encode(Kind::Detection, &detection());
-    let golden = golden("detection-v1.bin", &today);
+    let golden = golden("detection-v2.bin", &today);
     assert_eq!(decode::<Detection>(Kind::Detection, &golden).unwrap(), detection());
     // The packed bytes belong to lz4; what they unpack to is ours.
     let payload = |bytes| open(Kind::Detection, bytes).unwrap().bytes.into_owned();

@@ -5,7 +5,7 @@
 use crate::detector::season::Season;
 use crate::detector::volume::{Width, stabilise};
 use crate::history::{Closed, History};
-use crate::judge::Closing;
+use crate::judge::{Closing, Sample};
 use crate::plan::Plan;
 use crate::profile::{Cold, Hot, MARKED, SEASONAL};
 
@@ -28,8 +28,6 @@ const LEARNED_RUN: u32 = 64;
 const SILENT_PACE: f32 = 0.25;
 /// Standard deviations from which on a count is worth a look before the end.
 const ALARM: f32 = 4.0;
-/// Events before history is kept: charts of a handful of events are not charts.
-const HISTORY_AFTER: u64 = 32;
 /// Standard deviations of the band drawn in charts.
 const BAND: f64 = 3.0;
 
@@ -53,7 +51,8 @@ fn open(hot: &mut Hot, start: i64, shift: u32) {
 
 /// Closes every bucket that ends at or before `at`, of which there is one at least.
 pub(crate) fn close(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Closing {
-    let mut closing = Closing { has_ended: true, ..Closing::default() };
+    let shift = hot.bucket.shift;
+    let mut closing = Closing { has_ended: true, shift, ..Closing::default() };
     // A bucket that time alone has opened and that stayed empty is silence.
     let stayed_empty = hot.count == 0;
     if !stayed_empty {
@@ -94,9 +93,7 @@ fn close_filled(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closi
         hot.rate.learn(count, season, plan.smoothing, 1.0);
         close_marks(hot, cold, plan, closing);
     }
-    if hot.events >= HISTORY_AFTER {
-        keep(hot, cold);
-    }
+    keep(hot, cold);
     doubt(hot);
     hot.bucket.closed = hot.bucket.closed.saturating_add(1);
     hot.bucket.silent = 0;
@@ -152,22 +149,44 @@ fn close_empty(
     }
 }
 
-/// Keeps the closed bucket for charts.
+/// Keeps the closed bucket for charts, as far as its events are not kept one by
+/// one.
 fn keep(hot: &Hot, cold: &mut Cold) {
-    let bucket = &hot.bucket;
     let history = cold.history.get_or_insert_with(|| Box::new(History::new(hot.level.mean)));
-    let count = hot.count.max(1);
-    history.push(Closed {
-        start: bucket.start,
-        shift: bucket.shift,
+    if let Some(closed) = history.rest_of(&in_bucket(hot)) {
+        history.push(closed);
+    }
+}
+
+/// Keeps an event of a young entity for charts: its first bucket is not a series.
+pub(crate) fn keep_event(hot: &Hot, cold: &mut Cold, sample: &Sample<'_>) {
+    let value = sample.value;
+    let history = cold.history.get_or_insert_with(|| Box::new(History::new(value)));
+    history.push_event(&Closed {
+        start: sample.at,
+        shift: 0,
+        count: 1,
+        mean: value,
+        least: value,
+        most: value,
+        score: hot.score,
+        ..in_bucket(hot)
+    });
+}
+
+/// Returns what the bucket being filled holds.
+pub(crate) fn in_bucket(hot: &Hot) -> Closed {
+    Closed {
+        start: hot.bucket.start,
+        shift: hot.bucket.shift,
         count: hot.count,
-        mean: hot.sum / f64::from(count),
+        mean: hot.sum / f64::from(hot.count.max(1)),
         least: f64::from(hot.least),
         most: f64::from(hot.most),
         expected: hot.level.mean + hot.offset,
         reach: BAND * hot.level.deviation(),
         score: hot.worst,
-    });
+    }
 }
 
 /// Adapts how much each detector is trusted: one that speaks up far more often

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use bytemuck::Zeroable;
+use via_types::calendar::Calendar;
 use via_types::{EntityHash, LogIndex, Revision, StreamConfig, StreamId, limit};
 
 use crate::Options;
@@ -24,6 +25,8 @@ pub(crate) struct Stream {
     pub(crate) plan: Plan,
     /// Names of lanes, by number.
     pub(crate) lanes: Vec<String>,
+    /// What its owner knows of time.
+    pub(crate) calendar: Calendar,
     /// What is usual whoever the entity; away while a batch is executed.
     pub(crate) habits: Box<Habits>,
     is_configured: bool,
@@ -71,6 +74,8 @@ impl Engine {
     pub fn configure(&mut self, stream: StreamId, revision: Revision, config: &StreamConfig) {
         let known = self.stream_mut(stream);
         known.plan = Plan::of(revision, config);
+        // What cannot be read was refused when it was written: explained without.
+        known.calendar = Calendar::of(&config.business_hours, &config.calendar).unwrap_or_default();
         known.is_configured = true;
     }
 
@@ -79,6 +84,7 @@ impl Engine {
         self.streams.entry(stream).or_insert_with(|| Stream {
             plan: Plan::of(Revision::default(), &StreamConfig::default()),
             lanes: Vec::new(),
+            calendar: Calendar::usual(),
             habits: Box::default(),
             is_configured: false,
         })

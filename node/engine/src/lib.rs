@@ -24,6 +24,7 @@ mod math;
 mod noise;
 mod peers;
 mod plan;
+mod precedent;
 mod prefetch;
 mod profile;
 mod record;

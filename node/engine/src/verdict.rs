@@ -2,6 +2,7 @@
 //! events whose scores were asked for. Owns the decision; refuses to judge.
 //! Called by `execute` and `tick`. Invariants E-2, D-4 (ids are positional).
 
+use via_types::calendar::Calendar;
 use via_types::config::Explain;
 use via_types::detection::Change;
 use via_types::{DetectionId, Scored};
@@ -16,6 +17,9 @@ use crate::judge::{Judgement, Sample};
 use crate::math::larger;
 use crate::plan::Plan;
 use crate::profile::{Cold, FEATURES, Feature, Hot, OPEN, Profile};
+
+/// What is known of time in a stream of which nothing is known.
+static NO_CALENDAR: Calendar = Calendar::usual();
 
 /// A judged event about which something may have to be said.
 pub(crate) struct Speaking<'a> {
@@ -121,8 +125,9 @@ impl Engine {
         } else {
             let gap = self.places.get(slot).hot.gaps.mean;
             if episode.rest(evidence, speaking.limit, at, gap) {
-                out.changes.push(episode.end());
-                self.places.get_mut(slot).hot.flags &= !OPEN;
+                let Profile { hot, cold } = self.places.get_mut(slot);
+                out.changes.push(episode.end(hot, cold));
+                hot.flags &= !OPEN;
                 return false;
             }
         }
@@ -162,6 +167,7 @@ impl Engine {
             sample: speaking.sample,
             verdict: speaking.verdict,
             names: stream.map_or(&[], |stream| &stream.lanes),
+            calendar: stream.map_or(&NO_CALENDAR, |stream| &stream.calendar),
             limit: speaking.limit,
         }
     }

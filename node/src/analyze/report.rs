@@ -56,7 +56,7 @@ struct Found<'a> {
     expected: Option<Expected>,
     reason: &'a str,
     contributions: &'a [Contribution],
-    context: &'a [String],
+    context: Vec<&'a str>,
     actions: &'a [String],
     counterfactual: Option<&'a Counterfactual>,
 }
@@ -78,7 +78,7 @@ impl<'a> Found<'a> {
             expected: detection.expected,
             reason: &detection.reason,
             contributions: &detection.contributions,
-            context: &detection.context,
+            context: detection.context.iter().map(|one| one.text.as_str()).collect(),
             actions: &detection.actions,
             counterfactual: detection.counterfactual.as_ref(),
         }

@@ -6,5 +6,7 @@ mod calibration;
 mod explanation;
 mod feed;
 mod lifecycle;
+mod memory;
+mod promises;
 mod purity;
 mod rest;
