@@ -279,20 +279,24 @@ pub(crate) fn normal(case: &Case<'_>, feature: Feature) -> Option<Expected> {
 fn value_range(case: &Case<'_>, feature: Feature) -> Expected {
     let hot = case.hot;
     let reading = &case.verdict.reading;
-    if feature == Feature::Step {
-        return around(reading.step.expected + hot.offset, reading.scale);
-    }
-    if feature == Feature::Level {
-        // Means of many values stray less than values do.
-        return around(reading.level.expected + hot.offset, reading.level_scale);
-    }
-    let range = around(hot.level.mean + hot.offset, hot.level.deviation());
     let seen = hot.values.quantile(0.005).zip(hot.values.quantile(0.995));
+    let range = if feature == Feature::Step {
+        around(reading.step.expected + hot.offset, reading.scale)
+    } else if feature == Feature::Level {
+        // Means of many values stray less than values do.
+        around(reading.level.expected + hot.offset, reading.level_scale)
+    } else {
+        around(hot.level.mean + hot.offset, hot.level.deviation())
+    };
     match seen {
         Some((least, most))
             if feature == Feature::Value && least <= range.value && range.value <= most =>
         {
             Expected { low: range.low.max(least), high: range.high.min(most), ..range }
+        }
+        // What was never below zero is not expected there.
+        Some((least, _)) if least >= 0.0 && range.value >= 0.0 => {
+            Expected { low: range.low.max(0.0), ..range }
         }
         Some(_) | None => range,
     }

@@ -60,13 +60,19 @@ pub(crate) fn lane_terms(case: &Case<'_>, evidence: f64, terms: &mut Vec<Contrib
     }
 }
 
-/// Says whether the lane of this name is off, itself and now.
+/// Says whether the lane of this name is off itself, and by half as much as the
+/// hottest at least: what chance has moved a little is innocent.
 pub(crate) fn is_off(case: &Case<'_>, name: &str) -> bool {
     let Some(lanes) = &case.cold.lanes else { return false };
-    case.sample.lanes.values().any(|(number, value)| {
-        let is_named = case.names.get(number).is_some_and(|known| known == name);
-        is_named && lanes.lanes.get(number).is_some_and(|lane| lane.assess(value).heat >= OFF)
-    })
+    let (mut most, mut own) = (0.0f64, 0.0);
+    for (number, value) in case.sample.lanes.values() {
+        let heat = lanes.lanes.get(number).map_or(0.0, |lane| lane.assess(value).heat);
+        most = most.max(heat);
+        if case.names.get(number).is_some_and(|known| known == name) {
+            own = heat;
+        }
+    }
+    own >= OFF && own >= 0.5 * most
 }
 
 /// Returns the lane that is shown as the value, if one is: the hottest, where the

@@ -9,6 +9,8 @@ use crate::explain::sentence::{figure, span};
 use crate::explain::{Case, direction};
 use crate::profile::Feature;
 
+/// Relevance below which a circumstance is none.
+const LEAST: f64 = 0.02;
 /// Relevance of a known event that the moment lies within.
 const KNOWN: f64 = 0.95;
 /// Relevance of the time of day, and what a season that explains all adds to it.
@@ -50,6 +52,7 @@ pub(crate) fn context(case: &Case<'_>, feature: Feature, similar: &[Similar]) ->
     let events = case.hot.events as f64;
     let known = format!("{} events known of this entity", figure(events));
     all.push(circumstance(known, FEW / (FEW + events)));
+    all.retain(|one| one.relevance >= LEAST);
     // Of equal relevance those come first that were said first.
     all.sort_by(|a, b| b.relevance.total_cmp(&a.relevance));
     all

@@ -40,7 +40,13 @@ pub(crate) fn sentence(case: &Case<'_>, feature: Feature, terms: &[Contribution]
         Feature::Rate => rate(case),
         Feature::Distinct => {
             let (observed, _) = measured(case, feature);
-            let (observed, normal) = between(observed, range);
+            // A part of a mark is none.
+            let range = range.map(|range| Expected {
+                low: whole(range.low),
+                high: rounded(range.high + 0.499),
+                ..range
+            });
+            let (observed, normal) = between(rounded(observed), range);
             format!("{observed} new distinct values in {}{normal}", span(counted_secs(case)))
         }
         Feature::Lanes => lanes(case, range, terms),
@@ -107,7 +113,7 @@ fn rate(case: &Case<'_>) -> String {
         );
     }
     let usual = closing.rate.map_or(0.0, |counted| counted.expected);
-    let [observed, usual] = figures([closing.observed, usual]);
+    let [observed, usual] = figures([closing.observed, whole(usual)]);
     let noun = if closing.observed == 1.0 { "event" } else { "events" };
     format!("{observed} {noun} in {} where about {usual} are normal", span(width))
 }
@@ -182,16 +188,29 @@ fn percent(share: f64) -> String {
     format!("{:.digits$}", ((share * 100.0 * scale) as i64) as f64 / scale)
 }
 
+/// Digits of a span of time.
+const SPAN_DIGITS: usize = 3;
+
 /// Spells a span of seconds.
 pub(crate) fn span(secs: f64) -> String {
-    match secs {
-        s if s < 1e-3 => format!("{} µs", figure(s * 1e6)),
-        s if s < 1.0 => format!("{} ms", figure(s * 1e3)),
-        s if s < 120.0 => format!("{} s", figure(s)),
-        s if s < 7200.0 => format!("{} min", figure(s / 60.0)),
-        s if s < 172_800.0 => format!("{} h", figure(s / 3600.0)),
-        s => format!("{} days", figure(s / 86_400.0)),
-    }
+    let (size, unit) = match secs {
+        s if s < 1e-3 => (s * 1e6, "µs"),
+        s if s < 1.0 => (s * 1e3, "ms"),
+        s if s < 120.0 => (s, "s"),
+        s if s < 7200.0 => (s / 60.0, "min"),
+        s if s < 172_800.0 => (s / 3600.0, "h"),
+        s => (s / 86_400.0, "days"),
+    };
+    format!("{} {unit}", spelled(size, SPAN_DIGITS))
+}
+
+/// Returns a count that is expected as one would say it: whole, unless it is small.
+fn whole(count: f64) -> f64 {
+    if count >= 10.0 { rounded(count) } else { rounded(count * 10.0) / 10.0 }
+}
+
+fn rounded(count: f64) -> f64 {
+    if count < 1e15 { (count + 0.5) as i64 as f64 } else { count }
 }
 
 /// Digits of a figure, unless it needs more to be told from its neighbour.
