@@ -76,8 +76,9 @@ impl From<Detection> for via_types::Detection {
     }
 }
 
+/// What was recorded of one.
 #[derive(Deserialize)]
-enum Change {
+pub(crate) enum Change {
     Opened(Box<Detection>),
     Grown(Box<Detection>),
 }
@@ -91,8 +92,9 @@ impl From<Change> for detection::Change {
     }
 }
 
+/// Detections recorded.
 #[derive(Deserialize)]
-struct Detections {
+pub(crate) struct Detections {
     covers: LogIndex,
     changes: Vec<Change>,
 }

@@ -155,13 +155,10 @@ fn old(name: &str) -> Vec<u8> {
 
 #[test]
 fn entries_of_version_1_are_read() {
-    for (name, entry) in entries() {
-        let entry = match entry {
-            ShardEntry::Detections(Detections { covers, .. }) => {
-                ShardEntry::Detections(Detections { covers, changes: changes(first_detection) })
-            }
-            other => other,
-        };
+    for (name, mut entry) in entries() {
+        if let ShardEntry::Detections(detections) = &mut entry {
+            detections.changes = changes(first_detection);
+        }
         let first = old(&format!("shard-entry-{name}-v1.bin"));
         assert_eq!(decode_entry(&first).unwrap(), entry, "{name}");
     }

@@ -39,7 +39,8 @@ struct Picture {
     along: &'static str,
     values: Vec<f64>,
     evidence: Vec<f64>,
-    odd: Vec<Range<usize>>,
+    /// From which point to which it was odd.
+    odd: Vec<(usize, usize)>,
 }
 
 /// Seeded numbers: splitmix64.
@@ -147,7 +148,7 @@ fn volume() -> Picture {
         along: "30 minutes; for one of them four times as many",
         values: by_time(&events, 10.0, |span| span.count() as f64),
         evidence: by_time(&events, 10.0, |span| most(&said, span)),
-        odd: vec![120..126],
+        odd: vec![(120, 126)],
     }
 }
 
@@ -166,7 +167,7 @@ fn distribution() -> Picture {
         along: "1,200 values; one far off, later a level that is higher",
         evidence: evidence(&events, Detector::Distribution),
         values: events.iter().map(|event| event.1).collect(),
-        odd: vec![597..604, 900..940],
+        odd: vec![(597, 604), (900, 940)],
     }
 }
 
@@ -187,7 +188,7 @@ fn cardinality() -> Picture {
         along: "30 minutes at one pace; for one of them each event has another address",
         values: by_time(&events, 10.0, distinct),
         evidence: by_time(&events, 10.0, |span| most(&said, span)),
-        odd: vec![120..126],
+        odd: vec![(120, 126)],
     }
 }
 
@@ -207,7 +208,7 @@ fn burst() -> Picture {
         along: "1,200 events; 30 of them five times as close",
         values: gaps,
         evidence: evidence(&events, Detector::Burst),
-        odd: vec![800..830],
+        odd: vec![(800, 830)],
     }
 }
 
@@ -230,7 +231,7 @@ fn spectral() -> Picture {
         along: "400 buckets; one is low where the wave is half way",
         values,
         evidence: said,
-        odd: vec![342..347],
+        odd: vec![(342, 347)],
     }
 }
 
@@ -251,7 +252,7 @@ fn changepoint() -> Picture {
         along: "600 values; one outlier, which is no change, and a change of three deviations",
         values,
         evidence: said,
-        odd: vec![400..464],
+        odd: vec![(400, 464)],
     }
 }
 
@@ -277,7 +278,7 @@ fn forest() -> Picture {
         along: "900 points of two values that go together; ten times one is high as the other is low",
         values,
         evidence: said,
-        odd: vec![700..710],
+        odd: vec![(700, 710)],
     }
 }
 
@@ -299,7 +300,7 @@ fn multi_scale() -> Picture {
         along: "40 hours; one spike, later a leak of a third of a deviation an hour",
         values,
         evidence: said,
-        odd: vec![996..1005, 1800..2400],
+        odd: vec![(996, 1005), (1800, 2400)],
     }
 }
 
@@ -321,7 +322,7 @@ fn behaviour() -> Picture {
         along: "3,000 values of one mean and spread; the last 400 are of two kinds",
         values,
         evidence: said,
-        odd: vec![2600..3000],
+        odd: vec![(2600, 3000)],
     }
 }
 
@@ -342,7 +343,7 @@ fn drift() -> Picture {
         along: "1,500 values; from the 1,000th on the mean is one deviation higher",
         values,
         evidence: said,
-        odd: vec![1000..1060],
+        odd: vec![(1000, 1060)],
     }
 }
 
@@ -357,8 +358,8 @@ impl Picture {
         );
         let count = self.values.len();
         let x = |place: usize| LEFT + (RIGHT - LEFT) * place as f64 / count as f64;
-        for odd in &self.odd {
-            let (from, to) = (x(odd.start), x(odd.end));
+        for (first, end) in &self.odd {
+            let (from, to) = (x(*first), x(*end));
             let width = (to - from).max(3.0);
             let height = BELOW.end - ABOVE.start;
             writeln!(
