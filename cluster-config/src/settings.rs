@@ -9,6 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use via_types::StreamConfig;
+use via_types::calendar::BusinessHours;
 use via_types::config::{self, Explain, Mapping, Method, Threshold, Timing};
 
 use crate::raw::{Detectors, MethodName, MinDeviation, Overrides, Raw, Side, Thresholds};
@@ -296,6 +297,9 @@ fn stream(raw: &Raw) -> StreamConfig {
             lateness_secs: raw.engine.lateness.duration().as_secs_f64(),
             warmup_events: raw.engine.warmup_events,
         },
+        // A stream's own affair: what is known of time is not a node's setting.
+        business_hours: BusinessHours::default(),
+        calendar: Vec::new(),
     }
 }
 

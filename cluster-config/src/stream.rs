@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use toml::Value;
 use via_types::StreamConfig;
+use via_types::calendar::Calendar;
 
 use crate::manual::{Field, Kind, Manual};
 use crate::problem::shown;
@@ -38,6 +39,9 @@ pub fn check_stream(config: &StreamConfig) -> Result<(), String> {
     let distribution = &config.detectors.distribution;
     if distribution.min.zip(distribution.max).is_some_and(|(min, max)| min >= max) {
         wrong.push("detectors.distribution.min: must be below max".to_owned());
+    }
+    if let Err(faults) = Calendar::of(&config.business_hours, &config.calendar) {
+        wrong.extend(faults);
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
 }
@@ -133,6 +137,10 @@ mod tests {
     fn every_part_of_a_stream_s_configuration_is_a_setting() {
         let json = serde_json::to_value(full()).expect("is plain data");
         leaves(&json, "", &mut |key, _| {
+            // What is known of time is a stream's own affair.
+            if key == "calendar" || key.starts_with("business_hours.") {
+                return;
+            }
             assert!(Manual::get().field(&setting(key)).is_some(), "{key} is no setting");
         });
     }
@@ -150,8 +158,10 @@ mod tests {
         config.threshold.min_deviation.relative = -0.5;
         config.timing.warmup_events = 1;
         config.mapping.entity_from = vec!["x".to_owned(); 17];
+        config.business_hours.from = "8 am".to_owned();
         let said = check_stream(&config).expect_err("is refused");
         for key in [
+            "business_hours.from = \"8 am\": must be a time like \"08:00\"",
             "detectors.volume.alpha = 2.0: must be a number, from 0 to 1",
             "detectors.volume.season_secs = -1.0: ",
             "detectors.distribution.min: must be below max",

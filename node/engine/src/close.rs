@@ -8,7 +8,7 @@ use crate::course::{Part, Turn};
 use crate::detector::season::{Season, Span};
 use crate::detector::volume::{Width, stabilise};
 use crate::history::{Closed, History};
-use crate::judge::Closing;
+use crate::judge::{Closing, Sample};
 use crate::plan::Plan;
 use crate::profile::{Cold, Hot, MARKED, OPEN, SEASONAL};
 
@@ -31,8 +31,8 @@ const LEARNED_RUN: u32 = 64;
 const SILENT_PACE: f32 = 0.25;
 /// Standard deviations from which on a count is worth a look before the end.
 const ALARM: f32 = 4.0;
-/// Events before history is kept: charts of a handful of events are not charts.
-const HISTORY_AFTER: u64 = 32;
+/// Events before the course of buckets is judged.
+const COURSE_AFTER: u64 = 32;
 /// Slots of silence that teach when events are usual.
 const LEARNED_SLOTS: usize = 48;
 /// Values before slots are learned.
@@ -64,7 +64,8 @@ fn open(hot: &mut Hot, start: i64, shift: u32) {
 
 /// Closes every bucket that ends at or before `at`, of which there is one at least.
 pub(crate) fn close(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Closing {
-    let mut closing = Closing { has_ended: true, ..Closing::default() };
+    let shift = hot.bucket.shift;
+    let mut closing = Closing { has_ended: true, shift, ..Closing::default() };
     // A bucket that time alone has opened and that stayed empty is silence.
     let stayed_empty = hot.count == 0;
     if !stayed_empty {
@@ -105,9 +106,7 @@ fn close_filled(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closi
         hot.rate.learn(count, season, plan.smoothing, 1.0);
         close_marks(hot, cold, plan, closing);
     }
-    if hot.events >= HISTORY_AFTER {
-        keep(hot, cold);
-    }
+    keep(hot, cold);
     let sum = hot.sum - hot.offset * count;
     follow(hot, cold, plan, (bucket.start, bucket.end(), sum), closing);
     doubt(hot);
@@ -178,6 +177,9 @@ fn follow(
     (start, end, sum): (i64, i64, f64),
     closing: &mut Closing,
 ) {
+    if hot.events < COURSE_AFTER {
+        return;
+    }
     let Some(history) = &mut cold.history else { return };
     let course = history.course.get_or_insert_with(|| Box::new(bytemuck::Zeroable::zeroed()));
     let part = Part { start, end, events: hot.count, sum, is_flat: hot.level.is_flat() };
@@ -192,22 +194,44 @@ fn follow(
     }
 }
 
-/// Keeps the closed bucket for charts.
+/// Keeps the closed bucket for charts, as far as its events are not kept one by
+/// one.
 fn keep(hot: &Hot, cold: &mut Cold) {
-    let bucket = &hot.bucket;
     let history = cold.history.get_or_insert_with(|| Box::new(History::new(hot.level.mean)));
-    let count = hot.count.max(1);
-    history.push(Closed {
-        start: bucket.start,
-        shift: bucket.shift,
+    if let Some(closed) = history.rest_of(&in_bucket(hot)) {
+        history.push(closed);
+    }
+}
+
+/// Keeps an event of a young entity for charts: its first bucket is not a series.
+pub(crate) fn keep_event(hot: &Hot, cold: &mut Cold, sample: &Sample<'_>) {
+    let value = sample.value;
+    let history = cold.history.get_or_insert_with(|| Box::new(History::new(value)));
+    history.push_event(&Closed {
+        start: sample.at,
+        shift: 0,
+        count: 1,
+        mean: value,
+        least: value,
+        most: value,
+        score: hot.score,
+        ..in_bucket(hot)
+    });
+}
+
+/// Returns what the bucket being filled holds.
+pub(crate) fn in_bucket(hot: &Hot) -> Closed {
+    Closed {
+        start: hot.bucket.start,
+        shift: hot.bucket.shift,
         count: hot.count,
-        mean: hot.sum / f64::from(count),
+        mean: hot.sum / f64::from(hot.count.max(1)),
         least: f64::from(hot.least),
         most: f64::from(hot.most),
         expected: hot.level.mean + hot.offset,
         reach: BAND * hot.level.deviation(),
         score: hot.worst,
-    });
+    }
 }
 
 /// Adapts how much each detector is trusted: one that speaks up far more often

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use bytemuck::Zeroable;
+use via_types::calendar::Calendar;
 use via_types::{EntityHash, LogIndex, Revision, StreamConfig, StreamId, limit};
 
 use crate::Options;
@@ -24,6 +25,8 @@ pub(crate) struct Stream {
     pub(crate) plan: Plan,
     /// Names of lanes, by number.
     pub(crate) lanes: Vec<String>,
+    /// What its owner knows of time.
+    pub(crate) calendar: Calendar,
     /// What is usual whoever the entity; away while a batch is executed.
     pub(crate) habits: Box<Habits>,
     is_configured: bool,
@@ -72,6 +75,8 @@ impl Engine {
         let share = 1.0 / f64::from(self.options.shards.max(1));
         let known = self.stream_mut(stream);
         known.plan = Plan { share, ..Plan::of(revision, config) };
+        // What cannot be read was refused when it was written: explained without.
+        known.calendar = Calendar::of(&config.business_hours, &config.calendar).unwrap_or_default();
         known.is_configured = true;
     }
 
@@ -80,6 +85,7 @@ impl Engine {
         self.streams.entry(stream).or_insert_with(|| Stream {
             plan: Plan::of(Revision::default(), &StreamConfig::default()),
             lanes: Vec::new(),
+            calendar: Calendar::usual(),
             habits: Box::default(),
             is_configured: false,
         })

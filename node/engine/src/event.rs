@@ -10,6 +10,7 @@ use crate::close;
 use crate::engine::Engine;
 use crate::execute::Work;
 use crate::grove::{EARNED, Grove, places_in};
+use crate::history::EVENTS;
 use crate::judge::{Judgement, Sample, conclude, is_turn};
 use crate::learn::learn;
 use crate::profile::{CURRENT, DIRTY, OPEN, Profile, ROUND, SEEN, SKIPS, USED};
@@ -178,7 +179,7 @@ impl Engine {
         let Event { sample, slot, glance, .. } = event;
         let slot = *slot;
         let Profile { hot, cold } = self.places.get_mut(slot);
-        let mut allocates = hot.events < 2;
+        let mut allocates = hot.events < EVENTS;
         if hot.events < 2 {
             close::begin(hot, sample.at);
         }
@@ -238,6 +239,9 @@ impl Engine {
             verdict.plain = self.habits.peers.bound(hot, verdict.plain);
         }
         learn(hot, cold, work.plan, sample, &verdict);
+        if hot.events <= EVENTS {
+            close::keep_event(hot, cold, sample);
+        }
         if hot.events.is_multiple_of(EARNED) {
             allocates |= self.plant(work, slot, sample);
         }

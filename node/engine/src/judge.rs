@@ -86,10 +86,12 @@ pub(crate) struct Closing {
     pub(crate) marks: f64,
     /// Mean of the values of the bucket, where it is a point of a series.
     pub(crate) mean: Option<f64>,
-    /// A bucket ended, rather than grew beyond what it should hold.
+    /// A bucket ended, rather than grew beyond what it should hold; its width was
+    /// 2^shift nanoseconds.
     pub(crate) has_ended: bool,
     /// The course has a new point.
     pub(crate) has_course: bool,
+    pub(crate) shift: u32,
 }
 
 /// Everything one event says.

@@ -28,6 +28,7 @@ mod minded;
 mod noise;
 mod peers;
 mod plan;
+mod precedent;
 mod prefetch;
 mod profile;
 mod record;

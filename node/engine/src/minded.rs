@@ -7,7 +7,8 @@
 use via_types::config::{Side, Threshold};
 use via_types::detection::Direction;
 
-use crate::explain::{Case, direction, hottest, measured};
+use crate::explain::columns::hottest;
+use crate::explain::{Case, direction, measured};
 use crate::judge::{Judgement, combine};
 use crate::plan::Plan;
 use crate::profile::Feature;

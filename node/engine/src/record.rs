@@ -14,7 +14,7 @@ use crate::detector::lanes::{Lane, Lanes};
 use crate::detector::together::{Pair, Together};
 use crate::episode::Episode;
 use crate::grove::Resting;
-use crate::history::{History, POINTS};
+use crate::history::{History, POINTS, Point};
 use crate::peers::Habits;
 use crate::profile::{Cold, Hot, Rules, TRANSIENT};
 
@@ -55,7 +55,10 @@ struct Past {
     anchor: f64,
     newest: i64,
     next: u32,
-    points: Column<u8>,
+    count: u32,
+    points: Words,
+    /// Detections that ended.
+    ended: Option<Words>,
 }
 
 /// The lanes, by name.
@@ -232,23 +235,22 @@ impl Past {
             anchor: history.anchor,
             newest: history.newest,
             next: history.next as u32,
-            points: bytemuck::cast_slice(&history.points).to_vec().into(),
+            count: history.points.len() as u32,
+            points: Words::of_bytes(bytemuck::cast_slice(&history.points)),
+            ended: history.ended.as_deref().map(Words::of),
         }
     }
 
     fn open(self) -> Option<Box<History>> {
-        let points = bytemuck::pod_collect_to_vec(&self.points);
-        let next = self.next as usize;
-        let fits = points.len() <= POINTS && next < points.len().max(1) && self.anchor.is_finite();
-        let history = History {
-            anchor: self.anchor,
-            newest: self.newest,
-            next,
-            points,
-            course: None,
-            grove: None,
-        };
-        fits.then(|| Box::new(history))
+        let (count, next) = (self.count as usize, self.next as usize);
+        if count > POINTS || next >= count.max(1) || !self.anchor.is_finite() {
+            return None;
+        }
+        let mut points = vec![Point::zeroed(); count];
+        self.points.open_into(bytemuck::cast_slice_mut(&mut points))?;
+        let ended = boxed(self.ended)?;
+        let Self { anchor, newest, .. } = self;
+        Some(Box::new(History { anchor, newest, next, points, ended, course: None, grove: None }))
     }
 }
 

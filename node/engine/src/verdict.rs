@@ -2,6 +2,7 @@
 //! events whose scores were asked for. Owns the decision; refuses to judge.
 //! Called by `execute` and `tick`. Invariants E-2, D-4 (ids are positional).
 
+use via_types::calendar::Calendar;
 use via_types::config::{Explain, Threshold};
 use via_types::detection::Change;
 use via_types::{DetectionId, Scored};
@@ -21,6 +22,9 @@ use crate::peers::Habits;
 use crate::plan::Plan;
 use crate::profile::{Cold, Feature, Hot, OPEN, Profile, STREAMS};
 use crate::rule::{LEAST, Rule};
+
+/// What is known of time in a stream of which nothing is known.
+static NO_CALENDAR: Calendar = Calendar::usual();
 
 /// A judged event about which something may have to be said.
 pub(crate) struct Speaking<'a> {
@@ -257,8 +261,9 @@ impl Engine {
         } else {
             let gap = self.places.get(slot).hot.gaps.mean;
             if episode.rest(evidence, larger(speaking.limit, LEAST), at, gap) {
-                out.changes.push(episode.end());
-                self.places.get_mut(slot).hot.flags &= !OPEN;
+                let Profile { hot, cold } = self.places.get_mut(slot);
+                out.changes.push(episode.end(hot, cold));
+                hot.flags &= !OPEN;
                 return false;
             }
         }
@@ -298,6 +303,7 @@ impl Engine {
             sample: speaking.sample,
             verdict: speaking.verdict,
             names: stream.map_or(&[], |stream| &stream.lanes),
+            calendar: stream.map_or(&NO_CALENDAR, |stream| &stream.calendar),
             limit: speaking.limit,
         }
     }

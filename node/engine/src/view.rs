@@ -4,6 +4,7 @@
 use via_types::profile::{DetectorState, Fact, ProfileView, SeriesPoint, Warmup};
 use via_types::{Detector, EntityHash, StreamId, Timestamp};
 
+use crate::close::in_bucket;
 use crate::course::{Course, TESTS, YOUNG};
 use crate::engine::Engine;
 use crate::grove::Grove;
@@ -41,33 +42,19 @@ impl Engine {
     ) -> Option<Vec<SeriesPoint>> {
         let slot = self.find(stream, entity)?;
         let Profile { hot, cold } = self.places.get(slot);
-        let mut series = cold.history.as_ref().map_or_else(Vec::new, |history| history.series());
-        if hot.count > 0 {
-            series.push(filling(hot));
+        let mut series = Vec::new();
+        let filling = in_bucket(hot);
+        let mut filling = (hot.count > 0).then_some(filling);
+        if let Some(history) = &cold.history {
+            series = history.series();
+            filling = filling.and_then(|bucket| history.rest_of(&bucket));
         }
+        series.extend(filling.map(|bucket| bucket.point()));
         for point in &mut series {
             point.low = point.low.max(hot.least_normal());
             point.high = point.high.max(hot.least_normal());
         }
         Some(decimate(series, max_points))
-    }
-}
-
-fn filling(hot: &Hot) -> SeriesPoint {
-    let bucket = &hot.bucket;
-    let expected = hot.level.mean + hot.offset;
-    let reach = 3.0 * hot.level.deviation();
-    SeriesPoint {
-        at: Timestamp::from_nanos(bucket.start),
-        width_secs: hot.width_secs(),
-        count: f64::from(hot.count),
-        mean: hot.sum / f64::from(hot.count.max(1)),
-        min: f64::from(hot.least),
-        max: f64::from(hot.most),
-        expected,
-        low: expected - reach,
-        high: expected + reach,
-        score: f64::from(hot.worst),
     }
 }
 

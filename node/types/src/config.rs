@@ -9,6 +9,7 @@ use std::fmt;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::calendar::{BusinessHours, CalendarEvent};
 pub use course::{Behavioural, ChangePoint, Drift, Forest, MultiScale, Spectral};
 
 /// Everything the engine needs to know about a stream.
@@ -25,6 +26,10 @@ pub struct StreamConfig {
     pub mapping: Mapping,
     /// Event-time discipline and warm-up.
     pub timing: Timing,
+    /// When people are at work: said in explanations, changes no score.
+    pub business_hours: BusinessHours,
+    /// Known events: said in explanations, changes no score.
+    pub calendar: Vec<CalendarEvent>,
 }
 
 /// The detectors of a stream.

@@ -210,12 +210,6 @@ impl Patterns {
         self.day.learn(novelty.distance, hour, whole);
     }
 
-    /// Returns the value of the course known that is most like that of `novelty`.
-    pub(crate) fn similar(&self, novelty: &Novelty) -> f64 {
-        let nearest = self.course.most_alike(&self.courses, &novelty.course.0);
-        self.centre + self.unit * sinh(f64::from(value_at(self.courses[0][nearest])))
-    }
-
     /// Moves the bar on: up when a point of such rarity was told, else down.
     fn follow(&mut self, rarity: f32) {
         let is_told = rarity >= self.bar();
@@ -501,21 +495,14 @@ mod tests {
         assert!(patterns.bar() < bar + RAISED, "it comes back");
     }
 
-    #[test]
-    fn what_is_most_alike_is_a_value_that_was_seen() {
-        let patterns = taught((0..500).map(|point| if point % 5 < 2 { 10.0 } else { 90.0 }));
-        let similar = patterns.similar(&patterns.assess(11.0, HOUR).joined(0.0));
-        assert!((similar - 10.0).abs() < 8.0, "{similar}");
-    }
-
     proptest! {
         #[test]
         fn nothing_becomes_infinite(values in prop::collection::vec(-1e37f64..1e37, 1..200),
                                     scale in prop::sample::select(vec![1e-37, 1.0])) {
             let patterns = taught(values.iter().map(|value| value * scale));
             let novelty = patterns.assess(values[0], HOUR).joined(0.0);
-            prop_assert!(novelty.evidence.is_finite() && patterns.similar(&novelty).is_finite());
-                        prop_assert!(patterns.unit >= 0.0 && patterns.unit.is_finite());
+            prop_assert!(novelty.evidence.is_finite());
+            prop_assert!(patterns.unit >= 0.0 && patterns.unit.is_finite());
         }
 
         #[test]

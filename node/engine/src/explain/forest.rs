@@ -4,8 +4,9 @@
 use via_types::Detector;
 use via_types::detection::Contribution;
 
+use crate::explain::Case;
+use crate::explain::columns::{NAMED, hottest};
 use crate::explain::sentence::figure;
-use crate::explain::{Case, NAMED, hottest};
 use crate::judge::with_row;
 use crate::profile::Feature;
 

@@ -55,7 +55,7 @@ fn a_detection_says_what_was_expected_and_why() {
     assert_eq!(found.direction, via_types::Direction::Above);
     assert!(found.percentile.unwrap() > 0.999);
     assert!(!found.actions.is_empty());
-    assert!(found.context.iter().any(|phrase| phrase.contains("Monday")), "{:?}", found.context);
+    assert!(found.context.iter().any(|one| one.text.contains("Monday")), "{:?}", found.context);
     assert!(found.contributions.is_sorted_by(|a, b| a.evidence >= b.evidence));
     assert_eq!(found.engine, via_engine::VERSION);
 }

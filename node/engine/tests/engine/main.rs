@@ -8,6 +8,8 @@ mod course;
 mod explanation;
 mod feed;
 mod lifecycle;
+mod memory;
 mod minded;
+mod promises;
 mod purity;
 mod rest;

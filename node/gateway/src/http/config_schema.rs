@@ -21,6 +21,57 @@ pub(crate) struct ConfigDocument {
     mapping: Option<MappingDocument>,
     /// Event-time discipline and warm-up.
     timing: Option<TimingDocument>,
+    /// When people are at work: said in explanations, changes no score.
+    business_hours: Option<BusinessHoursDocument>,
+    /// Known events, such as sales and holidays: a detection within one says so,
+    /// and its score stays.
+    #[schema(max_items = 100)]
+    calendar: Option<Vec<CalendarEventDocument>>,
+}
+
+/// When people are usually at work.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BusinessHoursDocument {
+    /// Offset of local time from UTC, minutes; times in explanations and dates of
+    /// the calendar are local. Summer time is not known.
+    #[schema(minimum = -840, maximum = 840)]
+    utc_offset_minutes: Option<i16>,
+    /// Working days: mon, tue, wed, thu, fri, sat, sun.
+    days: Option<Vec<String>>,
+    /// When work begins, `HH:MM`.
+    from: Option<String>,
+    /// When it ends, `HH:MM`; before `from` means on the next day.
+    to: Option<String>,
+}
+
+/// Something that is known to happen.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CalendarEventDocument {
+    /// What it is called.
+    #[schema(min_length = 1, max_length = 64)]
+    name: String,
+    /// When it begins: a date or an RFC 3339 time.
+    from: String,
+    /// When it ends: a date, whose day still belongs to it, or an RFC 3339 time.
+    to: String,
+    /// How often it comes again: none, day, week or year.
+    every: Option<EveryDocument>,
+}
+
+/// How often a known event comes again.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EveryDocument {
+    /// Never.
+    None,
+    /// At the same time each day.
+    Day,
+    /// At the same time each week.
+    Week,
+    /// On the same date each year.
+    Year,
 }
 
 /// The detectors of a stream.
