@@ -13,7 +13,7 @@ mod course;
 use bytemuck::{Pod, Zeroable};
 
 use crate::math::within;
-pub(crate) use course::within_slot;
+pub(crate) use course::Course;
 
 /// Slots of the short period: hours, for a day.
 const SHORT_SLOTS: usize = 24;
@@ -146,13 +146,13 @@ impl Season {
         if day.used == 1 {
             let (slot, inside) = place(hours);
             let value = |slot: usize| day.slots[slot % SHORT_SLOTS];
-            offset += f64::from(within_slot(value, SHORT_SLOTS, slot, inside));
+            offset += f64::from(Course::of(value, SHORT_SLOTS, slot).at(inside));
         }
         if week.used == 1 {
             let (slot, inside) = place(quarters);
             let known = day.known(period);
             let value = |slot: usize| week.slots[slot % WEEK_SLOTS] - known.of(slot) as f32;
-            offset += f64::from(within_slot(value, WEEK_SLOTS, slot, inside));
+            offset += f64::from(Course::of(value, WEEK_SLOTS, slot).at(inside));
         }
         offset
     }
