@@ -102,8 +102,8 @@ fn close_filled(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closi
             closing.observed = count;
             hot.rate_tail.note(counted.nominal.min(30.0), 1);
         }
-        fold_rate(hot, cold, plan, count);
         hot.rate.learn(count, season, plan.smoothing, 1.0);
+        fold_rate(hot, cold, plan, count);
         close_marks(hot, cold, plan, closing);
     }
     keep(hot, cold);
@@ -292,20 +292,15 @@ fn season_at(hot: &Hot, cold: &Cold, plan: &Plan, start: i64) -> f32 {
 
 /// Teaches the rate's season what the bucket being filled held.
 fn fold_rate(hot: &mut Hot, cold: &mut Cold, plan: &Plan, count: f64) {
-    let (from, until) = (hot.bucket.start, hot.bucket.end());
-    if !is_seasonal(hot, plan) {
-        return;
-    }
-    let season = cold.rate_season.get_or_insert_with(|| Box::new(Season::zeroed()));
-    let before = season_now(season, plan, from, until);
-    let span = Span { from, until, mean: f64::from(stabilise(count)) };
-    if season.fold(span, plan.gamma, plan.period) {
-        hot.rate.rebase(season_now(season, plan, from, until) - before);
+    if is_seasonal(hot, plan) {
+        let (from, until) = (hot.bucket.start, hot.bucket.end());
+        let season = cold.rate_season.get_or_insert_with(|| Box::new(Season::zeroed()));
+        fold(hot, season, plan, Span { from, until, mean: f64::from(stabilise(count)) });
     }
 }
 
 /// Teaches the rate's season that nothing happened in buckets of a known one.
-fn fold_silence(hot: &Hot, cold: &mut Cold, plan: &Plan, (from, until): (i64, i64)) {
+fn fold_silence(hot: &mut Hot, cold: &mut Cold, plan: &Plan, (from, until): (i64, i64)) {
     let Some(season) = cold.rate_season.as_mut().filter(|_| is_seasonal(hot, plan)) else {
         return;
     };
@@ -316,18 +311,23 @@ fn fold_silence(hot: &Hot, cold: &mut Cold, plan: &Plan, (from, until): (i64, i6
             return;
         }
         let next = (start.div_euclid(width) + 1).saturating_mul(width).min(until);
-        let span = Span { from: start, until: next, mean: f64::from(stabilise(0.0)) };
-        season.fold(span, plan.gamma, plan.period);
+        fold(hot, season, plan, Span { from: start, until: next, mean: f64::from(stabilise(0.0)) });
         start = next;
+    }
+}
+
+/// Teaches the rate's season; where it comes into use by that or goes out of it,
+/// the rate's level is what is left without it.
+fn fold(hot: &mut Hot, season: &mut Season, plan: &Plan, span: Span) {
+    let middle = span.from.midpoint(span.until);
+    let before = season.offset(middle, plan.period);
+    if season.fold(span, plan.gamma, plan.period) {
+        hot.rate.rebase((season.offset(middle, plan.period) - before) as f32);
     }
 }
 
 fn is_seasonal(hot: &Hot, plan: &Plan) -> bool {
     1i64 << hot.bucket.shift <= plan.period.nanos / 6 && hot.rate.buckets >= 8.0
-}
-
-fn season_now(season: &Season, plan: &Plan, from: i64, until: i64) -> f32 {
-    season.offset(from.midpoint(until), plan.period) as f32
 }
 
 /// Prepares what the new bucket is compared with.

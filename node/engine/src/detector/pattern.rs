@@ -12,7 +12,7 @@ mod book;
 use book::{Book, Found, Side, gridded, value_at};
 use bytemuck::{Pod, Zeroable};
 
-use crate::detector::season::{Period, within_slot};
+use crate::detector::season::{Course, Period};
 use crate::ensemble::HALF;
 use crate::math::{asinh, larger, sinh, smaller, within};
 
@@ -125,6 +125,8 @@ struct Day {
     peaks: [u8; HOURS],
     habits: [u8; HOURS],
     peak: f32,
+    /// The course within the hour being filled.
+    course: Course,
 }
 
 /// When a point is, by hour.
@@ -376,12 +378,17 @@ impl Day {
     /// Returns what is usual at that time of an hour, by its course once all hours
     /// are known; none before it was once.
     fn usual(&self, hour: Hour) -> Option<f32> {
-        let usual = |hour: usize| f32::from(self.hours[hour % HOURS]) / PARTS;
-        let is_known = self.known.count_ones() as usize == HOURS;
-        if is_known {
-            return Some(within_slot(usual, HOURS, hour.number as usize, hour.inside));
+        if self.known.count_ones() as usize != HOURS {
+            return self.middle(hour.number);
         }
-        self.middle(hour.number)
+        let is_held = hour.number == self.hour;
+        let course = if is_held { self.course } else { self.course_of(hour.number) };
+        Some(course.at(hour.inside))
+    }
+
+    fn course_of(&self, hour: u32) -> Course {
+        let usual = |hour: usize| f32::from(self.hours[hour % HOURS]) / PARTS;
+        Course::of(usual, HOURS, hour as usize)
     }
 
     /// Takes a point in; when another hour begins, what the last one held.
@@ -402,6 +409,9 @@ impl Day {
             self.sum = 0.0;
             self.count = 0.0;
         }
+        if hour.number != self.hour {
+            self.course = self.course_of(hour.number);
+        }
         self.hour = hour.number;
         // One wild value must not be what the hour is remembered by.
         self.sum += within(distance, -FARTHEST, FARTHEST);
@@ -418,6 +428,7 @@ impl Day {
 
     fn rescale(&mut self, moved: f32, shrunk: f32) {
         self.sum = moved * self.count + shrunk * self.sum;
+        self.course = self.course.scaled(moved, shrunk);
         self.hours = self.hours.map(|usual| parted(moved + shrunk * f32::from(usual) / PARTS));
     }
 }

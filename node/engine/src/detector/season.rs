@@ -13,7 +13,7 @@ mod course;
 use bytemuck::{Pod, Zeroable};
 
 use crate::math::within;
-pub(crate) use course::within_slot;
+pub(crate) use course::Course;
 
 /// Slots of the short period: hours, for a day.
 const SHORT_SLOTS: usize = 24;
@@ -48,8 +48,10 @@ struct Cycle {
     /// gathered, the first slot's mean, and the trend so far.
     level: f64,
     trend: f64,
-    /// Mean square of the deviation as it comes, and of what is left of it
-    /// without the season.
+    /// The level that does without the season.
+    bare: f64,
+    /// Mean square of the deviation from that, and of what is left of it with the
+    /// season and its own level.
     plain: f64,
     left: f64,
     /// Sum of what the slot being filled held.
@@ -146,13 +148,13 @@ impl Season {
         if day.used == 1 {
             let (slot, inside) = place(hours);
             let value = |slot: usize| day.slots[slot % SHORT_SLOTS];
-            offset += f64::from(within_slot(value, SHORT_SLOTS, slot, inside));
+            offset += f64::from(Course::of(value, SHORT_SLOTS, slot).at(inside));
         }
         if week.used == 1 {
             let (slot, inside) = place(quarters);
             let known = day.known(period);
             let value = |slot: usize| week.slots[slot % WEEK_SLOTS] - known.of(slot) as f32;
-            offset += f64::from(within_slot(value, WEEK_SLOTS, slot, inside));
+            offset += f64::from(Course::of(value, WEEK_SLOTS, slot).at(inside));
         }
         offset
     }
@@ -179,7 +181,7 @@ impl Season {
         for cycle in &mut self.cycles {
             cycle.plain *= factor * factor;
             cycle.left *= factor * factor;
-            for part in [&mut cycle.level, &mut cycle.trend, &mut cycle.sum] {
+            for part in [&mut cycle.level, &mut cycle.trend, &mut cycle.bare, &mut cycle.sum] {
                 *part *= factor;
             }
             for place in &mut cycle.slots {
@@ -282,6 +284,7 @@ impl Cycle {
             *slot = (f64::from(*slot) / blocks - mean - leaning) as f32;
         }
         self.level += mean + self.trend * 0.5 * (size * blocks - 1.0);
+        self.bare = self.level;
         self.used = u32::from(clock.is_given);
     }
 
@@ -290,14 +293,15 @@ impl Cycle {
         let passed = number.saturating_sub(self.ended);
         let place = clock.slot(number);
         let slot = f64::from(self.slots[place]);
+        let without = y - known.of(place);
         if passed > clock.slots as i64 {
             self.level = y - slot;
+            self.bare = without;
             return;
         }
         self.level += self.trend * passed as f64;
-        let deviation = y - self.level;
-        let (plain, left) = (deviation - known.of(place), deviation - slot);
-        let left = self.test(plain, left);
+        self.bare += self.trend * passed as f64;
+        let (plain, left) = self.test(without - self.bare, y - self.level - slot);
         let limit = if self.used == 1 {
             DROP_ABOVE
         } else {
@@ -313,12 +317,13 @@ impl Cycle {
         let seen = f64::from(self.folds) / clock.slots as f64;
         self.slots[place] = (slot + gamma.max(1.0 / (seen + 1.0)) * left) as f32;
         self.level += FOLLOW * left;
+        self.bare += FOLLOW * plain;
         self.trend += FOLLOW * LEAN / clock.slots as f64 * left;
     }
 
     /// Notes what is missing to a slot without and with the season; returns how
-    /// much of the latter is believed.
-    fn test(&mut self, plain: f64, left: f64) -> f64 {
+    /// much of it is believed.
+    fn test(&mut self, plain: f64, left: f64) -> (f64, f64) {
         self.tests = (self.tests + 1.0).min(1e6);
         let rate = 1.0 / f64::from(self.tests.min(TESTS));
         let believed = |off: f64, square: f64| {
@@ -328,6 +333,93 @@ impl Cycle {
         let (plain, left) = (believed(plain, self.plain), believed(left, self.left));
         self.plain += rate * (plain * plain - self.plain);
         self.left += rate * (left * left - self.left);
-        left
+        (plain, left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::noise::normals;
+
+    const HOUR: i64 = DAY / 24;
+    const PERIOD: Period = Period { nanos: DAY, is_given: false };
+
+    /// Teaches hourly means of `value`, which is given the time in days, from the
+    /// hour `from` until `until`.
+    fn teach(season: &mut Season, (from, until): (i64, i64), mut value: impl FnMut(f64) -> f64) {
+        for hour in from..until {
+            let span = Span {
+                from: hour * HOUR,
+                until: (hour + 1) * HOUR,
+                mean: value((hour as f64 + 0.5) / 24.0),
+            };
+            season.fold(span, 0.1, PERIOD);
+        }
+    }
+
+    fn wave(day: f64) -> f64 {
+        50.0 * libm::sin(day * std::f64::consts::TAU)
+    }
+
+    #[test]
+    fn a_trend_is_no_season_and_hides_none() {
+        let mut season = Season::zeroed();
+        teach(&mut season, (5, 24 * 30), |day| 1000.0 * day);
+        assert!(!season.is_used(), "{:?}", season.cycles);
+        let mut season = Season::zeroed();
+        teach(&mut season, (5, 5 + 24 * 3), |day| 100.0 * day + wave(day));
+        assert!(season.is_used(), "within three days");
+        for hour in 0..48 {
+            let at = 24 * 40 * HOUR + hour * HOUR / 2;
+            let expected = wave(at as f64 / DAY as f64);
+            let found = season.offset(at, PERIOD);
+            assert!((found - expected).abs() < 1.0, "{found} for {expected} at {hour}");
+        }
+        assert!(season.strength(PERIOD).unwrap().1 > 0.95);
+    }
+
+    #[test]
+    fn chance_is_hardly_ever_taken_for_a_season() {
+        let mut used = 0;
+        for seed in 0..40 {
+            let (mut noise, mut walk) = (normals(seed), 0.0);
+            let mut season = Season::zeroed();
+            teach(&mut season, (0, 24 * 14), |_| {
+                walk += noise();
+                walk
+            });
+            used += u32::from(season.is_used());
+        }
+        assert!(used <= 2, "{used} of 40 random walks");
+    }
+
+    #[test]
+    fn a_shape_that_moves_is_learned_again_and_one_that_ends_is_dropped() {
+        let mut season = Season::zeroed();
+        let mut noise = normals(7);
+        teach(&mut season, (0, 24 * 20), |day| wave(day) + noise());
+        teach(&mut season, (24 * 20, 24 * 50), |day| wave(day + 1.0 / 24.0) + noise());
+        let at = 24 * 50 * HOUR + HOUR / 2;
+        let found = season.offset(at, PERIOD);
+        let expected = wave((at + HOUR) as f64 / DAY as f64);
+        assert!((found - expected).abs() < 3.0, "{found} for {expected}");
+        teach(&mut season, (24 * 50, 24 * 120), |_| noise());
+        let left = (0..24).map(|hour| season.offset(hour * HOUR, PERIOD).abs());
+        assert!(left.fold(0.0, f64::max) < 3.0, "{:?}", season.cycles[0]);
+    }
+
+    #[test]
+    fn days_of_the_week_add_to_those_of_the_day() {
+        let mut season = Season::zeroed();
+        let mut noise = normals(8);
+        let weekly = |day: f64| if day as i64 % 7 < 2 { -30.0 } else { 0.0 };
+        teach(&mut season, (0, 24 * 49), |day| wave(day) + weekly(day) + noise());
+        for day in [0.5, 1.5, 3.5, 5.5] {
+            let at = (49.0 * DAY as f64 + day * DAY as f64) as i64;
+            let found = season.offset(at, PERIOD) - season.offset(at + 2 * DAY, PERIOD);
+            let expected = weekly(day) - weekly(day + 2.0);
+            assert!((found - expected).abs() < 8.0, "{found} for {expected} on {day}");
+        }
     }
 }

@@ -291,3 +291,24 @@ fn repeated_spikes_become_normal_and_records_are_told() {
     let told = grow.between(0.0, 4.0).len();
     assert!(told >= 5, "{told} of 13 spikes, each beyond all before");
 }
+
+#[test]
+fn an_end_is_told_of_those_that_lived_long() {
+    let stopped = |lived: usize| {
+        let (mut feed, mut dice) = (Feed::default(), Dice::new(126));
+        let events: Vec<_> =
+            (0..lived).map(|i| event(MONDAY + i as f64, dice.normal(100.0, 5.0))).collect();
+        feed.feed(&events);
+        let before = feed.opened().len();
+        let silent = |second: &usize| {
+            feed.tick(MONDAY + (lived + second) as f64);
+            feed.opened().len() > before
+        };
+        (1..600).find(silent)
+    };
+    for young in [30, 100, 300] {
+        assert_eq!(stopped(young), None, "{young} events");
+    }
+    let delay = stopped(7200).expect("two hours of an event a second");
+    assert!(delay <= 120, "after {delay} s");
+}
