@@ -231,28 +231,28 @@ fn main() {
     }
     let size = if word("mixed", "no") == "yes" { classes.len() } else { 1 };
     for stream in classes.chunks(size) {
-        let found = run(&all, stream);
-        let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
-        for Class { kind, gap, entities } in stream {
-            let opened = found.kinds.get(&format!("{kind}-{gap}")).copied().unwrap_or(0) as f64;
-            let share =
-                *entities as f64 / stream.iter().map(|class| class.entities as f64).sum::<f64>();
-            let asked = k * all.days * if of_stream { share } else { *entities as f64 };
-            for name in [
-                format!("{kind} every {gap} s"),
-                format!("all {kind}"),
-                format!("all every {gap} s"),
-                "all".to_owned(),
-            ] {
-                let sum = sums.entry(name).or_default();
-                *sum = (sum.0 + asked, sum.1 + opened);
-            }
-        }
-        for (name, (asked, opened)) in &sums {
-            if stream.len() > 1 || name.contains(" s") && !name.starts_with("all") {
-                println!("{name:24} asked {asked:9.1} had {opened:7} = {:5.2}", opened / asked);
-            }
-        }
-        println!("   {} events {:?} by day {:?}", found.events, found.opened, found.by_day);
+        report(stream, &run(&all, stream), if of_stream { None } else { Some(k) }, k * all.days);
     }
+}
+
+/// Tells what was asked of all of `stream` and had, by kind and by pace; `each` is
+/// asked of each entity a day, or none where `whole` is of all together.
+#[expect(clippy::print_stdout, reason = "an example tells its figures")]
+fn report(stream: &[Class], found: &Found, each: Option<f64>, whole: f64) {
+    let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    let entities: f64 = stream.iter().map(|class| class.entities as f64).sum();
+    for Class { kind, gap, entities: members } in stream {
+        let opened = found.kinds.get(&format!("{kind}-{gap}")).copied().unwrap_or(0) as f64;
+        let members = *members as f64;
+        let asked = whole * each.map_or(members / entities, |_| members);
+        let (kind, pace) = (format!("all {kind}"), format!("all every {gap} s"));
+        for name in [format!("{kind} {pace}"), kind, pace, "all".to_owned()] {
+            let sum = sums.entry(name).or_default();
+            *sum = (sum.0 + asked, sum.1 + opened);
+        }
+    }
+    for (name, (asked, opened)) in &sums {
+        println!("{name:32} asked {asked:9.1} had {opened:7} = {:5.2}", opened / asked);
+    }
+    println!("   {} events {:?} by day {:?}", found.events, found.opened, found.by_day);
 }
