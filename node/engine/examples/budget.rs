@@ -231,20 +231,31 @@ fn main() {
     }
     let size = if word("mixed", "no") == "yes" { classes.len() } else { 1 };
     for stream in classes.chunks(size) {
-        report(stream, &run(&all, stream), if of_stream { None } else { Some(k) }, k * all.days);
+        let asked =
+            if of_stream { Asked::OfAll(k * all.days) } else { Asked::OfEach(k * all.days) };
+        report(stream, &run(&all, stream), asked);
     }
 }
 
-/// Tells what was asked of all of `stream` and had, by kind and by pace; `each` is
-/// asked of each entity a day, or none where `whole` is of all together.
+/// How many detections a run may have.
+#[derive(Clone, Copy)]
+enum Asked {
+    OfEach(f64),
+    OfAll(f64),
+}
+
+/// Tells what was asked of `stream` and what it had, by kind and by pace.
 #[expect(clippy::print_stdout, reason = "an example tells its figures")]
-fn report(stream: &[Class], found: &Found, each: Option<f64>, whole: f64) {
+fn report(stream: &[Class], found: &Found, asked: Asked) {
     let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
     let entities: f64 = stream.iter().map(|class| class.entities as f64).sum();
     for Class { kind, gap, entities: members } in stream {
         let opened = found.kinds.get(&format!("{kind}-{gap}")).copied().unwrap_or(0) as f64;
         let members = *members as f64;
-        let asked = whole * each.map_or(members / entities, |_| members);
+        let asked = match asked {
+            Asked::OfEach(detections) => detections * members,
+            Asked::OfAll(detections) => detections * members / entities,
+        };
         let (kind, pace) = (format!("all {kind}"), format!("all every {gap} s"));
         for name in [format!("{kind} {pace}"), kind, pace, "all".to_owned()] {
             let sum = sums.entry(name).or_default();
