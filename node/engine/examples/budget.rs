@@ -231,28 +231,39 @@ fn main() {
     }
     let size = if word("mixed", "no") == "yes" { classes.len() } else { 1 };
     for stream in classes.chunks(size) {
-        let found = run(&all, stream);
-        let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
-        for Class { kind, gap, entities } in stream {
-            let opened = found.kinds.get(&format!("{kind}-{gap}")).copied().unwrap_or(0) as f64;
-            let share =
-                *entities as f64 / stream.iter().map(|class| class.entities as f64).sum::<f64>();
-            let asked = k * all.days * if of_stream { share } else { *entities as f64 };
-            for name in [
-                format!("{kind} every {gap} s"),
-                format!("all {kind}"),
-                format!("all every {gap} s"),
-                "all".to_owned(),
-            ] {
-                let sum = sums.entry(name).or_default();
-                *sum = (sum.0 + asked, sum.1 + opened);
-            }
-        }
-        for (name, (asked, opened)) in &sums {
-            if stream.len() > 1 || name.contains(" s") && !name.starts_with("all") {
-                println!("{name:24} asked {asked:9.1} had {opened:7} = {:5.2}", opened / asked);
-            }
-        }
-        println!("   {} events {:?} by day {:?}", found.events, found.opened, found.by_day);
+        let asked =
+            if of_stream { Asked::OfAll(k * all.days) } else { Asked::OfEach(k * all.days) };
+        report(stream, &run(&all, stream), asked);
     }
+}
+
+/// How many detections a run may have.
+#[derive(Clone, Copy)]
+enum Asked {
+    OfEach(f64),
+    OfAll(f64),
+}
+
+/// Tells what was asked of `stream` and what it had, by kind and by pace.
+#[expect(clippy::print_stdout, reason = "an example tells its figures")]
+fn report(stream: &[Class], found: &Found, asked: Asked) {
+    let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    let entities: f64 = stream.iter().map(|class| class.entities as f64).sum();
+    for Class { kind, gap, entities: members } in stream {
+        let opened = found.kinds.get(&format!("{kind}-{gap}")).copied().unwrap_or(0) as f64;
+        let members = *members as f64;
+        let asked = match asked {
+            Asked::OfEach(detections) => detections * members,
+            Asked::OfAll(detections) => detections * members / entities,
+        };
+        let (kind, pace) = (format!("all {kind}"), format!("all every {gap} s"));
+        for name in [format!("{kind} {pace}"), kind, pace, "all".to_owned()] {
+            let sum = sums.entry(name).or_default();
+            *sum = (sum.0 + asked, sum.1 + opened);
+        }
+    }
+    for (name, (asked, opened)) in &sums {
+        println!("{name:32} asked {asked:9.1} had {opened:7} = {:5.2}", opened / asked);
+    }
+    println!("   {} events {:?} by day {:?}", found.events, found.opened, found.by_day);
 }

@@ -187,7 +187,9 @@ impl Earned {
                 (alerts * f64::from(within(elapsed, 0.0, DAY as f32)) / DAY) as f32
             }
             Method::StreamBudget(_) => rough_exp2(-asked / LOG10_2),
-            _ => 0.0,
+            Method::EwmaSigma(_) | Method::Percentile(_) | Method::Mad(_) | Method::Ensemble(_) => {
+                0.0
+            }
         };
         Self { asked, alerts }
     }
@@ -303,11 +305,12 @@ impl Ledger {
     /// Takes in what an event at `at`, nanoseconds, adds to what is allowed.
     pub(crate) fn earn(&mut self, (threshold, share): (&Threshold, f64), at: i64, earned: Earned) {
         let passed = self.count(at);
-        let alerts = match threshold.method {
-            Method::StreamBudget(alerts) => alerts * share * passed / DAY,
-            _ => f64::from(earned.alerts),
+        let alerts = if let Method::StreamBudget(alerts) = threshold.method {
+            (alerts * share * passed / DAY) as f32
+        } else {
+            earned.alerts
         };
-        self.allow(earned.asked, alerts as f32);
+        self.allow(earned.asked, alerts);
     }
 
     /// Takes in that so many alerts as rare as `asked` were allowed.

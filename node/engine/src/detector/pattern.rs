@@ -338,7 +338,7 @@ impl Novelty {
             self.together += own;
             self.rarity = smaller(larger(own, ADDED * self.together), MOST);
             self.evidence = calibrated(HALF as f32 * self.rarity / self.bar);
-            self.plain = calibrated(HALF as f32 * self.rarity / BAR);
+            self.plain = HALF as f32 * self.rarity / BAR;
         }
         self
     }

@@ -85,9 +85,9 @@ fn a_detector_s_own_threshold_minds_what_it_says() {
     let mut config = StreamConfig::default();
     let own = asking(Side::Above, 0.0, 0.0).threshold;
     config.detectors.distribution.threshold = Some(own);
-    let feed = warmed(&config, 6, 3000, 5.0);
+    let mut feed = warmed(&config, 6, 3000, 5.0);
     assert!(next(&mut feed.clone(), 3000, 800.0).1.is_none());
-    assert!(next(&mut feed.clone(), 3000, 1200.0).1.is_some());
+    assert!(next(&mut feed, 3000, 1200.0).1.is_some());
 }
 
 proptest! {
@@ -102,7 +102,7 @@ proptest! {
         below in any::<bool>(),
     ) {
         let config = asking(side, absolute, relative);
-        let feed = warmed(&config, seed, count, 5.0);
+        let mut feed = warmed(&config, seed, count, 5.0);
         let odd = if below { 1000.0 - 5.0 * off } else { 1000.0 + 5.0 * off };
         let (_, found) = next(&mut feed.clone(), count, odd);
         if let Some(found) = found {
@@ -111,7 +111,7 @@ proptest! {
                 return Err(TestCaseError::fail("an odd value has a counterfactual"));
             };
             prop_assert!(promise.score < found.threshold);
-            let (score, again) = next(&mut feed.clone(), count, promise.value);
+            let (score, again) = next(&mut feed, count, promise.value);
             prop_assert!(again.is_none(), "invariant E-2");
             prop_assert!((score - promise.score).abs() < 0.01, "invariant E-2: {score} {promise:?}");
         }
