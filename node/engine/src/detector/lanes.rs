@@ -41,9 +41,9 @@ const LATELY: f64 = 0.5;
 /// they are close.
 const LOOSE: f64 = 0.3;
 /// Likewise of the logarithm of the mean evidence of all horizons, mostly none.
-const RARE: f64 = 0.1;
-/// Share of what all horizons say, of 1.
-const FAR: f64 = 0.3;
+const RARE: f64 = 0.2;
+/// Share of the evidence that all horizons have.
+const FAR: f32 = 0.25;
 /// Ties of two lanes are judged after so many rows that had any, and what they
 /// say counts so many standard deviations less: many ties are looked at.
 const KNOWN: f32 = 256.0;
@@ -240,8 +240,10 @@ impl Joint {
             joined.apart = None;
         }
         let far = self.far.assess_from(joined.far, RARE).max(0.0);
-        let z = heat.max(pair) * (1.0 - FAR) + far * FAR;
-        joined.nominal = student_evidence(z as f32, self.rows).min(1e6);
+        let near = heat.max(pair);
+        // Shares of evidence, not of deviations: what is blatant now stays so.
+        let evidence = |z: f64| student_evidence(z as f32, self.rows).min(1e6);
+        joined.nominal = evidence(near) * (1.0 - FAR) + evidence(far) * FAR;
     }
 
     fn next_lately(&self, now: f64) -> f64 {

@@ -124,7 +124,7 @@ fn mostly_zero() {
 
 #[test]
 fn monotone_counter() {
-    Told::of(10.0, MINUTE, |at| at * 0.1).at_most(0, ALL);
+    Told::of(10.0, MINUTE, |at| at * 0.1).at_most(1, ALL);
     let (mut dice, mut level) = (Dice::new(105), 0.0);
     let told = Told::of(10.0, MINUTE, |_| {
         level += dice.exponential(5.0);
