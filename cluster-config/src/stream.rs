@@ -175,6 +175,6 @@ mod tests {
         ] {
             assert!(said.contains(key), "{key} is not in {said}");
         }
-        assert_eq!(said.split("; ").filter(|part| part.contains(": ")).count(), 10, "{said}");
+        assert_eq!(said.split("; ").filter(|part| part.contains(": ")).count(), 11, "{said}");
     }
 }
