@@ -18,9 +18,12 @@ const CASES: [(u32, Skew, f64); 4] = [
     (1_000_000, Skew::Uniform, 8e6),
 ];
 /// Events of each entity, on average, before anything is measured.
-const KNOWN: usize = 64;
+const KNOWN: usize = 128;
 const BATCH: usize = 4_096;
-const BATCHES: usize = 256;
+/// Batches that are judged again and again: so many that each entity has many
+/// different events in them.
+const LEAST_BATCHES: usize = 256;
+const EACH: usize = 16;
 const RUNS: usize = 5;
 const RUN: Duration = Duration::from_millis(500);
 /// Event time between two events of one entity, on average: a tenth of a second.
@@ -38,7 +41,8 @@ pub(crate) fn run() -> Result<Table> {
     let mut rows = Vec::new();
     for (entities, skew, least) in CASES {
         let mut bench = Bench::new(entities);
-        let mut batches = batches(Workload::new(entities, skew, 42)?, bench.spacing);
+        let count = LEAST_BATCHES.max(entities as usize * EACH / BATCH);
+        let mut batches = batches(Workload::new(entities, skew, 42)?, bench.spacing, count);
         bench.engine.configure(STREAM, Revision::new(1), &StreamConfig::default());
         bench.warm(&mut batches, entities as usize * KNOWN);
         let turns: Vec<Turn> = (0..RUNS).map(|_| bench.turn(&mut batches, RUN)).collect();
@@ -54,7 +58,7 @@ pub(crate) fn run() -> Result<Table> {
     Ok(Table { title, rows, notes: Vec::new() })
 }
 
-fn batches(mut workload: Workload, spacing: i64) -> Vec<Batch> {
+fn batches(mut workload: Workload, spacing: i64, count: usize) -> Vec<Batch> {
     let batch = |number: usize| {
         let mut batch =
             workload.draw(BATCH).batch(STREAM, number as i64 * BATCH as i64 * spacing, spacing);
@@ -62,7 +66,7 @@ fn batches(mut workload: Workload, spacing: i64) -> Vec<Batch> {
         batch.mark = batch.value.iter().map(|value| value.to_bits() | 1).collect();
         batch
     };
-    (0..BATCHES).map(batch).collect()
+    (0..count).map(batch).collect()
 }
 
 /// Returns how long this thread has been running: what others do on the machine
@@ -105,7 +109,8 @@ impl Bench {
     /// Judges one batch, whose event time goes on from where it stood; returns
     /// how long it took and how many events it had.
     fn one(&mut self, batches: &mut [Batch]) -> (Duration, u32) {
-        let batch = &mut batches[self.index as usize % batches.len()];
+        let held = batches.len();
+        let batch = &mut batches[self.index as usize % held];
         self.index += 1;
         let at = Position { shard: ShardId::new(0), index: LogIndex::new(self.index), base: 0 };
         let stamp = Timestamp::from_nanos(batch.at[BATCH - 1]);
@@ -113,7 +118,7 @@ impl Bench {
         self.engine.execute(at, stamp, batch, Answer::Counts, &mut self.outcome);
         let spent = busy() - begun;
         let accepted = std::mem::take(&mut self.outcome).accepted;
-        let lap = (BATCHES * BATCH) as i64 * self.spacing;
+        let lap = (held * BATCH) as i64 * self.spacing;
         batch.at.iter_mut().for_each(|at| *at += lap);
         (spent, accepted)
     }
@@ -141,7 +146,8 @@ mod tests {
     #[test]
     fn every_event_is_judged() {
         let mut bench = Bench::new(1_000);
-        let mut batches = batches(Workload::new(1_000, Skew::Uniform, 1).unwrap(), bench.spacing);
+        let mut batches =
+            batches(Workload::new(1_000, Skew::Uniform, 1).unwrap(), bench.spacing, 4);
         let turn = bench.turn(&mut batches[..1], Duration::from_nanos(1));
         assert!(turn.rate > 0.0 && turn.late > 0.0);
         assert_eq!(bench.engine.profiles(), 1_000 - missing(&batches[..1]));
