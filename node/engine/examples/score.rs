@@ -1,29 +1,37 @@
 //! Scores every CSV below a folder at the default configuration and mirrors
 //! them: `cargo run --release -p via-engine --example score -- IN OUT`. Columns:
 //! `timestamp`, then one value, or several (one multivariate entity); a file
-//! with the columns `customer,terminal,amount` has two entities a row.
+//! with the columns `customer,terminal,amount` has two entities a row. With
+//! `--only NAME` or `--without NAME` one detector, or all but one, judges.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use via_engine::{Answer, Engine, Options, Outcome, Position};
-use via_types::{Batch, Lane, LogIndex, ShardId, StreamId, Timestamp};
+use via_types::config::StreamConfig;
+use via_types::{Batch, Detector, Lane, LogIndex, Revision, ShardId, StreamId, Timestamp};
 
 /// Rows executed at once.
 const CHUNK: usize = 4096;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(PathBuf::from);
+    let mut arguments = std::env::args().skip(1);
     let (Some(input), Some(output)) = (arguments.next(), arguments.next()) else {
-        panic!("usage: score IN OUT");
+        panic!("usage: score IN OUT [--only NAME | --without NAME]");
+    };
+    let (input, output) = (PathBuf::from(input), PathBuf::from(output));
+    let config = match (arguments.next().as_deref(), arguments.next()) {
+        (Some("--only"), Some(name)) => with(|detector| detector.name() == name),
+        (Some("--without"), Some(name)) => with(|detector| detector.name() != name),
+        _ => StreamConfig::default(),
     };
     let mut files = Vec::new();
     collect(&input, &mut files);
     files.sort();
     for file in files {
         let text = fs::read_to_string(&file).expect("a readable CSV");
-        let scores = score(&text);
+        let scores = score(&text, &config);
         let target = output.join(file.strip_prefix(&input).expect("found below the input"));
         fs::create_dir_all(target.parent().expect("has a folder")).expect("a writable folder");
         let mut lines = String::from("score\n");
@@ -45,7 +53,25 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-fn score(text: &str) -> Vec<f32> {
+/// Returns the default configuration with those detectors off that `keeps` does
+/// not keep.
+fn with(keeps: impl Fn(Detector) -> bool) -> StreamConfig {
+    let mut config = StreamConfig::default();
+    let detectors = &mut config.detectors;
+    detectors.volume.enabled = keeps(Detector::Volume);
+    detectors.distribution.enabled = keeps(Detector::Distribution);
+    detectors.cardinality.enabled = keeps(Detector::Cardinality);
+    detectors.burst.enabled = keeps(Detector::Burst);
+    detectors.spectral.enabled = keeps(Detector::Spectral);
+    detectors.change_point.enabled = keeps(Detector::ChangePoint);
+    detectors.forest.enabled = keeps(Detector::Forest);
+    detectors.multi_scale.enabled = keeps(Detector::MultiScale);
+    detectors.behavioural.enabled = keeps(Detector::Behavioural);
+    detectors.drift.enabled = keeps(Detector::Drift);
+    config
+}
+
+fn score(text: &str, config: &StreamConfig) -> Vec<f32> {
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next().expect("a header").split(',').collect();
     let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
@@ -53,20 +79,25 @@ fn score(text: &str) -> Vec<f32> {
     match (column("customer"), column("terminal"), column("amount")) {
         (Some(customer), Some(terminal), Some(amount)) => {
             let by = |entity: usize, mark: usize| {
-                run(&rows, &[(amount, names[amount])], Some((entity, mark)))
+                run((&rows, config), &[(amount, names[amount])], Some((entity, mark)))
             };
             let (payer, place) = (by(customer, terminal), by(terminal, customer));
             payer.into_iter().zip(place).map(|(a, b)| a.max(b)).collect()
         }
         _ => {
             let values: Vec<(usize, &str)> = names.iter().copied().enumerate().skip(1).collect();
-            run(&rows, &values, None)
+            run((&rows, config), &values, None)
         }
     }
 }
 
-fn run(rows: &[Vec<&str>], values: &[(usize, &str)], entity: Option<(usize, usize)>) -> Vec<f32> {
+fn run(
+    (rows, config): (&[Vec<&str>], &StreamConfig),
+    values: &[(usize, &str)],
+    entity: Option<(usize, usize)>,
+) -> Vec<f32> {
     let mut engine = Engine::new(Options::default());
+    engine.configure(StreamId::new(1), Revision::new(1), config);
     let mut scores = Vec::with_capacity(rows.len());
     for (number, chunk) in rows.chunks(CHUNK).enumerate() {
         let mut batch = Batch { stream: StreamId::new(1), ..Batch::default() };
