@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use bytemuck::Zeroable;
+use via_types::feedback::{Lesson, Taught};
 use via_types::{EntityHash, LogIndex, Revision, StreamConfig, StreamId, limit};
 
 use crate::Options;
@@ -139,11 +140,19 @@ impl Engine {
         (!std::mem::replace(&mut habits.is_asked, true)).then_some(EVERYBODY)
     }
 
+    /// Learns from the entry `at` what somebody said of a detection of a stream,
+    /// whichever shard it was made in; says what that changed. The stream's
+    /// habits have to be there: see [`Self::missing_habits`].
+    pub fn learn_label(&mut self, at: LogIndex, lesson: &Lesson) -> Taught {
+        let known = self.stream_mut(lesson.stream);
+        known.habits.be_taught(at, lesson, &known.plan)
+    }
+
     /// Brings back the habits of a stream, unless it has any.
     fn restore_habits(&mut self, stream: StreamId, as_of: LogIndex, record: &Record) -> bool {
         let Some(peers) = record.peers() else { return false };
         let habits = &mut self.stream_mut(stream).habits;
-        if habits.peers.entities == 0 {
+        if habits.peers.entities == 0 && !habits.peers.meta.is_taught() {
             **habits = Habits { peers, skip: as_of.get(), is_asked: true, ..Habits::default() };
         }
         true

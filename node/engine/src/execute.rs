@@ -66,7 +66,7 @@ impl Engine {
     }
 
     /// Exchanges the habits at hand with those of a stream that is known.
-    fn swap_habits(&mut self, stream: StreamId) {
+    pub(crate) fn swap_habits(&mut self, stream: StreamId) {
         if let Some(known) = self.streams.get_mut(&stream) {
             std::mem::swap(&mut self.habits, &mut known.habits);
         }

@@ -15,6 +15,7 @@ use crate::VERSION;
 use crate::ensemble::{score, shares};
 use crate::judge::{FROM_ZERO, Judgement, Sample};
 use crate::math::exp2;
+use crate::meta::LABELS_TERM;
 use crate::peers::Peers;
 use crate::plan::Plan;
 use crate::profile::{Cold, FEATURES, Feature, Hot};
@@ -110,10 +111,23 @@ pub(crate) fn strongest(verdict: &Judgement) -> Feature {
     Feature::ALL[best]
 }
 
-/// Returns the terms of the evidence, largest first (invariant E-2).
+/// Returns what labels add to the evidence or take from it, if anything.
+fn labels_term(verdict: &Judgement) -> Option<Contribution> {
+    let (evidence, whole) = (f64::from(verdict.evidence), f64::from(verdict.unlabelled));
+    (evidence != whole).then(|| Contribution {
+        detector: strongest(verdict).detector(),
+        feature: LABELS_TERM.to_owned(),
+        evidence: evidence - whole,
+        observed: evidence,
+        expected: whole,
+    })
+}
+
+/// Returns the terms of the evidence, largest first, then what labels changed
+/// (invariant E-2).
 pub(crate) fn contributions(case: &Case<'_>) -> Vec<Contribution> {
     let verdict = case.verdict;
-    let whole = f64::from(verdict.evidence);
+    let whole = f64::from(verdict.unlabelled);
     let parts = shares(&verdict.odds, &verdict.weights);
     let mut terms = Vec::with_capacity(FEATURES);
     let mut rest = 0.0;
@@ -131,6 +145,7 @@ pub(crate) fn contributions(case: &Case<'_>) -> Vec<Contribution> {
         first.evidence += rest * whole;
     }
     terms.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
+    terms.extend(labels_term(verdict));
     terms
 }
 

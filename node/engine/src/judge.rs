@@ -16,6 +16,7 @@ use crate::detector::pattern::{Hour, Novelty};
 use crate::detector::volume::Counted;
 use crate::ensemble::mix;
 use crate::math::{larger, log10, rough_exp2, rough_log2, smaller, within};
+use crate::meta::Meta;
 use crate::peers::Peers;
 use crate::plan::Plan;
 use crate::profile::{Cold, EVERY_EVENT, FEATURES, Feature, Hot, OPEN};
@@ -118,6 +119,8 @@ pub(crate) struct Judgement {
     pub(crate) evidence: f32,
     /// The same if no pattern had been told before.
     pub(crate) plain_evidence: f32,
+    /// The evidence before labels were minded.
+    pub(crate) unlabelled: f32,
     /// A detection was open before the event.
     pub(crate) was_open: bool,
 }
@@ -197,7 +200,7 @@ pub(crate) fn conclude(
         peers.temper(hot, sample, verdict);
     }
     judge_point(verdict, (hot, cold), plan, sample);
-    weigh(verdict, hot, plan);
+    weigh(verdict, (hot, plan), &peers.meta, sample.at);
 }
 
 /// Makes evidence of a calm `sample`, which no lane, no bucket and no peer adds
@@ -205,12 +208,12 @@ pub(crate) fn conclude(
 #[inline(always)]
 pub(crate) fn conclude_calm(
     hot: &Hot,
-    plan: &Plan,
+    (plan, peers): (&Plan, &Peers),
     (sample, glance): (&Sample<'_>, &Glance),
     verdict: &mut Judgement,
 ) {
     judge_series(hot, plan, (sample, glance), verdict);
-    weigh(verdict, hot, plan);
+    weigh(verdict, (hot, plan), &peers.meta, sample.at);
 }
 
 /// Judges the value and the gap before it.
@@ -357,7 +360,12 @@ fn weigh_pattern(verdict: &mut Judgement, hot: &Hot, others: f32) {
 }
 
 /// Judges buckets that passing time alone has closed.
-pub(crate) fn judge_time(hot: &Hot, plan: &Plan, closing: &Closing) -> Judgement {
+pub(crate) fn judge_time(
+    hot: &Hot,
+    (plan, peers): (&Plan, &Peers),
+    closing: &Closing,
+    at: i64,
+) -> Judgement {
     let mut verdict = Judgement::after(*closing);
     if let Some(counted) = closing.rate {
         verdict.speak(Feature::Rate, counted.nominal, &hot.rate_tail);
@@ -365,12 +373,12 @@ pub(crate) fn judge_time(hot: &Hot, plan: &Plan, closing: &Closing) -> Judgement
     if let Some(counted) = closing.distinct {
         verdict.speak(Feature::Distinct, counted.nominal, &hot.distinct_tail);
     }
-    weigh(&mut verdict, hot, plan);
+    weigh(&mut verdict, (hot, plan), &peers.meta, at);
     verdict
 }
 
 #[inline(always)]
-fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
+fn weigh(verdict: &mut Judgement, (hot, plan): (&Hot, &Plan), meta: &Meta, at: i64) {
     for feature in Feature::ALL {
         let detector = feature.detector() as usize;
         let trust = 1.0 - hot.doubt[detector];
@@ -389,6 +397,10 @@ fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
     }
     verdict.evidence = smaller(most.0 * sensitivity, MOST);
     verdict.plain_evidence = smaller(most.1 * sensitivity, MOST);
+    verdict.unlabelled = verdict.evidence;
+    if meta.is_taught() {
+        meta.correct(verdict, (hot, plan), at);
+    }
 }
 
 /// Takes the nominal evidence of an event in, which stands for `times` of its

@@ -20,6 +20,7 @@ mod judge;
 mod learn;
 mod lifecycle;
 mod math;
+mod meta;
 #[cfg(test)]
 mod noise;
 mod peers;
@@ -36,6 +37,7 @@ mod verdict;
 mod view;
 
 pub use engine::Engine;
+pub use meta::lesson;
 pub use record::Record;
 pub use template::{Assigned, News, Source, Template, TemplateId, TemplateOptions, Templates};
 

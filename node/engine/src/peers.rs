@@ -14,11 +14,14 @@
 use std::f32::consts::LOG10_2;
 
 use bytemuck::{Pod, Zeroable};
+use via_types::feedback::{Lesson, Taught};
 use via_types::{EntityHash, LogIndex};
 
 use crate::calibration::{MOST, Tail};
 use crate::judge::{Judgement, Sample};
 use crate::math::{larger, rough_evidence, rough_exp2, within};
+use crate::meta::Meta;
+use crate::plan::Plan;
 use crate::profile::{FEATURES, Feature, Hot};
 
 /// Entities that make a stream's habits more than those of one of them.
@@ -70,6 +73,8 @@ pub(crate) struct Peers {
     grown: f32,
     pub(crate) entities: u32,
     turn: u32,
+    /// What people said of its detections.
+    pub(crate) meta: Meta,
 }
 
 /// The habits of a stream with where they stand in the log and on disk.
@@ -132,6 +137,18 @@ impl Habits {
         if peers.turn.is_multiple_of(u32::from(one_in)) {
             peers.learn(hot, sample, verdict, times * one_in);
         }
+    }
+}
+
+impl Habits {
+    /// Learns what a label of the entry `at` teaches, unless what was restored
+    /// contains it (invariant D-2); says what it changed.
+    pub(crate) fn be_taught(&mut self, at: LogIndex, lesson: &Lesson, plan: &Plan) -> Taught {
+        if at.get() <= self.skip {
+            return Meta::clone(&self.peers.meta).be_taught(lesson, plan);
+        }
+        self.is_changed = true;
+        self.peers.meta.be_taught(lesson, plan)
     }
 }
 

@@ -38,7 +38,9 @@ impl Engine {
             if now >= hot.bucket.end() {
                 let id = DetectionId { shard: at.shard, index: at.index, offset };
                 let told = out.changes.len();
+                self.swap_habits(stream);
                 self.pass(&plan, slot, now, id, out);
+                self.swap_habits(stream);
                 offset = offset.saturating_add((out.changes.len() - told) as u32);
             }
             self.due[slot as usize] = self.places.get(slot).hot.bucket.end();
@@ -53,7 +55,7 @@ impl Engine {
         let lanes = Row { lanes: &[], numbers: &[], row: 0, instead: None };
         let value = hot.level.mean + hot.offset;
         let sample = Sample { at: now, value, mark: 0, lanes };
-        let verdict = judge_time(hot, plan, &closing);
+        let verdict = judge_time(hot, (plan, &self.habits.peers), &closing, now);
         let limit = cold.rule().limit(&plan.threshold, hot.gaps.mean);
         let fired = is_over(hot, cold, plan, &verdict, limit);
         if fired || hot.is(OPEN) && verdict.evidence > 0.0 {

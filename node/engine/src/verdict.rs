@@ -43,6 +43,11 @@ pub(crate) fn is_over(
 /// Says whether a detector's own threshold is reached.
 fn is_over_own(hot: &Hot, cold: &mut Cold, plan: &Plan, verdict: &Judgement) -> bool {
     let mut over = false;
+    // What labels say counts for single detectors, too.
+    let labelled = match verdict.unlabelled {
+        whole if whole > 0.0 => verdict.evidence / whole,
+        _ => 1.0,
+    };
     let rules = cold.rules();
     for (number, threshold) in plan.own.iter().enumerate() {
         let Some(threshold) = threshold else { continue };
@@ -53,7 +58,7 @@ fn is_over_own(hot: &Hot, cold: &mut Cold, plan: &Plan, verdict: &Judgement) -> 
                 evidence = evidence.max(verdict.calibrated(Feature::ALL[feature]));
             }
         }
-        let evidence = evidence * threshold.sensitivity as f32;
+        let evidence = evidence * threshold.sensitivity as f32 * labelled;
         let rule = &mut rules[number];
         if evidence >= rule.limit(threshold, hot.gaps.mean) {
             over = true;

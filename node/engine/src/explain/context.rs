@@ -41,6 +41,11 @@ pub(crate) fn context(case: &Case<'_>) -> Vec<String> {
             figure(strength * 100.0)
         ));
     }
+    let (evidence, whole) = (case.verdict.evidence, case.verdict.unlabelled);
+    if evidence != whole {
+        let way = if evidence > whole { "more" } else { "less" };
+        phrases.push(format!("counts {way}, as people said of others like it"));
+    }
     phrases.push(format!("{} events known of this entity", figure(case.hot.events as f64)));
     phrases
 }

@@ -5,6 +5,7 @@ mod behaviour;
 mod calibration;
 mod explanation;
 mod feed;
+mod feedback;
 mod lifecycle;
 mod purity;
 mod rest;
