@@ -8,6 +8,7 @@ pub(crate) mod edge;
 pub(crate) mod entities;
 pub(crate) mod events;
 pub(crate) mod feed;
+pub(crate) mod feedback;
 pub(crate) mod media;
 pub(crate) mod producers;
 pub(crate) mod stats;

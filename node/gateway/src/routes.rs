@@ -15,7 +15,7 @@ use via_proto::v1::ingest_server::IngestServer;
 use crate::gate::Gate;
 use crate::grpc;
 use crate::health;
-use crate::http::{detections, docs, edge, entities, events, feed, producers, stats, streams};
+use crate::http::{detections, docs, edge, entities, events, feed, feedback, producers, stats, streams};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -45,6 +45,7 @@ pub(crate) fn documented() -> OpenApiRouter<Gate> {
         .routes(routes!(entities::series))
         .routes(routes!(detections::list))
         .routes(routes!(detections::show))
+        .routes(routes!(feedback::say, feedback::take_back))
         .routes(routes!(producers::open))
         .routes(routes!(stats::show))
         .routes(routes!(docs::openapi))

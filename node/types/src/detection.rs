@@ -250,4 +250,12 @@ impl Change {
             | Self::Labelled(detection, _) => detection,
         }
     }
+
+    /// Returns what was said, where that is the change.
+    pub fn feedback(&self) -> Option<&Feedback> {
+        match self {
+            Self::Opened(_) | Self::Grown(_) => None,
+            Self::Labelled(_, feedback) => Some(feedback),
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Between VIA's words and the protocol's messages.
 
 use via_proto::v1;
-use via_types::detection::{self, State};
+use via_types::detection::{self, Change, State};
 use via_types::{Contribution, Detection, Epoch, Fate, Origin, ProducerId, Scored, Sequence};
 
 use crate::gate::Gate;
@@ -85,7 +85,18 @@ fn contribution(term: &Contribution) -> v1::Contribution {
     }
 }
 
-pub(super) fn detection(gate: &Gate, detection: &Detection) -> v1::Detection {
+pub(super) fn change(gate: &Gate, change: &Change) -> v1::Detection {
+    let said = change.feedback().and_then(|said| Some((said, said.label?)));
+    let feedback = said.map(|(said, label)| v1::Feedback {
+        label: label.name().to_owned(),
+        note: said.note.clone(),
+        author: said.author.clone(),
+        at: said.at.as_nanos(),
+    });
+    v1::Detection { feedback, ..detection(gate, change.detection()) }
+}
+
+fn detection(gate: &Gate, detection: &Detection) -> v1::Detection {
     let direction = match detection.direction {
         via_types::Direction::Above => v1::Direction::Above,
         via_types::Direction::Below => v1::Direction::Below,
@@ -127,5 +138,6 @@ pub(super) fn detection(gate: &Gate, detection: &Detection) -> v1::Detection {
         attributes: detection.attributes.clone(),
         revision: detection.revision.get(),
         engine: detection.engine,
+        feedback: None,
     }
 }

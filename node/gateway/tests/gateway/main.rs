@@ -4,6 +4,7 @@
 mod bad_input;
 mod documents;
 mod exactly_once;
+mod feedback;
 mod grpc;
 mod live;
 mod rig;
