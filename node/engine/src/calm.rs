@@ -72,7 +72,7 @@ pub(crate) fn stand(
     listen(hot, &verdict);
     compare(hot, plan, sample, &verdict);
     show(hot, &verdict);
-    tend(hot);
+    tend(hot, plan);
     absorb(hot, cold, plan, sample, glance);
     hot.level.refresh();
     hot.gaps.refresh();

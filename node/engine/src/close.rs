@@ -65,6 +65,8 @@ pub(crate) fn close(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Clo
         close_empty(hot, cold, plan, ended, empty, &mut closing);
     }
     let start = ended.saturating_add(i64::from(empty) << hot.bucket.shift);
+    // A slot of a season that was made shorter ends sooner.
+    hot.slot.end = hot.slot.end.min(slot_end(plan, at));
     fit_width(hot, cold, empty);
     open(
         hot,
@@ -248,13 +250,19 @@ fn expect(hot: &mut Hot, cold: &Cold, plan: &Plan) {
     hot.varied_at = if ready { hot.distinct.with(many) } else { 0.0 };
 }
 
+/// Returns when the seasonal slot ends that `at` is in.
+fn slot_end(plan: &Plan, at: i64) -> i64 {
+    let width = plan.period.slot_nanos();
+    (at - at.rem_euclid(width)).saturating_add(width)
+}
+
 /// Ends the value's seasonal slot when `at` is beyond it: learns what it held
 /// and looks up what the next one should add.
 pub(crate) fn turn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) {
     let width = plan.period.slot_nanos();
     let middle = hot.slot.end.saturating_sub(width / 2);
-    let start = at - at.rem_euclid(width);
-    let mean = hot.end_slot(start.saturating_add(width));
+    let end = slot_end(plan, at);
+    let mean = hot.end_slot(end);
     if let Some(mean) = mean
         && hot.level.count >= 16.0
     {
@@ -270,7 +278,7 @@ pub(crate) fn turn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) {
     hot.offset = 0.0;
     hot.flags &= !SEASONAL;
     if let Some(held) = cold.series.as_ref().and_then(|series| series.season()) {
-        let offset = held.season.offset(start.saturating_add(width / 2), plan.period);
+        let offset = held.season.offset(end.saturating_sub(width - width / 2), plan.period);
         if offset != 0.0 {
             hot.flags |= SEASONAL;
             hot.offset = f64::from(offset) * held.unit;

@@ -10,7 +10,13 @@ use crate::detector::burst::Pace;
 use crate::detector::distribution::growth;
 use crate::detector::season::Period;
 use crate::detector::volume::Smoothing;
+use crate::profile::HINTS;
 use crate::rule::fixed_limit;
+
+/// 2^64 over the golden ratio: spreads numbers.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+/// The lowest bit of [`HINTS`].
+const LEAST_HINT: u32 = HINTS & HINTS.wrapping_neg();
 
 /// How one stream's events are judged.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,6 +41,8 @@ pub(crate) struct Plan {
     /// Values the long level averages.
     pub(crate) memory: f32,
     pub(crate) hints: (Option<f64>, Option<f64>),
+    /// Tells these hints from others, within [`HINTS`]; 0 for none.
+    pub(crate) hinted: u32,
     pub(crate) precision: u8,
     pub(crate) pace: Pace,
     pub(crate) lateness: i64,
@@ -75,12 +83,24 @@ impl Plan {
             growth: growth(distribution.half_life_events.clamp(16.0, 1e6)),
             memory: (distribution.half_life_events.clamp(16.0, 1e6) * 0.5) as f32,
             hints: (distribution.min, distribution.max),
+            hinted: hinted(distribution.min, distribution.max),
             precision: cardinality.precision.clamp(10, 18),
             pace: Pace { alpha: unit(burst.alpha), slack: burst.slack.clamp(0.0, 5.0) as f32 },
             lateness: (config.timing.lateness_secs.clamp(0.0, 9e9) * 1e9) as i64,
             warmup: u64::from(config.timing.warmup_events.max(2)),
         }
     }
+}
+
+/// Returns what tells hints from others.
+fn hinted(min: Option<f64>, max: Option<f64>) -> u32 {
+    if min.is_none() && max.is_none() {
+        return 0;
+    }
+    let bits = |hint: Option<f64>| hint.map_or(u64::MAX, f64::to_bits);
+    let mixed = bits(min).wrapping_mul(GOLDEN).rotate_left(29) ^ bits(max);
+    // None of them is 0, which is no hints at all.
+    (mixed.wrapping_mul(GOLDEN) >> 32) as u32 & HINTS | LEAST_HINT
 }
 
 fn unit(share: f64) -> f32 {

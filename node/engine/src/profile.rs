@@ -41,6 +41,8 @@ pub(crate) const SKIPS: u32 = 256;
 pub(crate) const SEEN: u32 = 512;
 /// All that is common together might be a detection: nothing is calm.
 pub(crate) const UNSAFE: u32 = 1024;
+/// The highest bits tell by which hints the histogram's bins were laid out last.
+pub(crate) const HINTS: u32 = 0xfff0_0000;
 /// Flags that are the engine's affair and not part of a record.
 pub(crate) const TRANSIENT: u32 = DIRTY | ROUND | USED | LIVE | SKIPS | SEEN;
 

@@ -108,6 +108,12 @@ struct Day {
     count: f32,
 }
 
+/// Bits that number the hours; what is above tells one configured period from
+/// another.
+const HOUR_BITS: u32 = 5;
+/// 2^64 over the golden ratio: spreads numbers.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// When a point is, by hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hour(u32);
@@ -116,7 +122,18 @@ impl Hour {
     /// Returns the hour of `at` in `period`.
     pub(crate) fn of(at: i64, period: Period) -> Self {
         let width = (period.nanos / HOURS as i64).max(1);
-        Self((at.rem_euclid(period.nanos.max(1)) / width).clamp(0, HOURS as i64 - 1) as u32)
+        let hour = (at.rem_euclid(period.nanos.max(1)) / width).clamp(0, HOURS as i64 - 1);
+        let mark = if period.is_given { (period.nanos as u64).wrapping_mul(GOLDEN) >> 37 } else { 0 };
+        Self(hour as u32 | (mark as u32) << HOUR_BITS)
+    }
+
+    fn number(self) -> u32 {
+        self.0 & ((1 << HOUR_BITS) - 1)
+    }
+
+    /// Says whether both are hours of periods of the same length.
+    fn is_like(self, other: Self) -> bool {
+        self.0 >> HOUR_BITS == other.0 >> HOUR_BITS
     }
 }
 
@@ -300,15 +317,22 @@ impl Novelty {
 impl Day {
     /// Returns what is usual in `hour`, in units; none before it was once.
     fn usual(&self, hour: Hour) -> Option<f32> {
-        (self.known >> hour.0 & 1 == 1).then(|| f32::from(self.hours[hour.0 as usize]) / PARTS)
+        let is_known = self.known >> hour.number() & 1 == 1 && hour.is_like(Hour(self.hour));
+        is_known.then(|| f32::from(self.hours[hour.number() as usize]) / PARTS)
     }
 
     /// Takes a point in; when another hour begins, what the last one held.
     fn learn(&mut self, distance: f32, hour: Hour) {
+        if !hour.is_like(Hour(self.hour)) {
+            // Hours of another period are other hours.
+            self.known = 0;
+            self.count = 0.0;
+            self.sum = 0.0;
+        }
         if hour.0 != self.hour && self.count > 0.0 {
             let mean = self.sum / self.count;
             let usual = self.usual(Hour(self.hour)).unwrap_or(mean);
-            let place = self.hour as usize % HOURS;
+            let place = Hour(self.hour).number() as usize % HOURS;
             self.hours[place] = parted(usual + TAUGHT * (mean - usual));
             self.known |= 1 << place;
             self.sum = 0.0;

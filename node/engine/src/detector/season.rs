@@ -23,6 +23,9 @@ const DROP_ABOVE: f32 = 0.9;
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 struct Cycle {
+    /// Its length, nanoseconds; 0 before the first fold.
+    length: i64,
+    since: i64,
     /// Mean square of the deviation left when the slot is taken away.
     left: f32,
     /// 1 while it predicts better than doing without.
@@ -33,7 +36,6 @@ struct Cycle {
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Season {
-    since: i64,
     /// Mean square of the deviation as it comes.
     plain: f32,
     folds: u32,
@@ -73,14 +75,37 @@ impl Period {
 impl Season {
     /// Begins to learn at `at`.
     pub(crate) fn new(at: i64) -> Self {
-        Self { since: at, ..Self::zeroed() }
+        let mut season = Self::zeroed();
+        for cycle in &mut season.cycles {
+            cycle.since = at;
+        }
+        season
+    }
+
+    /// Begins a cycle again whose configured length has changed; the other one
+    /// keeps what it knows.
+    fn follow(&mut self, at: i64, period: Period) {
+        for (number, length) in period.lengths().into_iter().enumerate() {
+            let cycle = &mut self.cycles[number];
+            if cycle.length == length {
+                continue;
+            }
+            if cycle.length > 0 {
+                *cycle = Cycle { since: at, ..Cycle::zeroed() };
+                let first = number * SHORT_SLOTS;
+                let count = if number == 0 { SHORT_SLOTS } else { WEEK_SLOTS };
+                self.slots[first..first + count].fill(0.0);
+            }
+            cycle.length = length;
+        }
     }
 
     /// Returns the deviation expected at `at`.
     pub(crate) fn offset(&self, at: i64, period: Period) -> f32 {
         let mut offset = 0.0;
-        for (cycle, slot) in self.cycles.iter().zip(slots_of(at, period)) {
-            if cycle.used == 1 {
+        let places = slots_of(at, period).into_iter().zip(period.lengths());
+        for (cycle, (slot, length)) in self.cycles.iter().zip(places) {
+            if cycle.used == 1 && cycle.length == length {
                 offset += self.slots[slot];
             }
         }
@@ -89,13 +114,14 @@ impl Season {
 
     /// Takes in the deviation from the level seen around `at`.
     pub(crate) fn fold(&mut self, at: i64, deviation: f32, gamma: f32, period: Period) {
+        self.follow(at, period);
         self.folds = self.folds.saturating_add(1);
         let rate = f32::max(0.01, 1.0 / (self.folds as f32 + 1.0));
         self.plain += rate * (deviation * deviation - self.plain);
         let mut rest = deviation;
         let places = slots_of(at, period).into_iter().zip(period.lengths());
         for (cycle, (slot, length)) in self.cycles.iter_mut().zip(places) {
-            let seen = at.saturating_sub(self.since) / length;
+            let seen = at.saturating_sub(cycle.since) / length;
             let place = &mut self.slots[slot];
             let left = rest - *place;
             let quick = gamma.max(1.0 / (seen.clamp(0, 1000) as f32 + 1.0));
@@ -128,7 +154,8 @@ impl Season {
 
     /// Returns the period in use, seconds, and its strength 0..1.
     pub(crate) fn strength(&self, period: Period) -> Option<(f64, f64)> {
-        let used = self.cycles.iter().zip(period.lengths()).find(|(cycle, _)| cycle.used == 1)?;
+        let is_used = |(cycle, length): &(&Cycle, i64)| cycle.used == 1 && cycle.length == *length;
+        let used = self.cycles.iter().zip(period.lengths()).find(is_used)?;
         let strength = 1.0 - f64::from(used.0.left / self.plain.max(f32::MIN_POSITIVE));
         Some((used.1 as f64 / 1e9, strength.clamp(0.0, 1.0)))
     }

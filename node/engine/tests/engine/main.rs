@@ -8,4 +8,5 @@ mod feed;
 mod feedback;
 mod lifecycle;
 mod purity;
+mod reconfigure;
 mod rest;
