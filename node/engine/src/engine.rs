@@ -12,7 +12,7 @@ use crate::Options;
 use crate::index::Index;
 use crate::peers::{EVERYBODY, Habits};
 use crate::plan::Plan;
-use crate::profile::{Cold, Hot, LIVE, Profile, SKIPS, USED};
+use crate::profile::{Cold, Hot, LIVE, OWN, Profile, SKIPS, USED};
 use crate::record::Record;
 use crate::slab::Slab;
 
@@ -23,11 +23,25 @@ const LANE_NAMES: usize = limit::LANES;
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
     pub(crate) plan: Plan,
+    /// Plans of entities that have something different, which have [`OWN`].
+    own: BTreeMap<(u64, u64), Plan>,
     /// Names of lanes, by number.
     pub(crate) lanes: Vec<String>,
     /// What is usual whoever the entity; away while a batch is executed.
     pub(crate) habits: Box<Habits>,
     is_configured: bool,
+}
+
+impl Stream {
+    /// Returns how the events of an entity are judged.
+    pub(crate) fn plan_of(&self, hot: &Hot) -> &Plan {
+        let own = if hot.is(OWN) { self.own.get(&entity_key(hot.hash())) } else { None };
+        own.unwrap_or(&self.plan)
+    }
+}
+
+fn entity_key(entity: EntityHash) -> (u64, u64) {
+    (entity.high(), entity.low())
 }
 
 /// Every profile of one shard, and what judges their events.
@@ -73,12 +87,37 @@ impl Engine {
         let known = self.stream_mut(stream);
         known.plan = Plan::of(revision, config);
         known.is_configured = true;
+        let key = |key: &String| entity_key(EntityHash::of(stream, key));
+        let plans = config.entities.iter().map(|(name, own)| (key(name), known.plan.with(own)));
+        let own: BTreeMap<_, _> = plans.collect();
+        let before = std::mem::replace(&mut known.own, own);
+        for (high, low) in before.into_keys() {
+            self.mark_own(stream, EntityHash::from_parts(low, high));
+        }
+        for name in config.entities.keys() {
+            self.mark_own(stream, EntityHash::of(stream, name));
+        }
+    }
+
+    /// Notes with a profile in memory whether its entity has a plan of its own.
+    fn mark_own(&mut self, stream: StreamId, entity: EntityHash) {
+        if let Some(slot) = self.find(stream, entity) {
+            let is_own = self.has_own(stream, entity);
+            let hot = &mut self.places.get_mut(slot).hot;
+            hot.flags = hot.flags & !OWN | if is_own { OWN } else { 0 };
+        }
+    }
+
+    fn has_own(&self, stream: StreamId, entity: EntityHash) -> bool {
+        let known = self.streams.get(&stream);
+        known.is_some_and(|known| known.own.contains_key(&entity_key(entity)))
     }
 
     /// Returns what is known of a stream; defaults until it is configured.
     pub(crate) fn stream_mut(&mut self, stream: StreamId) -> &mut Stream {
         self.streams.entry(stream).or_insert_with(|| Stream {
             plan: Plan::of(Revision::default(), &StreamConfig::default()),
+            own: BTreeMap::new(),
             lanes: Vec::new(),
             habits: Box::default(),
             is_configured: false,
@@ -215,8 +254,11 @@ impl Engine {
         Some(self.place(hot, Cold { key: key.into(), ..Cold::default() }))
     }
 
-    fn place(&mut self, hot: Hot, cold: Cold) -> u32 {
+    fn place(&mut self, mut hot: Hot, cold: Cold) -> u32 {
         let hash = hot.hash();
+        if self.has_own(StreamId::new(hot.stream), hash) {
+            hot.flags |= OWN;
+        }
         let slot = match self.free.pop() {
             Some(slot) => {
                 *self.places.get_mut(slot) = Profile { hot, cold };

@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::execute::Work;
 use crate::judge::{Judgement, Sample, conclude, is_turn};
 use crate::learn::learn;
-use crate::profile::{CURRENT, DIRTY, OPEN, Profile, ROUND, SEEN, SKIPS, USED};
+use crate::profile::{CURRENT, DIRTY, OPEN, OWN, Profile, ROUND, SEEN, SKIPS, USED};
 use crate::verdict::{Speaking, is_over};
 use crate::{Answer, Outcome};
 
@@ -56,6 +56,25 @@ impl Engine {
             }
             hot.flags &= !SKIPS;
         }
+        if hot.is(OWN) {
+            return self.execute_own(work, row, slot, out);
+        }
+        self.execute_known(work, row, slot, out)
+    }
+
+    /// Executes an event of an entity that has a plan of its own.
+    fn execute_own(&mut self, work: &Work<'_>, row: usize, slot: u32, out: &mut Outcome) -> f32 {
+        let hot = &self.places.get(slot).hot;
+        let known = self.streams.get(&work.batch.stream);
+        let plan = known.map_or(*work.plan, |known| *known.plan_of(hot));
+        let may_be_calm = plan.has_calm && work.batch.lanes.is_empty();
+        let own = Work { plan: &plan, may_be_calm, ..*work };
+        self.execute_known(&own, row, slot, out)
+    }
+
+    /// Executes an event whose place is known.
+    fn execute_known(&mut self, work: &Work<'_>, row: usize, slot: u32, out: &mut Outcome) -> f32 {
+        let Profile { hot, cold } = self.places.get_mut(slot);
         let sample = work.sample(row);
         let (glance, is_calm) = glance(hot, cold, work.plan, &sample);
         let way = match (is_calm & work.may_be_calm, is_turn(hot)) {

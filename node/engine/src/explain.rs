@@ -7,7 +7,7 @@ mod context;
 mod counterfactual;
 mod sentence;
 
-use via_types::config::Explain;
+use via_types::config::{Explain, Priority};
 use via_types::detection::{Contribution, Direction, Expected, State};
 use via_types::{Detection, DetectionId, Detector, Severity, StreamId, Timestamp};
 
@@ -369,6 +369,11 @@ pub(crate) fn severity(case: &Case<'_>, evidence: f64, events: u64) -> Severity 
     if is_value && relative < 0.05 {
         rank = rank.min(1);
     }
+    let rank = match case.plan.priority {
+        Priority::Low => rank.saturating_sub(1),
+        Priority::Normal => rank,
+        Priority::High => rank + 1,
+    };
     Severity::ALL[rank.min(3)].min(most)
 }
 

@@ -2,7 +2,7 @@
 //! looked up once per batch. Owns defaults' translation and the meaning of
 //! names; refuses to know profiles. Called by the engine.
 
-use via_types::config::{Explain, Threshold};
+use via_types::config::{EntityConfig, Explain, Priority, Threshold};
 use via_types::{Detector, Revision, StreamConfig};
 
 use crate::calibration::COMMON_MOST;
@@ -47,6 +47,7 @@ pub(crate) struct Plan {
     pub(crate) pace: Pace,
     pub(crate) lateness: i64,
     pub(crate) warmup: u64,
+    pub(crate) priority: Priority,
 }
 
 impl Plan {
@@ -88,7 +89,39 @@ impl Plan {
             pace: Pace { alpha: unit(burst.alpha), slack: burst.slack.clamp(0.0, 5.0) as f32 },
             lateness: (config.timing.lateness_secs.clamp(0.0, 9e9) * 1e9) as i64,
             warmup: u64::from(config.timing.warmup_events.max(2)),
+            priority: Priority::Normal,
         }
+    }
+
+    /// Returns the plan of an entity that has something different.
+    pub(crate) fn with(&self, own: &EntityConfig) -> Self {
+        let mut plan = *self;
+        for (detector, different) in &own.detectors {
+            let weight = &mut plan.weights[*detector as usize];
+            match (different.enabled, different.weight) {
+                (Some(false), _) => *weight = 0.0,
+                (Some(true), None) if *weight <= 0.0 => *weight = 1.0,
+                // One that is off in the stream stays off unless it is switched on.
+                (None, Some(_)) if *weight <= 0.0 => {}
+                (_, Some(given)) => *weight = given.clamp(0.0, 10.0) as f32,
+                (_, None) => {}
+            }
+            let threshold = &mut plan.own[*detector as usize];
+            *threshold = different.threshold.or(*threshold);
+        }
+        plan.threshold = own.threshold.over(plan.threshold);
+        plan.explain = own.explain.unwrap_or(plan.explain);
+        plan.priority = own.priority.unwrap_or(plan.priority);
+        plan.settle();
+        plan
+    }
+
+    /// Brings what follows from thresholds up to date with them.
+    fn settle(&mut self) {
+        self.limit = fixed_limit(&self.threshold);
+        self.has_own = self.own.iter().any(Option::is_some);
+        let most = COMMON_MOST * self.threshold.sensitivity as f32;
+        self.has_calm = !self.has_own && self.limit.is_some_and(|limit| limit > most);
     }
 }
 

@@ -29,7 +29,8 @@ impl Engine {
             }
             let Profile { hot, cold } = self.places.get(slot);
             let stream = StreamId::new(hot.stream);
-            let Some(plan) = self.streams.get(&stream).map(|stream| stream.plan) else { continue };
+            let Some(known) = self.streams.get(&stream) else { continue };
+            let plan = *known.plan_of(hot);
             let judged = hot.is(LIVE) && hot.is(CURRENT) && hot.events >= plan.warmup;
             if !judged || at.index.get() <= cold.skip {
                 self.due[slot as usize] = now.saturating_add(REST);

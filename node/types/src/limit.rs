@@ -51,6 +51,9 @@ pub const TENANTS: usize = 4_096;
 pub const PRODUCER_NAMES: usize = 65_536;
 /// Longest configuration of one stream as JSON, bytes: every shard keeps a copy.
 pub const CONFIG_BYTES: usize = 65_536;
+/// Most entities of one stream with a configuration of their own: each is a plan
+/// in every shard; those that differ by kind belong into streams of their own.
+pub const ENTITY_CONFIGS: usize = 256;
 /// Most addresses of one node: a few networks, each in two families.
 pub const NODE_ADDRESSES: usize = 8;
 /// Longest address of a node, bytes: a host name of 253 and a port.

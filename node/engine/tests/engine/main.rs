@@ -7,6 +7,7 @@ mod explanation;
 mod feed;
 mod feedback;
 mod lifecycle;
+mod overrides;
 mod purity;
 mod reconfigure;
 mod rest;
