@@ -159,7 +159,9 @@ mod tests {
         let odd = r#"{"entities":{"a.b":{"threshold":{"sensitivity":99.0},
             "detectors":{"burst":{"weight":-1.0}}}}}"#;
         let said = read(odd).expect_err("is refused");
-        for key in ["entities.a.b.threshold.sensitivity = 99.0: ", "detectors.burst.weight = -1.0: "] {
+        for key in
+            ["entities.a.b.threshold.sensitivity = 99.0: ", "detectors.burst.weight = -1.0: "]
+        {
             assert!(said.contains(key), "{key} is not in {said}");
         }
         assert!(read(r#"{"entities":{"":{}}}"#).is_err());

@@ -10,6 +10,7 @@ pub(crate) mod events;
 pub(crate) mod feed;
 pub(crate) mod feedback;
 pub(crate) mod media;
+pub(crate) mod overrides;
 pub(crate) mod producers;
 pub(crate) mod stats;
 pub(crate) mod streams;

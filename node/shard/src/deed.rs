@@ -27,6 +27,13 @@ pub(crate) enum Deed {
 /// Who waits for a deed.
 pub(crate) type Reply = oneshot::Sender<Result<Deed, Error>>;
 
+/// A deed under way.
+pub(crate) struct Asked {
+    /// Profiles must not be saved before it is done.
+    is_reset: bool,
+    reply: Reply,
+}
+
 /// What somebody says of a detection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Said {
@@ -57,8 +64,8 @@ impl Driver {
         match self.submit(&ShardEntry::Command(command), "deed").await {
             Ok(pending) => {
                 self.resets += usize::from(is_reset);
-                self.tasks
-                    .push(Box::pin(async move { Done::Deed(is_reset, reply, pending.await) }));
+                let asked = Asked { is_reset, reply };
+                self.tasks.push(Box::pin(async move { Done::Deed(asked, pending.await) }));
             }
             Err(source) => {
                 let _gone = reply.send(Err(Error::Consensus { shard: self.replica.shard, source }));
@@ -67,8 +74,8 @@ impl Driver {
     }
 
     /// Answers whoever waits for a deed.
-    pub(crate) fn done(&mut self, is_reset: bool, reply: Reply, fate: Fate) {
-        self.resets -= usize::from(is_reset);
+    pub(crate) fn done(&mut self, asked: Asked, fate: Fate) {
+        self.resets -= usize::from(asked.is_reset);
         let shard = self.replica.shard;
         let lost = || {
             let what = "it was committed, but this node no longer executes the shard".to_owned();
@@ -77,7 +84,7 @@ impl Driver {
         let result = fate
             .map_err(|source| Error::Consensus { shard, source })
             .and_then(|done| done.outcome.take::<Deed>().ok_or_else(lost));
-        let _gone = reply.send(result);
+        let _gone = asked.reply.send(result);
     }
 }
 
@@ -134,7 +141,8 @@ impl Handle {
     async fn recorded(&self, tenant: TenantId, id: DetectionId) -> Result<Option<Recorded>, Error> {
         let handle = self.clone();
         let read = tokio::task::spawn_blocking(move || handle.detection(tenant, id));
-        let stopped = |_| Error::NotReady { shard: id.shard, what: "a read was stopped".to_owned() };
+        let stopped =
+            |_| Error::NotReady { shard: id.shard, what: "a read was stopped".to_owned() };
         read.await.map_err(stopped)?
     }
 

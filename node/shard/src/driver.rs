@@ -21,7 +21,7 @@ use via_types::entry::{Command, Events, ShardEntry, StreamConfigured};
 use via_types::{Batch, Clock, Revision, StreamId, Timestamp, limit};
 
 use crate::checkpoint::Checkpoints;
-use crate::deed::Reply;
+use crate::deed::Asked;
 use crate::record::Unrecorded;
 use crate::replica::Replica;
 use crate::request::{Fate, Request, Waiting, answer, answer_all, complain};
@@ -48,8 +48,7 @@ pub(crate) enum Done {
     Durable(Result<(), Error>),
     /// The log was purged, or the reason why not was told.
     Purged,
-    /// Whether it was a reset, and who waits for it.
-    Deed(bool, Reply, Fate),
+    Deed(Asked, Fate),
     /// A tick or a configuration.
     Minor(Fate),
 }
@@ -438,7 +437,7 @@ impl Driver {
                 self.recording = false;
                 complain(shard, "detections", &result);
             }
-            Done::Deed(is_reset, reply, fate) => self.done(is_reset, reply, fate),
+            Done::Deed(asked, fate) => self.done(asked, fate),
             Done::Minor(result) => complain(shard, "tick or configuration", &result),
             Done::Chunk(_) | Done::Boundary(_) | Done::Durable(_) | Done::Purged => {
                 self.advance_checkpoint(done);

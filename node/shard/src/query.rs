@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use via_types::detection::State;
-use via_types::{Detection, Detector, EntityHash, Feedback, Severity, StreamId, TenantId, Timestamp};
+use via_types::{
+    Detection, Detector, EntityHash, Feedback, Severity, StreamId, TenantId, Timestamp,
+};
 
 use crate::Cursor;
 

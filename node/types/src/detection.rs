@@ -245,9 +245,9 @@ impl Change {
     /// Returns the detection as it is now.
     pub fn detection(&self) -> &Detection {
         match self {
-            Self::Opened(detection)
-            | Self::Grown(detection)
-            | Self::Labelled(detection, _) => detection,
+            Self::Opened(detection) | Self::Grown(detection) | Self::Labelled(detection, _) => {
+                detection
+            }
         }
     }
 

@@ -123,7 +123,8 @@ impl Hour {
     pub(crate) fn of(at: i64, period: Period) -> Self {
         let width = (period.nanos / HOURS as i64).max(1);
         let hour = (at.rem_euclid(period.nanos.max(1)) / width).clamp(0, HOURS as i64 - 1);
-        let mark = if period.is_given { (period.nanos as u64).wrapping_mul(GOLDEN) >> 37 } else { 0 };
+        let mark =
+            if period.is_given { (period.nanos as u64).wrapping_mul(GOLDEN) >> 37 } else { 0 };
         Self(hour as u32 | (mark as u32) << HOUR_BITS)
     }
 

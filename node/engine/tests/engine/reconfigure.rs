@@ -75,7 +75,8 @@ fn another_precision_counts_from_the_next_window_and_changes_nothing_else() {
             key: "e",
             at: from + f64::from(number) * 0.5,
             value: 1.0,
-            mark: 1 + (salt + u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15) % 1_000_000_007,
+            mark: 1
+                + (salt + u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15) % 1_000_000_007,
         };
         (0..count).map(fed).collect::<Vec<_>>()
     };

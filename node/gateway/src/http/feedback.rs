@@ -178,9 +178,8 @@ pub(crate) async fn take_back(
 }
 
 async fn labelled(gate: &Gate, id: &str, said: Said) -> Result<Json<LabelledView>, Problem> {
-    let id: DetectionId = id
-        .parse()
-        .map_err(|error| Problem::new(Code::BadParameter, format!("id: {error}")))?;
+    let id: DetectionId =
+        id.parse().map_err(|error| Problem::new(Code::BadParameter, format!("id: {error}")))?;
     let done = gate.shard().label(gate.tenant(), id, said).await?;
     let Labelled { recorded, taught } = done.ok_or_else(|| unknown(id))?;
     let threshold = recorded.detection.threshold;

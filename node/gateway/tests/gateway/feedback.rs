@@ -11,11 +11,12 @@ async fn wild(rig: &Rig) -> Value {
     let mut lines = String::new();
     for number in 0..400i64 {
         let value = if number == 399 { 1e6 } else { 100.0 + ((number * 7919) % 13) as f64 };
-        let at = NOW / 1_000_000 - (400 - number) * 1_000;
-        lines.push_str(&format!("{{\"entity\":\"e\",\"at\":{at},\"value\":{value}}}\n"));
+        let at = NOW / 1_000_000_000 - 400 + number;
+        let line = format!("{{\"entity\":\"e\",\"timestamp\":{at},\"value\":{value}}}\n");
+        lines.push_str(&line);
     }
     let sent = rig.post_lines("/api/v1/streams/s/events", lines.as_bytes()).await;
-    assert_eq!(sent.status, 200, "{sent:?}");
+    assert_eq!(sent.json()["accepted"], 400, "{sent:?}");
     let looking = async {
         loop {
             let page = rig.get("/api/v1/detections?stream=s&sort=score").await.json();

@@ -106,7 +106,9 @@ async fn lists_in_each_order_page_by_page() {
     let one = Filter { stream: Some(rig.stream), entity: Some("e3".to_owned()), ..mine() };
     let query = Query { filter: one, limit: 100, ..Query::default() };
     let page = rig.handle().detections(&query).expect("readable");
-    assert!(!page.items.is_empty() && page.items.iter().all(|found| found.detection.entity == "e3"));
+    assert!(
+        !page.items.is_empty() && page.items.iter().all(|found| found.detection.entity == "e3")
+    );
     let other = Filter { tenant: TenantId::new(2), ..Filter::default() };
     let query = Query { filter: other, limit: 100, ..Query::default() };
     assert!(rig.handle().detections(&query).expect("readable").items.is_empty());

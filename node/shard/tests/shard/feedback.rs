@@ -8,7 +8,7 @@ use via_types::detection::Change;
 use via_types::feedback::Taught;
 use via_types::{DetectionId, Label, LogIndex, TenantId};
 
-use crate::detections::{misbehave, mine, options, settle};
+use crate::detections::{mine, misbehave, options, settle};
 use crate::rig::Rig;
 
 const TENANT: TenantId = TenantId::new(1);
