@@ -189,10 +189,11 @@ impl Engine {
 
     /// Brings back the habits of a stream, unless it has any.
     fn restore_habits(&mut self, stream: StreamId, as_of: LogIndex, record: &Record) -> bool {
-        let Some(peers) = record.peers() else { return false };
+        let Some((peers, meta)) = record.habits() else { return false };
         let habits = &mut self.stream_mut(stream).habits;
-        if habits.peers.entities == 0 && !habits.peers.meta.is_taught() {
-            **habits = Habits { peers, skip: as_of.get(), is_asked: true, ..Habits::default() };
+        if habits.peers.entities == 0 && !habits.meta.is_taught() {
+            let skip = as_of.get();
+            **habits = Habits { peers, meta, skip, is_asked: true, ..Habits::default() };
         }
         true
     }

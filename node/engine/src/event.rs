@@ -147,7 +147,7 @@ impl Engine {
         let slot = *slot;
         let Profile { hot, cold } = self.places.get_mut(slot);
         let mut verdict = Judgement::default();
-        conclude(hot, cold, (work.plan, &self.habits.peers), (sample, glance), &mut verdict);
+        conclude(hot, cold, (work.plan, &self.habits), (sample, glance), &mut verdict);
         let limit = work.plan.limit.expect("only streams with a fixed limit have calm events");
         let (fired, warming) = (false, hot.events < work.plan.warmup);
         let speaking = Speaking { sample, verdict: &verdict, limit, fired, warming };
@@ -178,7 +178,7 @@ impl Engine {
             allocates = true;
             verdict.closing = close::close(hot, cold, work.plan, sample.at);
         }
-        conclude(hot, cold, (work.plan, &self.habits.peers), (sample, glance), &mut verdict);
+        conclude(hot, cold, (work.plan, &self.habits), (sample, glance), &mut verdict);
         let warming = hot.events < work.plan.warmup;
         let limit = work
             .plan

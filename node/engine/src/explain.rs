@@ -16,7 +16,7 @@ use crate::ensemble::{score, shares};
 use crate::judge::{FROM_ZERO, Judgement, Sample};
 use crate::math::exp2;
 use crate::meta::LABELS_TERM;
-use crate::peers::Peers;
+use crate::peers::Habits;
 use crate::plan::Plan;
 use crate::profile::{Cold, FEATURES, Feature, Hot};
 
@@ -37,7 +37,7 @@ pub(crate) struct Case<'a> {
     pub(crate) hot: &'a Hot,
     pub(crate) cold: &'a Cold,
     pub(crate) plan: &'a Plan,
-    pub(crate) peers: &'a Peers,
+    pub(crate) habits: &'a Habits,
     pub(crate) sample: &'a Sample<'a>,
     pub(crate) verdict: &'a Judgement,
     /// The stream's lane names, by number.

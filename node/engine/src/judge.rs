@@ -17,7 +17,7 @@ use crate::detector::volume::Counted;
 use crate::ensemble::mix;
 use crate::math::{larger, log10, rough_exp2, rough_log2, smaller, within};
 use crate::meta::Meta;
-use crate::peers::Peers;
+use crate::peers::Habits;
 use crate::plan::Plan;
 use crate::profile::{Cold, EVERY_EVENT, FEATURES, Feature, Hot, OPEN};
 use crate::series::point;
@@ -144,12 +144,12 @@ fn compressed(nominal: f32) -> f32 {
 pub(crate) fn judge(
     hot: &Hot,
     cold: &Cold,
-    (plan, peers): (&Plan, &Peers),
+    (plan, habits): (&Plan, &Habits),
     sample: &Sample<'_>,
     verdict: &mut Judgement,
 ) {
     let (glance, _) = glance(hot, cold, plan, sample);
-    conclude(hot, cold, (plan, peers), (sample, &glance), verdict);
+    conclude(hot, cold, (plan, habits), (sample, &glance), verdict);
 }
 
 /// Says whether this event stands for [`SLOW`] of its kind.
@@ -183,7 +183,7 @@ fn spread(hot: &Hot) -> u64 {
 pub(crate) fn conclude(
     hot: &Hot,
     cold: &Cold,
-    (plan, peers): (&Plan, &Peers),
+    (plan, habits): (&Plan, &Habits),
     (sample, glance): (&Sample<'_>, &Glance),
     verdict: &mut Judgement,
 ) {
@@ -196,11 +196,12 @@ pub(crate) fn conclude(
         verdict.speak(Feature::Lanes, verdict.joined.nominal, &lanes.joint.tail);
     }
     judge_bucket(verdict, hot, cold, sample);
+    let peers = &habits.peers;
     if peers.concern(hot) && sample.lanes.lanes.is_empty() {
         peers.temper(hot, sample, verdict);
     }
     judge_point(verdict, (hot, cold), plan, sample);
-    weigh(verdict, (hot, plan), &peers.meta, sample.at);
+    weigh(verdict, (hot, plan), &habits.meta, sample.at);
 }
 
 /// Makes evidence of a calm `sample`, which no lane, no bucket and no peer adds
@@ -208,12 +209,12 @@ pub(crate) fn conclude(
 #[inline(always)]
 pub(crate) fn conclude_calm(
     hot: &Hot,
-    (plan, peers): (&Plan, &Peers),
+    (plan, habits): (&Plan, &Habits),
     (sample, glance): (&Sample<'_>, &Glance),
     verdict: &mut Judgement,
 ) {
     judge_series(hot, plan, (sample, glance), verdict);
-    weigh(verdict, (hot, plan), &peers.meta, sample.at);
+    weigh(verdict, (hot, plan), &habits.meta, sample.at);
 }
 
 /// Judges the value and the gap before it.
@@ -362,7 +363,7 @@ fn weigh_pattern(verdict: &mut Judgement, hot: &Hot, others: f32) {
 /// Judges buckets that passing time alone has closed.
 pub(crate) fn judge_time(
     hot: &Hot,
-    (plan, peers): (&Plan, &Peers),
+    (plan, habits): (&Plan, &Habits),
     closing: &Closing,
     at: i64,
 ) -> Judgement {
@@ -373,7 +374,7 @@ pub(crate) fn judge_time(
     if let Some(counted) = closing.distinct {
         verdict.speak(Feature::Distinct, counted.nominal, &hot.distinct_tail);
     }
-    weigh(&mut verdict, (hot, plan), &peers.meta, at);
+    weigh(&mut verdict, (hot, plan), &habits.meta, at);
     verdict
 }
 

@@ -77,20 +77,19 @@ struct Held {
 }
 
 /// What labels taught a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-#[repr(C)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Meta {
     /// What each term adds to the logarithm of the odds that it was right to tell.
     weights: [f32; TERMS],
-    /// Labels held, those in force, and those of what was expected.
-    held: u16,
+    /// Labels in force, and those of what was expected.
     said: u16,
     expecting: u16,
-    unused: u16,
-    labels: [Held; limit::LABELS],
+    /// In the order in which detections were labelled first.
+    labels: Vec<Held>,
 }
 
 const _: () = assert!(DETECTORS <= ROOM && limit::LABELS < u16::MAX as usize);
+const _: () = assert!(size_of::<Held>() == 64, "whole pieces of a record's words");
 
 /// Returns the evidence beyond which labels count: below any threshold.
 fn ordinary(plan: &Plan) -> f32 {
@@ -219,7 +218,7 @@ impl Meta {
     fn expects(&self, verdict: &Judgement, hot: &Hot, at: i64) -> bool {
         let feature = strongest(verdict);
         let leaning = lesson::leaning_of(verdict, hot, feature);
-        self.labels[..usize::from(self.held)].iter().any(|held| {
+        self.labels.iter().any(|held| {
             held.label == EXPECTED
                 && held.low == hot.low
                 && at < held.until
@@ -231,33 +230,51 @@ impl Meta {
     /// Takes a label in, unless a newer one of its detection is known.
     pub(crate) fn learn(&mut self, lesson: &Lesson) {
         let fresh = Held::of(lesson);
-        let held = usize::from(self.held);
-        match self.labels[..held].iter_mut().find(|known| known.is_of(&fresh)) {
+        match self.labels.iter_mut().find(|known| known.is_of(&fresh)) {
             Some(known) if known.version > fresh.version => return,
             Some(known) => *known = fresh,
-            None if held < limit::LABELS => {
-                self.labels[held] = fresh;
-                self.held += 1;
-            }
             None => {
-                self.labels.rotate_left(1);
-                self.labels[held - 1] = fresh;
+                if self.labels.len() >= limit::LABELS {
+                    self.labels.remove(0);
+                }
+                self.labels.push(fresh);
             }
         }
-        let labels = &self.labels[..usize::from(self.held)];
-        let count = |is: &dyn Fn(u8) -> bool| labels.iter().filter(|held| is(held.label)).count();
-        self.said = count(&|label| label != 0) as u16;
-        self.expecting = count(&|label| label == EXPECTED) as u16;
-        self.weights = fitted(labels);
+        self.fit();
+    }
+
+    /// Follows from the labels.
+    fn fit(&mut self) {
+        let count = |is: &dyn Fn(u8) -> bool| {
+            self.labels.iter().filter(|held| is(held.label)).count() as u16
+        };
+        (self.said, self.expecting) = (count(&|label| label != 0), count(&|one| one == EXPECTED));
+        self.weights = fitted(&self.labels);
+    }
+
+    /// Returns the labels as they rest: all else follows from them.
+    pub(crate) fn at_rest(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.labels)
+    }
+
+    /// Reads what [`Self::at_rest`] returned.
+    pub(crate) fn open(memory: &[u8]) -> Option<Self> {
+        let whole = memory.len().is_multiple_of(size_of::<Held>());
+        let labels: Vec<Held> = whole.then(|| bytemuck::pod_collect_to_vec(memory))?;
+        if labels.len() > limit::LABELS {
+            return None;
+        }
+        let mut meta = Self { labels, ..Self::default() };
+        meta.fit();
+        Some(meta)
     }
 
     /// Returns what a detection like the lesson's scores now.
     fn score(&self, lesson: &Lesson, plan: &Plan) -> f64 {
         let held = Held::of(lesson);
         let mut gain = self.gain(&held.terms());
-        let labels = &self.labels[..usize::from(self.held)];
         let is_expected = |known: &Held| known.is_of(&held) && known.label == EXPECTED;
-        if labels.iter().any(is_expected) {
+        if self.labels.iter().any(is_expected) {
             gain = smaller(gain, EXPECTED_GAIN);
         }
         score(f64::from(corrected(lesson.evidence as f32, gain, ordinary(plan))))
@@ -268,8 +285,8 @@ impl Meta {
         let gains: Vec<f64> = (0..DETECTORS).map(|number| self.gain_of(number)).collect();
         let before = self.score(lesson, plan);
         self.learn(lesson);
-        let held = Held::of(lesson);
-        let is_expected = held.label == EXPECTED;
+        let until = Held::of(lesson).until;
+        let is_expected = lesson.label == Some(Label::Expected);
         Taught {
             labels: u32::from(self.said),
             gains: Detector::ALL
@@ -282,7 +299,7 @@ impl Meta {
                 .collect(),
             before,
             after: self.score(lesson, plan),
-            expected_until: is_expected.then(|| Timestamp::from_nanos(held.until)),
+            expected_until: is_expected.then(|| Timestamp::from_nanos(until)),
         }
     }
 }

@@ -73,14 +73,14 @@ pub(crate) struct Peers {
     grown: f32,
     pub(crate) entities: u32,
     turn: u32,
-    /// What people said of its detections.
-    pub(crate) meta: Meta,
 }
 
 /// The habits of a stream with where they stand in the log and on disk.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Habits {
     pub(crate) peers: Peers,
+    /// What people said of its detections.
+    pub(crate) meta: Meta,
     /// Replay skips entries up to this log index.
     pub(crate) skip: u64,
     /// Changed since their last export.
@@ -145,10 +145,10 @@ impl Habits {
     /// contains it (invariant D-2); says what it changed.
     pub(crate) fn be_taught(&mut self, at: LogIndex, lesson: &Lesson, plan: &Plan) -> Taught {
         if at.get() <= self.skip {
-            return Meta::clone(&self.peers.meta).be_taught(lesson, plan);
+            return self.meta.clone().be_taught(lesson, plan);
         }
         self.is_changed = true;
-        self.peers.meta.be_taught(lesson, plan)
+        self.meta.be_taught(lesson, plan)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::detector::cardinality::Sketch;
 use crate::detector::lanes::{Joint, Lane, Lanes};
 use crate::episode::Episode;
 use crate::history::{History, POINTS};
+use crate::meta::Meta;
 use crate::peers::Peers;
 use crate::profile::{Cold, Hot, Rules, TRANSIENT};
 
@@ -137,15 +138,25 @@ impl Record {
         }
     }
 
-    /// Returns the record of a stream's habits, of no entity.
-    pub(crate) fn of_peers(peers: &Peers) -> Self {
+    /// Returns the record of a stream's habits and labels, of no entity.
+    pub(crate) fn of_habits(peers: &Peers, meta: &Meta) -> Self {
         let nobody = Self::of(&Hot::zeroed(), &Cold::default(), &[]);
-        Self { peers: Some(Words::of(peers)), ..nobody }
+        let memory = [bytemuck::bytes_of(peers), meta.at_rest()].concat();
+        Self { peers: Some(Words::of_bytes(&memory)), ..nobody }
     }
 
-    /// Returns the habits of a stream, if these are such and of this layout.
-    pub(crate) fn peers(&self) -> Option<Peers> {
-        if self.layout == LAYOUT { self.peers.as_ref()?.open() } else { None }
+    /// Returns the habits and labels of a stream, if these are such and of this
+    /// layout.
+    pub(crate) fn habits(&self) -> Option<(Peers, Meta)> {
+        let words = self.peers.as_ref().filter(|_| self.layout == LAYOUT)?;
+        let mut peers = Peers::default();
+        // What lies beyond the habits is labels.
+        let labels = words.present.len().checked_sub(size_of::<Peers>().div_ceil(32))?;
+        let mut memory = vec![0; size_of::<Peers>() + labels * 32];
+        words.open_into(&mut memory)?;
+        let (first, rest) = memory.split_at(size_of::<Peers>());
+        bytemuck::bytes_of_mut(&mut peers).copy_from_slice(first);
+        Some((peers, Meta::open(rest)?))
     }
 
     /// Rebuilds the profile; `number` gives a lane's number in its stream.

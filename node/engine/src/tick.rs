@@ -56,7 +56,7 @@ impl Engine {
         let lanes = Row { lanes: &[], numbers: &[], row: 0, instead: None };
         let value = hot.level.mean + hot.offset;
         let sample = Sample { at: now, value, mark: 0, lanes };
-        let verdict = judge_time(hot, (plan, &self.habits.peers), &closing, now);
+        let verdict = judge_time(hot, (plan, &self.habits), &closing, now);
         let limit = cold.rule().limit(&plan.threshold, hot.gaps.mean);
         let fired = is_over(hot, cold, plan, &verdict, limit);
         if fired || hot.is(OPEN) && verdict.evidence > 0.0 {

@@ -163,7 +163,7 @@ impl Engine {
             hot,
             cold,
             plan,
-            peers: &self.habits.peers,
+            habits: &self.habits,
             sample: speaking.sample,
             verdict: speaking.verdict,
             names: stream.map_or(&[], |stream| &stream.lanes),

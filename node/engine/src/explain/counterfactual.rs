@@ -62,7 +62,7 @@ fn promised(case: &Case<'_>, (_, plain): (f32, f32)) -> f64 {
 /// is scored, which does not mind what was told before.
 fn evidences(case: &Case<'_>, sample: &Sample<'_>) -> (f32, f32) {
     let mut verdict = Judgement::after(case.verdict.closing);
-    judge(case.hot, case.cold, (case.plan, case.peers), sample, &mut verdict);
+    judge(case.hot, case.cold, (case.plan, case.habits), sample, &mut verdict);
     (verdict.evidence, verdict.plain_evidence)
 }
 

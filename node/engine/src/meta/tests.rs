@@ -25,7 +25,7 @@ fn said(index: u64, label: Option<Label>, detector: Detector, evidence: f64) -> 
 }
 
 fn taught(lessons: impl IntoIterator<Item = Lesson>) -> Meta {
-    let mut meta = Meta::zeroed();
+    let mut meta = Meta::default();
     lessons.into_iter().for_each(|lesson| meta.learn(&lesson));
     meta
 }
@@ -35,7 +35,7 @@ const BURST: usize = Detector::Burst as usize;
 
 #[test]
 fn without_labels_nothing_changes() {
-    let meta = Meta::zeroed();
+    let meta = Meta::default();
     assert!(!meta.is_taught());
     for number in 0..DETECTORS {
         assert_eq!(meta.gain_of(number), 1.0);
@@ -91,17 +91,17 @@ fn the_last_label_of_a_detection_wins_and_it_can_be_taken_back() {
     };
     let wrong = taught([say(1, Some(Label::FalseAlarm))]);
     let mut meta = taught([say(1, Some(Label::Confirmed))]);
-    let right = meta;
+    let right = meta.clone();
     meta.learn(&say(2, Some(Label::FalseAlarm)));
     assert_eq!(meta.weights, wrong.weights);
     meta.learn(&say(1, Some(Label::Confirmed)));
     assert_eq!(meta.weights, wrong.weights, "an older one that comes late changes nothing");
-    let before = meta;
+    let before = meta.clone();
     meta.learn(&say(2, Some(Label::FalseAlarm)));
     assert_eq!(meta, before, "said twice is said once");
     meta.learn(&say(3, None));
     assert!(!meta.is_taught());
-    assert_eq!(meta.weights, Meta::zeroed().weights);
+    assert_eq!(meta.weights, Meta::default().weights);
     meta.learn(&say(4, Some(Label::Confirmed)));
     assert_eq!(meta.weights, right.weights);
 }
@@ -161,7 +161,10 @@ proptest! {
         high in 0f32..30.0,
     ) {
         let meta = taught(lessons);
-        prop_assert!(usize::from(meta.held) <= limit::LABELS && meta.said <= meta.held);
+        prop_assert!(meta.labels.len() <= limit::LABELS);
+        prop_assert!(usize::from(meta.said) <= meta.labels.len());
+        let again = Meta::open(meta.at_rest());
+        prop_assert_eq!(again.as_ref(), Some(&meta), "what rests is all there is");
         for number in 0..DETECTORS {
             let gain = |evidence: f32| {
                 let mut terms = [0.0; TERMS];
