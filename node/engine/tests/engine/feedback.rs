@@ -161,7 +161,7 @@ fn labels_rest_with_the_habits_and_replay_counts_none_twice() {
     let mut again = Engine::new(Options::default());
     again.configure(STREAM, Revision::new(5), &StreamConfig::default());
     assert_eq!(again.missing_habits(STREAM), Some(entity));
-    assert!(again.restore(stream, entity, at, record.clone()));
+    assert!(again.restore(stream, entity, at, record));
     // The same entry, and an older word on the same detection, come again.
     let told = again.learn_label(at, &lesson(&detection, Some(Label::FalseAlarm), at));
     assert_eq!(told.labels, 1);
