@@ -65,7 +65,8 @@ struct Run {
 
 impl Run {
     fn new(entities: usize, shape: &Shape) -> Self {
-        let options = Options { memory_bytes: 8 << 30, expected_profiles: entities };
+        let options =
+            Options { memory_bytes: 8 << 30, expected_profiles: entities, ..Options::default() };
         let mut run = Self {
             engine: Engine::new(options),
             batches: traffic(entities, shape),

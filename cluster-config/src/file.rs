@@ -257,7 +257,9 @@ mod tests {
              shards, explain, warmup_events, lateness, entity_from, distinct_of",
             "via.toml:6: detectors.burts: no such section; did you mean [detectors.burst]? allowed \
              here: [detectors.volume], [detectors.distribution], [detectors.cardinality], \
-             [detectors.burst]",
+             [detectors.burst], [detectors.spectral], [detectors.change_point], \
+             [detectors.forest], [detectors.multi_scale], [detectors.behavioural], \
+             [detectors.drift]",
             "via.toml:8: kitchen: no such section; allowed here: [node], [listen], [engine], \
              [detectors], [thresholds], [persistence], [observability], [limits]",
             "via.toml:4: engine.explain = 3: is a whole number, but must be \"none\" or \"basic\" or \

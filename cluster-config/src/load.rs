@@ -229,7 +229,10 @@ mod tests {
                 (number / 2).to_string()
             }
             (Kind::Integer, Value::Integer(number)) => (number - 1).to_string(),
-            (Kind::Number, Value::Float(number)) => (number * 0.6).max(0.55).to_string(),
+            (Kind::Number, Value::Float(number)) => {
+                let other = if *number > 0.0 { number * 0.75 } else { 0.55 };
+                other.to_string()
+            }
             (Kind::Span, Value::String(text)) => {
                 let text = twice(text);
                 assert!(text.parse::<Span>().is_ok());

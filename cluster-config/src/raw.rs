@@ -3,6 +3,7 @@
 //! them drives checking, the manual and the example file. Knows no layers, no
 //! files. Relations between fields are in `relation`.
 
+mod course;
 mod detectors;
 mod section;
 
@@ -10,7 +11,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use detectors::{Detectors, MethodName, Overrides, Thresholds};
+pub(crate) use detectors::{Detectors, MethodName, MinDeviation, Overrides, Side, Thresholds};
 pub(crate) use section::{
     EngineSection, LimitsSection, ListenSection, NodeSection, ObservabilitySection,
     PersistenceSection,

@@ -77,19 +77,12 @@ pub(crate) fn odd(raw: &Raw, settings: &Settings, is_set: &dyn Fn(&str) -> bool)
         );
         odd.push(Odd { key: "listen.address".to_owned(), text });
     }
-    let detectors = &raw.detectors;
-    let (volume, distribution) = (&detectors.volume, &detectors.distribution);
-    let (cardinality, burst) = (&detectors.cardinality, &detectors.burst);
-    if !(volume.enabled || distribution.enabled || cardinality.enabled || burst.enabled) {
+    let detectors = raw.detectors.each();
+    if !detectors.iter().any(|(_, enabled, _)| *enabled) {
         let text = "every detector is off, so nothing will ever be detected".to_owned();
         odd.push(Odd { key: "detectors.volume.enabled".to_owned(), text });
     }
-    let own = [
-        ("volume", &volume.threshold),
-        ("distribution", &distribution.threshold),
-        ("cardinality", &cardinality.threshold),
-        ("burst", &burst.threshold),
-    ];
+    let own = detectors.map(|(name, _, threshold)| (name, threshold));
     odd.extend(idle_figures(raw.thresholds.method, &own, is_set));
     odd
 }
@@ -129,7 +122,7 @@ mod tests {
     #[test]
     fn the_defaults_go_together_and_are_not_odd() {
         assert_eq!(broken(&Raw::default()), []);
-        assert_eq!(odd(&Raw::default(), &Settings::default(), &|_| true).len(), 4 * 5);
+        assert_eq!(odd(&Raw::default(), &Settings::default(), &|_| true).len(), 5 * 11);
         assert_eq!(odd(&Raw::default(), &Settings::default(), &|_| false), []);
     }
 
@@ -152,6 +145,12 @@ mod tests {
         raw.detectors.distribution.enabled = false;
         raw.detectors.cardinality.enabled = false;
         raw.detectors.burst.enabled = false;
+        raw.detectors.spectral.enabled = false;
+        raw.detectors.change_point.enabled = false;
+        raw.detectors.forest.enabled = false;
+        raw.detectors.multi_scale.enabled = false;
+        raw.detectors.behavioural.enabled = false;
+        raw.detectors.drift.enabled = false;
         let settings = Settings::of(&raw, ([0, 0, 0, 0], 1).into());
         assert_eq!(odd(&raw, &settings, &|_| false).len(), 2);
     }

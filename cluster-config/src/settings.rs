@@ -9,9 +9,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use via_types::StreamConfig;
+use via_types::calendar::BusinessHours;
 use via_types::config::{self, Explain, Mapping, Method, Threshold, Timing};
 
-use crate::raw::{Detectors, MethodName, Overrides, Raw, Thresholds};
+use crate::raw::{Detectors, MethodName, MinDeviation, Overrides, Raw, Side, Thresholds};
 
 /// Everything an operator may set.
 #[derive(Clone, Debug, PartialEq)]
@@ -298,11 +299,15 @@ fn stream(raw: &Raw) -> StreamConfig {
         },
         // Those of single entities are the stream's own affair.
         entities: std::collections::BTreeMap::new(),
+        // A stream's own affair: what is known of time is not a node's setting.
+        business_hours: BusinessHours::default(),
+        calendar: Vec::new(),
     }
 }
 
 fn detectors(raw: &Detectors, all: &Thresholds) -> config::Detectors {
-    let Detectors { volume, distribution, cardinality, burst } = raw;
+    let Detectors { volume, distribution, cardinality, burst, .. } = raw;
+    let Detectors { spectral, change_point, forest, multi_scale, behavioural, drift, .. } = raw;
     config::Detectors {
         volume: config::Volume {
             enabled: volume.enabled,
@@ -334,6 +339,40 @@ fn detectors(raw: &Detectors, all: &Thresholds) -> config::Detectors {
             slack: burst.slack,
             threshold: overridden(&burst.threshold, all),
         },
+        spectral: config::Spectral {
+            enabled: spectral.enabled,
+            weight: spectral.weight,
+            threshold: overridden(&spectral.threshold, all),
+        },
+        change_point: config::ChangePoint {
+            enabled: change_point.enabled,
+            weight: change_point.weight,
+            gap_buckets: change_point.gap_buckets,
+            threshold: overridden(&change_point.threshold, all),
+        },
+        forest: config::Forest {
+            enabled: forest.enabled,
+            weight: forest.weight,
+            threshold: overridden(&forest.threshold, all),
+        },
+        multi_scale: config::MultiScale {
+            enabled: multi_scale.enabled,
+            weight: multi_scale.weight,
+            threshold: overridden(&multi_scale.threshold, all),
+        },
+        behavioural: config::Behavioural {
+            enabled: behavioural.enabled,
+            weight: behavioural.weight,
+            recent_buckets: behavioural.recent_buckets,
+            past_buckets: behavioural.past_buckets,
+            threshold: overridden(&behavioural.threshold, all),
+        },
+        drift: config::Drift {
+            enabled: drift.enabled,
+            weight: drift.weight,
+            delta: drift.delta,
+            threshold: overridden(&drift.threshold, all),
+        },
     }
 }
 
@@ -345,9 +384,19 @@ fn threshold(raw: &Thresholds) -> Threshold {
             MethodName::Mad => Method::Mad(raw.mad),
             MethodName::Ensemble => Method::Ensemble(raw.ensemble),
             MethodName::Budget => Method::Budget(raw.budget),
+            MethodName::StreamBudget => Method::StreamBudget(raw.stream_budget),
         },
         sensitivity: raw.sensitivity,
         adaptive_factor: raw.adaptive_factor,
+        direction: match raw.direction {
+            Side::Any => config::Side::Any,
+            Side::Above => config::Side::Above,
+            Side::Below => config::Side::Below,
+        },
+        min_deviation: config::MinDeviation {
+            absolute: raw.min_deviation.absolute,
+            relative: raw.min_deviation.relative,
+        },
     }
 }
 
@@ -364,8 +413,14 @@ fn overridden(own: &Overrides, all: &Thresholds) -> Option<Threshold> {
         mad: own.mad.unwrap_or(all.mad),
         ensemble: own.ensemble.unwrap_or(all.ensemble),
         budget: own.budget.unwrap_or(all.budget),
+        stream_budget: own.stream_budget.unwrap_or(all.stream_budget),
         sensitivity: own.sensitivity.unwrap_or(all.sensitivity),
         adaptive_factor: own.adaptive_factor.unwrap_or(all.adaptive_factor),
+        direction: own.direction.unwrap_or(all.direction),
+        min_deviation: MinDeviation {
+            absolute: own.min_deviation.absolute.unwrap_or(all.min_deviation.absolute),
+            relative: own.min_deviation.relative.unwrap_or(all.min_deviation.relative),
+        },
     }))
 }
 

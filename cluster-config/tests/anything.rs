@@ -46,7 +46,7 @@ fn value() -> impl Strategy<Value = String> {
         Just("2026-11-20T09:00:00Z".to_owned()),
         "(\\PC|[\n\t]){0,20}".prop_map(|text| toml::Value::String(text).to_string()),
         "[0-9]{1,6}(ms|s|m|h|d|KiB|MiB|GiB|B)?".prop_map(|text| format!("\"{text}\"")),
-        "(mad|budget|percentile|ensemble|ewma_sigma|none|full|json|debug|127.0.0.1:80)(\\([0-9.]{1,5}\\))?"
+        "(mad|budget|stream_budget|percentile|ensemble|ewma_sigma|none|full|json|debug|127.0.0.1:80)(\\([0-9.]{1,5}\\))?"
             .prop_map(|text| format!("\"{text}\"")),
     ];
     leaf.prop_recursive(2, 8, 4, |inner| {

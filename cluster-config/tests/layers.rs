@@ -6,7 +6,7 @@ use std::time::Duration;
 use via_cluster_config::{
     Detail, Environment, File, Flag, Format, Loaded, Origin, Settings, Sources, load, migrate,
 };
-use via_types::config::{Method, Threshold};
+use via_types::config::{Method, MinDeviation, Side, Threshold};
 
 fn sources(text: &str, environment: &[(&str, &str)], flags: &[&str]) -> Sources {
     Sources {
@@ -83,6 +83,7 @@ fn every_rule_arrives_where_it_is_set() {
         ("mad", Method::Mad(0.75)),
         ("ensemble", Method::Ensemble(0.75)),
         ("budget", Method::Budget(0.75)),
+        ("stream_budget", Method::StreamBudget(0.75)),
     ];
     let sections = ["thresholds", "volume", "distribution", "cardinality", "burst"];
     for (position, section) in sections.into_iter().enumerate() {
@@ -93,7 +94,8 @@ fn every_rule_arrives_where_it_is_set() {
             };
             let text = format!(
                 "version = 1\n[{table}]\nmethod = \"{name}\"\n{name} = 0.75\n\
-                 sensitivity = 2\nadaptive_factor = 0.25\n"
+                 sensitivity = 2\nadaptive_factor = 0.25\ndirection = \"below\"\n\
+                 min_deviation = {{ absolute = 3, relative = 0.5 }}\n"
             );
             let stream = loaded(&text, &[], &[]).settings.stream_config();
             let detectors = &stream.detectors;
@@ -104,7 +106,13 @@ fn every_rule_arrives_where_it_is_set() {
                 detectors.cardinality.threshold,
                 detectors.burst.threshold,
             ];
-            let set = Threshold { method, sensitivity: 2.0, adaptive_factor: 0.25 };
+            let set = Threshold {
+                method,
+                sensitivity: 2.0,
+                adaptive_factor: 0.25,
+                direction: Side::Below,
+                min_deviation: MinDeviation { absolute: 3.0, relative: 0.5 },
+            };
             for (other, rule) in rules.into_iter().enumerate() {
                 assert_eq!(rule, (other == position).then_some(set), "{table}: {name}");
             }

@@ -191,7 +191,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
+/// Says whether somebody has closed what was written to.
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let io = error.downcast_ref::<std::io::Error>();
     io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use via_cluster_config::Settings;
 
+use crate::analyze::is_closed_pipe;
 use crate::flags::Flags;
 use crate::start::Running;
 use crate::{demo, logging, start};
@@ -108,6 +109,10 @@ pub(crate) fn demo(args: &demo::Args) -> Result<()> {
         shown.and(stopped)
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
-    std::io::stdout().flush()?;
-    result
+    let flushed = std::io::stdout().flush().map_err(anyhow::Error::from);
+    match result.and(flushed) {
+        // Whoever watched has seen enough: `… | head`.
+        Err(error) if is_closed_pipe(&error) => Ok(()),
+        result => result,
+    }
 }

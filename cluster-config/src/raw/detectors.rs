@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use via_types::config;
 
+use crate::raw::course::{Behavioural, ChangePoint, Drift, Forest, MultiScale, Spectral};
 use crate::units::Span;
 
 /// The statistical tests, each with its own parameters.
@@ -22,9 +23,37 @@ pub(crate) struct Detectors {
     pub(crate) cardinality: Cardinality,
     /// Time between events against its past (EWMA and two-sided CUSUM).
     pub(crate) burst: Burst,
+    /// What stands out of the rhythm of the last 122 closed buckets (spectral residual).
+    pub(crate) spectral: Spectral,
+    /// Since when a series is as it is (Bayesian online change-point detection).
+    pub(crate) change_point: ChangePoint,
+    /// Named values together against a sample of their past (random cut forest).
+    pub(crate) forest: Forest,
+    /// The level at ten horizons from seconds to weeks.
+    pub(crate) multi_scale: MultiScale,
+    /// What an entity is like: moments of recent buckets against the past.
+    pub(crate) behavioural: Behavioural,
+    /// Whether a level has moved for good (adaptive windowing).
+    pub(crate) drift: Drift,
 }
 
 impl Detectors {
+    /// Returns the name of each, whether it runs, and its own rule.
+    pub(crate) fn each(&self) -> [(&'static str, bool, &Overrides); 10] {
+        [
+            ("volume", self.volume.enabled, &self.volume.threshold),
+            ("distribution", self.distribution.enabled, &self.distribution.threshold),
+            ("cardinality", self.cardinality.enabled, &self.cardinality.threshold),
+            ("burst", self.burst.enabled, &self.burst.threshold),
+            ("spectral", self.spectral.enabled, &self.spectral.threshold),
+            ("change_point", self.change_point.enabled, &self.change_point.threshold),
+            ("forest", self.forest.enabled, &self.forest.threshold),
+            ("multi_scale", self.multi_scale.enabled, &self.multi_scale.threshold),
+            ("behavioural", self.behavioural.enabled, &self.behavioural.threshold),
+            ("drift", self.drift.enabled, &self.drift.threshold),
+        ]
+    }
+
     pub(crate) fn fill_with_examples(&mut self) {
         let example = Overrides::example();
         self.volume.season = Some(Span::from_secs(86_400));
@@ -33,7 +62,13 @@ impl Detectors {
         self.volume.threshold = example.clone();
         self.distribution.threshold = example.clone();
         self.cardinality.threshold = example.clone();
-        self.burst.threshold = example;
+        self.burst.threshold = example.clone();
+        self.spectral.threshold = example.clone();
+        self.change_point.threshold = example.clone();
+        self.forest.threshold = example.clone();
+        self.multi_scale.threshold = example.clone();
+        self.behavioural.threshold = example.clone();
+        self.drift.threshold = example;
     }
 }
 
@@ -159,10 +194,12 @@ pub(crate) enum MethodName {
     Mad,
     Ensemble,
     Budget,
+    StreamBudget,
 }
 
 impl MethodName {
-    pub(crate) const NAMES: [&str; 5] = ["ewma_sigma", "percentile", "mad", "ensemble", "budget"];
+    pub(crate) const NAMES: [&str; 6] =
+        ["ewma_sigma", "percentile", "mad", "ensemble", "budget", "stream_budget"];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -171,6 +208,7 @@ impl MethodName {
             Self::Mad => "mad",
             Self::Ensemble => "ensemble",
             Self::Budget => "budget",
+            Self::StreamBudget => "stream_budget",
         }
     }
 }
@@ -188,7 +226,7 @@ impl JsonSchema for MethodName {
         json_schema!({
             "type": "string",
             "format": "via-method",
-            "pattern": "^(ewma_sigma|percentile|mad|ensemble|budget)(\\([0-9.eE+-]+\\))?$",
+            "pattern": "^(ewma_sigma|percentile|mad|ensemble|budget|stream_budget)(\\([0-9.eE+-]+\\))?$",
         })
     }
 }
@@ -215,12 +253,20 @@ pub(crate) struct Thresholds {
     /// `budget`: detections allowed while nothing is wrong.
     #[schemars(range(min = 1e-6, max = 10_000.0), extend("x-unit" = "per entity and day"))]
     pub(crate) budget: f64,
+    /// `stream_budget`: detections allowed while nothing is wrong, of all entities
+    /// of a stream together. Each shard has an equal share of it.
+    #[schemars(range(min = 1e-3, max = 1e6), extend("x-unit" = "per stream and day"))]
+    pub(crate) stream_budget: f64,
     /// Multiplies the evidence before the rule: 2 alarms earlier, 0.5 later.
     #[schemars(range(min = 0.1, max = 10.0))]
     pub(crate) sensitivity: f64,
     /// How fast the rules that adapt follow: 0 never, 1 at once.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub(crate) adaptive_factor: f64,
+    /// Which way a deviation has to go to be told.
+    pub(crate) direction: Side,
+    /// How large a deviation has to be to be told, however rare it is.
+    pub(crate) min_deviation: MinDeviation,
 }
 
 impl Default for Thresholds {
@@ -233,10 +279,53 @@ impl Default for Thresholds {
             mad: 6.0,
             ensemble: 0.5,
             budget: 1.0,
+            stream_budget: 10.0,
             sensitivity,
             adaptive_factor,
+            direction: Side::Any,
+            min_deviation: MinDeviation::default(),
         }
     }
+}
+
+/// Which way a deviation has to go to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(crate) enum Side {
+    /// Either way, or in no direction.
+    Any,
+    /// More than expected: larger values, more events, more distinct values.
+    Above,
+    /// Less than expected.
+    Below,
+}
+
+/// How large a deviation has to be to be told; both are asked of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct MinDeviation {
+    /// From the expected value; 0 asks for none. How often events come and how
+    /// varied they are is not measured by it.
+    #[schemars(range(min = 0.0, max = 1e300), extend("x-unit" = "of the value"))]
+    pub(crate) absolute: f64,
+    /// From what was expected, in parts of it: 0.05 is five percent; 0 asks for
+    /// none.
+    #[schemars(range(min = 0.0, max = 1e6))]
+    pub(crate) relative: f64,
+}
+
+/// Of this detector's deviations; what is unset is taken from
+/// `[thresholds.min_deviation]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct MinDeviationOverrides {
+    /// From the expected value.
+    #[schemars(range(min = 0.0, max = 1e300), extend("x-unit" = "of the value"))]
+    pub(crate) absolute: Option<f64>,
+    /// From what was expected, in parts of it.
+    #[schemars(range(min = 0.0, max = 1e6))]
+    pub(crate) relative: Option<f64>,
 }
 
 /// This detector's own rule; what is unset is taken from `[thresholds]`.
@@ -260,17 +349,24 @@ pub(crate) struct Overrides {
     /// Figure of `budget`.
     #[schemars(range(min = 1e-6, max = 10_000.0), extend("x-unit" = "per entity and day"))]
     pub(crate) budget: Option<f64>,
+    /// Figure of `stream_budget`.
+    #[schemars(range(min = 1e-3, max = 1e6), extend("x-unit" = "per stream and day"))]
+    pub(crate) stream_budget: Option<f64>,
     /// Multiplies this detector's evidence before the rule.
     #[schemars(range(min = 0.1, max = 10.0))]
     pub(crate) sensitivity: Option<f64>,
     /// How fast the rules that adapt follow.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub(crate) adaptive_factor: Option<f64>,
+    /// Which way a deviation has to go to be told.
+    pub(crate) direction: Option<Side>,
+    /// How large a deviation has to be to be told.
+    pub(crate) min_deviation: MinDeviationOverrides,
 }
 
 impl Overrides {
     fn example() -> Self {
-        let Thresholds { ewma_sigma, percentile, mad, ensemble, budget, .. } =
+        let Thresholds { ewma_sigma, percentile, mad, ensemble, budget, stream_budget, .. } =
             Thresholds::default();
         Self {
             method: Some(MethodName::EwmaSigma),
@@ -279,8 +375,11 @@ impl Overrides {
             mad: Some(mad),
             ensemble: Some(ensemble),
             budget: Some(budget),
+            stream_budget: Some(stream_budget),
             sensitivity: Some(1.0),
             adaptive_factor: Some(0.01),
+            direction: Some(Side::Above),
+            min_deviation: MinDeviationOverrides { absolute: Some(1.0), relative: Some(0.05) },
         }
     }
 }

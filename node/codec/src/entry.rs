@@ -4,14 +4,14 @@
 
 use via_types::entry::ShardEntry;
 
-use crate::{Error, Kind, decode, open};
+use crate::{Error, Kind, decode_since_first, first, open};
 
 /// Decodes one entry and seals its batches.
 ///
 /// # Errors
 /// Any [`Error`], among them columns that do not fit each other.
 pub fn decode_entry(bytes: &[u8]) -> Result<ShardEntry, Error> {
-    let mut entry = decode(Kind::ShardEntry, bytes)?;
+    let mut entry = decode_since_first::<_, first::ShardEntry>(Kind::ShardEntry, bytes)?;
     if let ShardEntry::Events(events) = &mut entry {
         for batch in &mut events.batches {
             batch.seal().map_err(|error| Error::Payload {

@@ -94,6 +94,26 @@ pub fn decode<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, Error>
     if payload.version != kind.version() {
         return Err(Error::Version { kind, found: payload.version, current: kind.version() });
     }
+    whole(kind, &payload)
+}
+
+/// Decodes like [`decode`], or, of version 1, what was a `First` then.
+///
+/// # Errors
+/// Any [`Error`]: nothing is guessed (invariant D-7).
+pub fn decode_since_first<T, First>(kind: Kind, bytes: &[u8]) -> Result<T, Error>
+where
+    T: DeserializeOwned,
+    First: DeserializeOwned + Into<T>,
+{
+    let payload = open(kind, bytes)?;
+    if payload.version == 1 && kind.version() == 2 {
+        return whole::<First>(kind, &payload).map(Into::into);
+    }
+    decode(kind, bytes)
+}
+
+fn whole<T: DeserializeOwned>(kind: Kind, payload: &Payload<'_>) -> Result<T, Error> {
     let (value, used) = bincode::serde::borrow_decode_from_slice::<T, _>(&payload.bytes, FORMAT)
         .map_err(|error| Error::Payload { kind, what: error.to_string() })?;
     if used != payload.bytes.len() {

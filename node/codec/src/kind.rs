@@ -57,11 +57,11 @@ kinds! {
     /// A Raft group's vote, committed or purged position.
     HardState = 2, version 1, at most 64 << 10, Plain;
     /// One entry of a shard's log.
-    ShardEntry = 3, version 1, at most limit::ENTRY_BYTES, Plain;
+    ShardEntry = 3, version 2, at most limit::ENTRY_BYTES, Plain;
     /// One profile at rest.
     Profile = 4, version 1, at most 256 << 10, Lz4;
     /// One detection at rest.
-    Detection = 5, version 1, at most 256 << 10, Lz4;
+    Detection = 5, version 2, at most 256 << 10, Lz4;
     /// A shard's producers, unique ids and counters.
     Ledger = 6, version 2, at most limit::ENTRY_BYTES, Lz4;
     /// One command of the catalog's log.

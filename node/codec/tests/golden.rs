@@ -7,10 +7,11 @@
 use std::fs;
 use std::path::Path;
 
-use via_codec::{Kind, decode, decode_entry, encode, open};
+use via_codec::{Kind, decode, decode_entry, decode_since_first, encode, first, open};
 use via_types::config::StreamConfig;
 use via_types::detection::{
-    Change, Contribution, Counterfactual, Detection, Detector, Direction, Expected, Severity, State,
+    Change, Circumstance, Contribution, Counterfactual, Detection, Detector, Direction, Expected,
+    Severity, Similar, State,
 };
 use via_types::entry::{
     CheckpointDone, Chunk, Command, Detections, Events, ProfileImage, ShardEntry, StreamConfigured,
@@ -71,7 +72,13 @@ fn detection() -> Detection {
             contribution(Detector::Distribution, 6.0),
             contribution(Detector::Burst, 0.5),
         ],
-        context: vec!["Tuesday, 14:05".to_owned()],
+        context: vec![Circumstance { text: "Tuesday, 14:05".to_owned(), relevance: 0.25 }],
+        similar: vec![Similar {
+            id: DetectionId { shard: ShardId::new(17), index: LogIndex::new(41), offset: 0 },
+            at: Timestamp::from_nanos(1_699_000_000_000_000_000),
+            similarity: 0.75,
+            score: 0.9,
+        }],
         counterfactual: Some(Counterfactual {
             feature: "value".to_owned(),
             value: 141.0,
@@ -85,11 +92,23 @@ fn detection() -> Detection {
     }
 }
 
+fn changes(detection: fn() -> Detection) -> Vec<Change> {
+    vec![Change::Opened(Box::new(detection())), Change::Grown(Box::new(detection()))]
+}
+
+/// The same as version 1 knew it: nothing was alike, nothing more relevant.
+fn first_detection() -> Detection {
+    let mut first = detection();
+    first.similar.clear();
+    first.context[0].relevance = 0.5;
+    first
+}
+
 fn entries() -> Vec<(&'static str, ShardEntry)> {
     let stamp = Timestamp::from_nanos(1_700_000_003_000_000_000);
     let stream = StreamId::new(7);
     let events = Events { stamp, batches: vec![batch(), Batch::default()], scored: vec![1] };
-    let changes = vec![Change::Opened(Box::new(detection())), Change::Grown(Box::new(detection()))];
+    let changes = changes(detection);
     let image = ProfileImage {
         stream,
         entity: EntityHash::from_parts(0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210),
@@ -151,20 +170,46 @@ fn golden(name: &str, today: &[u8]) -> Vec<u8> {
     })
 }
 
+/// Returns golden bytes that nobody writes any more.
+fn old(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    fs::read(path).unwrap()
+}
+
 #[test]
-fn entries_of_version_1_are_read_and_written_alike() {
+fn entries_of_version_1_are_read() {
+    for (name, mut entry) in entries() {
+        if let ShardEntry::Detections(detections) = &mut entry {
+            detections.changes = changes(first_detection);
+        }
+        let first = old(&format!("shard-entry-{name}-v1.bin"));
+        assert_eq!(decode_entry(&first).unwrap(), entry, "{name}");
+    }
+}
+
+#[test]
+fn detections_of_version_1_are_read() {
+    let read = decode_since_first::<Detection, first::Detection>(
+        Kind::Detection,
+        &old("detection-v1.bin"),
+    );
+    assert_eq!(read.unwrap(), first_detection());
+}
+
+#[test]
+fn entries_of_version_2_are_read_and_written_alike() {
     for (name, entry) in entries() {
         let today = encode(Kind::ShardEntry, &entry);
-        let golden = golden(&format!("shard-entry-{name}-v1.bin"), &today);
+        let golden = golden(&format!("shard-entry-{name}-v2.bin"), &today);
         assert_eq!(decode_entry(&golden).unwrap(), entry, "{name}");
         assert_eq!(today, golden, "{name}");
     }
 }
 
 #[test]
-fn detections_of_version_1_are_read_and_written_alike() {
+fn detections_of_version_2_are_read_and_written_alike() {
     let today = encode(Kind::Detection, &detection());
-    let golden = golden("detection-v1.bin", &today);
+    let golden = golden("one-detection-v2.bin", &today);
     assert_eq!(decode::<Detection>(Kind::Detection, &golden).unwrap(), detection());
     // The packed bytes belong to lz4; what they unpack to is ours.
     let payload = |bytes| open(Kind::Detection, bytes).unwrap().bytes.into_owned();

@@ -199,6 +199,9 @@ impl Tail {
 }
 
 #[cfg(test)]
+mod uniform;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::noise::uniforms;

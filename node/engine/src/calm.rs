@@ -65,7 +65,7 @@ pub(crate) fn stand(
     glance: &Glance,
 ) {
     let mut verdict = Judgement::default();
-    conclude_calm(hot, (plan, habits), (sample, glance), &mut verdict);
+    conclude_calm(hot, cold, (plan, habits), (sample, glance), &mut verdict);
     habits.learn(at, hot, sample, (&verdict, turns(hot) as u16));
     hot.score = quick_score(verdict.evidence);
     note(hot, &verdict, turns(hot) as u16);

@@ -2,12 +2,15 @@
 //! the width of buckets and what is learned when one closes; refuses to judge
 //! single events. Called before an event is judged and when time passes.
 
-use crate::detector::season::Season;
+use bytemuck::Zeroable as _;
+
+use crate::course::{Part, Turn};
+use crate::detector::season::{Season, Span};
 use crate::detector::volume::{Width, stabilise};
 use crate::history::{Closed, History};
-use crate::judge::Closing;
+use crate::judge::{Closing, Sample};
 use crate::plan::Plan;
-use crate::profile::{Cold, Hot, MARKED, SEASONAL};
+use crate::profile::{Cold, Hot, MARKED, OPEN, SEASONAL};
 
 /// Widths of buckets: 2^24 ns (17 ms) to 2^55 ns (417 days).
 const NARROWEST: u32 = 24;
@@ -28,8 +31,16 @@ const LEARNED_RUN: u32 = 64;
 const SILENT_PACE: f32 = 0.25;
 /// Standard deviations from which on a count is worth a look before the end.
 const ALARM: f32 = 4.0;
-/// Events before history is kept: charts of a handful of events are not charts.
-const HISTORY_AFTER: u64 = 32;
+/// Events before the course of buckets is judged.
+const COURSE_AFTER: u64 = 32;
+/// Slots of silence that teach when events are usual.
+const LEARNED_SLOTS: usize = 48;
+/// Values before slots are learned.
+const YOUNG: f32 = 16.0;
+/// Steps in which the value's season is followed within a slot.
+const STEPS: i64 = 64;
+/// Deviations beyond which a slot's mean is not believed.
+const FARTHEST: f64 = 16.0;
 /// Standard deviations of the band drawn in charts.
 const BAND: f64 = 3.0;
 
@@ -53,7 +64,8 @@ fn open(hot: &mut Hot, start: i64, shift: u32) {
 
 /// Closes every bucket that ends at or before `at`, of which there is one at least.
 pub(crate) fn close(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Closing {
-    let mut closing = Closing { has_ended: true, ..Closing::default() };
+    let shift = hot.bucket.shift;
+    let mut closing = Closing { has_ended: true, shift, ..Closing::default() };
     // A bucket that time alone has opened and that stayed empty is silence.
     let stayed_empty = hot.count == 0;
     if !stayed_empty {
@@ -73,7 +85,7 @@ pub(crate) fn close(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Clo
         if at < start.saturating_add(1 << hot.bucket.shift) { start } else { at },
         hot.bucket.shift,
     );
-    expect(hot, cold, plan);
+    expect(hot, cold);
     closing
 }
 
@@ -92,13 +104,13 @@ fn close_filled(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closi
             closing.observed = count;
             hot.rate_tail.note(counted.nominal.min(30.0), 1);
         }
-        fold_rate(hot, cold, plan, count);
         hot.rate.learn(count, season, plan.smoothing, 1.0);
+        fold_rate(hot, cold, plan, count);
         close_marks(hot, cold, plan, closing);
     }
-    if hot.events >= HISTORY_AFTER {
-        keep(hot, cold);
-    }
+    keep(hot, cold);
+    let sum = hot.sum - hot.offset * count;
+    follow(hot, cold, plan, (bucket.start, bucket.end(), sum), closing);
     doubt(hot);
     hot.bucket.closed = hot.bucket.closed.saturating_add(1);
     hot.bucket.silent = 0;
@@ -133,10 +145,13 @@ fn close_empty(
     if hot.bucket.closed == 0 {
         return;
     }
+    let width = i64::from(empty) << hot.bucket.shift;
+    hot.count = 0;
+    follow(hot, cold, plan, (from, from.saturating_add(width), 0.0), closing);
     let mut worst = crate::detector::volume::Counted::default();
     for number in 0..empty.min(LEARNED_RUN) {
         let start = from.saturating_add(i64::from(number) << hot.bucket.shift);
-        let season = season_at(hot, cold, plan, start);
+        let season = season_at(hot, cold, start);
         let counted = hot.rate.assess_silence(before + number + 1, season);
         if counted.nominal >= worst.nominal {
             worst = counted;
@@ -145,6 +160,8 @@ fn close_empty(
             hot.rate.learn(0.0, season, plan.smoothing, SILENT_PACE);
         }
     }
+    let until = from.saturating_add(i64::from(empty) << hot.bucket.shift);
+    fold_silence(hot, cold, plan, (from, until));
     if hot.rate.is_ready() {
         hot.rate_tail.note(worst.nominal.min(30.0), 1);
         if closing.rate.is_none_or(|counted| counted.nominal < worst.nominal) {
@@ -154,22 +171,69 @@ fn close_empty(
     }
 }
 
-/// Keeps the closed bucket for charts.
+/// Takes a closed bucket into the course, and what the course says of it.
+fn follow(
+    hot: &mut Hot,
+    cold: &mut Cold,
+    plan: &Plan,
+    (start, end, sum): (i64, i64, f64),
+    closing: &mut Closing,
+) {
+    if hot.events < COURSE_AFTER {
+        return;
+    }
+    let Some(history) = &mut cold.history else { return };
+    let course = history.course.get_or_insert_with(|| Box::new(bytemuck::Zeroable::zeroed()));
+    let part = Part { start, end, events: hot.count, sum, is_flat: hot.level.is_flat() };
+    let Turn { is_judged, has_drifted } = course.take(part, plan);
+    closing.has_course |= is_judged;
+    if has_drifted && hot.is(OPEN) {
+        // What was told and has lasted is the new normal.
+        course.adopt();
+        if !course.is_rate() {
+            hot.level.adopt();
+        }
+    }
+}
+
+/// Keeps the closed bucket for charts, as far as its events are not kept one by
+/// one.
 fn keep(hot: &Hot, cold: &mut Cold) {
-    let bucket = &hot.bucket;
     let history = cold.history.get_or_insert_with(|| Box::new(History::new(hot.level.mean)));
-    let count = hot.count.max(1);
-    history.push(Closed {
-        start: bucket.start,
-        shift: bucket.shift,
+    if let Some(closed) = history.rest_of(&in_bucket(hot)) {
+        history.push(closed);
+    }
+}
+
+/// Keeps an event of a young entity for charts: its first bucket is not a series.
+pub(crate) fn keep_event(hot: &Hot, cold: &mut Cold, sample: &Sample<'_>) {
+    let value = sample.value;
+    let history = cold.history.get_or_insert_with(|| Box::new(History::new(value)));
+    history.push_event(&Closed {
+        start: sample.at,
+        shift: 0,
+        count: 1,
+        mean: value,
+        least: value,
+        most: value,
+        score: hot.score,
+        ..in_bucket(hot)
+    });
+}
+
+/// Returns what the bucket being filled holds.
+pub(crate) fn in_bucket(hot: &Hot) -> Closed {
+    Closed {
+        start: hot.bucket.start,
+        shift: hot.bucket.shift,
         count: hot.count,
-        mean: hot.sum / f64::from(count),
+        mean: hot.sum / f64::from(hot.count.max(1)),
         least: f64::from(hot.least),
         most: f64::from(hot.most),
         expected: hot.level.mean + hot.offset,
         reach: BAND * hot.level.deviation(),
         score: hot.worst,
-    });
+    }
 }
 
 /// Adapts how much each detector is trusted: one that speaks up far more often
@@ -219,29 +283,58 @@ fn choose_width(hot: &mut Hot, cold: &mut Cold, empty: u32) {
     hot.rate.rescale(direction);
     hot.distinct.rescale(&mut cold.sketch, direction);
     if let Some(season) = &mut cold.rate_season {
-        season.scale(root);
+        season.scale(f64::from(root));
     }
 }
 
-fn season_at(hot: &Hot, cold: &Cold, plan: &Plan, start: i64) -> f32 {
+fn season_at(hot: &Hot, cold: &Cold, start: i64) -> f32 {
     let middle = start.saturating_add(1 << hot.bucket.shift >> 1);
-    cold.rate_season.as_ref().map_or(0.0, |season| season.offset(middle, plan.period))
+    cold.rate_season.as_ref().map_or(0.0, |season| season.offset(middle)) as f32
 }
 
-fn fold_rate(hot: &Hot, cold: &mut Cold, plan: &Plan, count: f64) {
-    let width = 1i64 << hot.bucket.shift;
-    if width > plan.period.nanos / 6 || hot.rate.buckets < 8.0 {
-        return;
+/// Teaches the rate's season what the bucket being filled held.
+fn fold_rate(hot: &mut Hot, cold: &mut Cold, plan: &Plan, count: f64) {
+    if is_seasonal(hot, plan) {
+        let (from, until) = (hot.bucket.start, hot.bucket.end());
+        let season = cold.rate_season.get_or_insert_with(|| Box::new(Season::zeroed()));
+        fold(hot, season, plan, Span { from, until, mean: f64::from(stabilise(count)) });
     }
-    let middle = hot.bucket.start.saturating_add(width >> 1);
-    let deviation = stabilise(count) - hot.rate.level();
-    let season = cold.rate_season.get_or_insert_with(|| Box::new(Season::new(middle)));
-    season.fold(middle, deviation, plan.gamma, plan.period);
+}
+
+/// Teaches the rate's season that nothing happened in buckets of a known one.
+fn fold_silence(hot: &mut Hot, cold: &mut Cold, plan: &Plan, (from, until): (i64, i64)) {
+    let Some(season) = cold.rate_season.as_mut().filter(|_| is_seasonal(hot, plan)) else {
+        return;
+    };
+    let width = plan.period.slot_nanos().max(1 << hot.bucket.shift);
+    let mut start = from;
+    for _ in 0..LEARNED_SLOTS {
+        if start >= until {
+            return;
+        }
+        let next = (start.div_euclid(width) + 1).saturating_mul(width).min(until);
+        fold(hot, season, plan, Span { from: start, until: next, mean: f64::from(stabilise(0.0)) });
+        start = next;
+    }
+}
+
+/// Teaches the rate's season; where it comes into use by that or goes out of it,
+/// the rate's level is what is left without it.
+fn fold(hot: &mut Hot, season: &mut Season, plan: &Plan, span: Span) {
+    let middle = span.from.midpoint(span.until);
+    let before = season.offset(middle);
+    if season.fold(span, plan.gamma, plan.period) {
+        hot.rate.rebase((season.offset(middle) - before) as f32);
+    }
+}
+
+fn is_seasonal(hot: &Hot, plan: &Plan) -> bool {
+    1i64 << hot.bucket.shift <= plan.period.nanos / 6 && hot.rate.buckets >= 8.0
 }
 
 /// Prepares what the new bucket is compared with.
-fn expect(hot: &mut Hot, cold: &Cold, plan: &Plan) {
-    let season = season_at(hot, cold, plan, hot.bucket.start);
+fn expect(hot: &mut Hot, cold: &Cold) {
+    let season = season_at(hot, cold, hot.bucket.start);
     hot.bucket.season = season;
     let ready = hot.rate.is_ready() && hot.rate.buckets >= 6.0;
     hot.alarm = if ready { hot.rate.range(ALARM, season).1.max(4.0) as f32 } else { 0.0 };
@@ -256,39 +349,67 @@ fn slot_end(plan: &Plan, at: i64) -> i64 {
     (at - at.rem_euclid(width)).saturating_add(width)
 }
 
-/// Ends the value's seasonal slot when `at` is beyond it: learns what it held
-/// and looks up what the next one should add.
+/// Ends the value's seasonal slot when `at` is beyond it and learns what it held;
+/// looks up what the season adds around `at`, until [`Hot::slot`] ends.
 pub(crate) fn turn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) {
     let width = plan.period.slot_nanos();
-    let middle = hot.slot.end.saturating_sub(width / 2);
-    let end = slot_end(plan, at);
-    let mean = hot.end_slot(end);
-    if let Some(mean) = mean
-        && hot.level.count >= 16.0
+    let held = hot.slot.end.saturating_sub(1).div_euclid(width);
+    let number = at.div_euclid(width);
+    if number != held
+        && let Some(mean) = hot.end_slot()
+        && hot.level.count >= YOUNG
     {
-        let deviation = mean - hot.level.mean;
-        let held = cold.series_mut().season_mut();
-        if held.unit == 0.0 {
-            held.unit = hot.level.deviation().max(1e-30);
-            held.season = Season::new(middle);
-        }
-        let relative = (deviation / held.unit).clamp(-1e6, 1e6) as f32;
-        held.season.fold(middle, relative, plan.gamma, plan.period);
-    }
-    hot.offset = 0.0;
-    hot.flags &= !SEASONAL;
-    if let Some(held) = cold.series.as_ref().and_then(|series| series.season()) {
-        let offset = held.season.offset(end.saturating_sub(width - width / 2), plan.period);
-        if offset != 0.0 {
-            hot.flags |= SEASONAL;
-            hot.offset = f64::from(offset) * held.unit;
+        let from = held.saturating_mul(width);
+        let span = Span { from, until: from.saturating_add(width), mean };
+        // Part of a slot is not like the whole.
+        if hot.first.saturating_sub(from) <= width / 8 {
+            learn_slot(hot, cold, plan, (span, at));
         }
     }
+    let start = number.saturating_mul(width);
+    let used = cold.series.as_ref().map(|series| &series.season).filter(|season| season.is_used());
+    let Some(season) = used else {
+        hot.offset = 0.0;
+        hot.flags &= !SEASONAL;
+        hot.next_slot(start.saturating_add(width));
+        return;
+    };
+    let step = (width / STEPS).max(1);
+    let passed = (at - start) / step * step;
+    hot.offset = season.offset(start.saturating_add(passed + step / 2));
+    hot.flags |= SEASONAL;
+    let end = if passed + 2 * step > width { width } else { passed + step };
+    hot.next_slot(start.saturating_add(end));
+}
+
+/// Learns what a slot held; where the season comes into use by that or goes out
+/// of it, the level is measured anew from what is left without it.
+fn learn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, (mut span, at): (Span, i64)) {
+    let season = &mut cold.series_mut().season;
+    let before = *season;
+    // No further from what is usual than one wild value should be able to move it.
+    let middle = span.from.midpoint(span.until);
+    let usual = hot.level.mean + season.offset(middle);
+    let reach = FARTHEST * hot.level.deviation();
+    span.mean = span.mean.clamp(usual - reach, usual + reach);
+    if !season.fold(span, plan.gamma, plan.period) {
+        return;
+    }
+    let after = *season;
+    let gap = (f64::from(hot.gaps.mean) * 1e9) as i64;
+    hot.level.rebase(plan.memory, |values| {
+        let then = at.saturating_sub(gap.saturating_mul(values as i64));
+        (before.offset(then), after.offset(then))
+    });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judge::Judgement;
+    use crate::learn::listen;
+    use crate::profile::Feature;
+    use via_types::Detector;
 
     #[test]
     fn silence_keeps_its_length_when_the_buckets_widen() {
@@ -300,5 +421,26 @@ mod tests {
         fit_width(&mut hot, &mut cold, 16);
         assert!(hot.bucket.shift > 30, "the first events came together: wider buckets");
         assert_eq!(i64::from(hot.bucket.silent) << hot.bucket.shift, 64 << 30);
+    }
+
+    #[test]
+    fn who_cries_wolf_loses_weight_and_gets_it_back() {
+        let (burst, other) = (Detector::Burst as usize, Detector::Volume as usize);
+        let mut hot: Hot = bytemuck::Zeroable::zeroed();
+        let cry = |hot: &mut Hot, events: u64, one_in: u64| {
+            for event in 0..events {
+                let mut verdict = Judgement { mixed: 2.5, ..Judgement::default() };
+                let is_cry = one_in > 0 && event % one_in == 0;
+                verdict.odds[Feature::Gap as usize] = if is_cry { 1e4 } else { 1.0 };
+                listen(hot, &verdict);
+                hot.events += 1;
+            }
+            doubt(hot);
+            [hot.doubt[burst], hot.doubt[other]]
+        };
+        assert_eq!(cry(&mut hot, 8192, 1000), [0.0; 2], "as often as such evidence should come");
+        let [doubted, trusted] = cry(&mut hot, 8192, 20);
+        assert!(doubted > 0.6 && trusted == 0.0, "fifty times as often: {doubted}");
+        assert_eq!(cry(&mut hot, 16_384, 0), [0.0; 2], "it is quiet again");
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod memory;
 pub(crate) mod pattern;
 pub(crate) mod season;
 pub mod spectral;
+pub(crate) mod together;
 mod usual;
 pub(crate) mod volume;
 

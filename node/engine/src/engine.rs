@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use bytemuck::Zeroable;
+use via_types::calendar::Calendar;
 use via_types::feedback::{Lesson, Taught};
 use via_types::{EntityHash, LogIndex, Revision, StreamConfig, StreamId, limit};
 
@@ -27,6 +28,8 @@ pub(crate) struct Stream {
     own: BTreeMap<(u64, u64), Plan>,
     /// Names of lanes, by number.
     pub(crate) lanes: Vec<String>,
+    /// What its owner knows of time.
+    pub(crate) calendar: Calendar,
     /// What is usual whoever the entity; away while a batch is executed.
     pub(crate) habits: Box<Habits>,
     is_configured: bool,
@@ -84,8 +87,11 @@ impl Engine {
     /// Judges the stream's events by `config` from now on; what was learned
     /// stays (invariant C-1: detections name `revision`).
     pub fn configure(&mut self, stream: StreamId, revision: Revision, config: &StreamConfig) {
+        let share = 1.0 / f64::from(self.options.shards.max(1));
         let known = self.stream_mut(stream);
-        known.plan = Plan::of(revision, config);
+        known.plan = Plan { share, ..Plan::of(revision, config) };
+        // What cannot be read was refused when it was written: explained without.
+        known.calendar = Calendar::of(&config.business_hours, &config.calendar).unwrap_or_default();
         known.is_configured = true;
         let key = |key: &String| entity_key(EntityHash::of(stream, key));
         let plans = config.entities.iter().map(|(name, own)| (key(name), known.plan.with(own)));
@@ -119,6 +125,7 @@ impl Engine {
             plan: Plan::of(Revision::default(), &StreamConfig::default()),
             own: BTreeMap::new(),
             lanes: Vec::new(),
+            calendar: Calendar::usual(),
             habits: Box::default(),
             is_configured: false,
         })
@@ -153,7 +160,7 @@ impl Engine {
         record: Record,
     ) -> bool {
         if entity == EVERYBODY {
-            return self.restore_habits(stream, as_of, &record);
+            return self.restore_habits(stream, as_of, record);
         }
         if self.find(stream, entity).is_some() {
             return true;
@@ -188,12 +195,11 @@ impl Engine {
     }
 
     /// Brings back the habits of a stream, unless it has any.
-    fn restore_habits(&mut self, stream: StreamId, as_of: LogIndex, record: &Record) -> bool {
-        let Some((peers, meta)) = record.habits() else { return false };
+    fn restore_habits(&mut self, stream: StreamId, as_of: LogIndex, record: Record) -> bool {
+        let Some(rested) = record.habits() else { return false };
         let habits = &mut self.stream_mut(stream).habits;
         if habits.peers.entities == 0 && !habits.meta.is_taught() {
-            let skip = as_of.get();
-            **habits = Habits { peers, meta, skip, is_asked: true, ..Habits::default() };
+            **habits = Habits { skip: as_of.get(), is_asked: true, ..rested };
         }
         true
     }
@@ -202,6 +208,11 @@ impl Engine {
     pub fn reset(&mut self, stream: StreamId, entity: EntityHash) -> bool {
         let found = self.find(stream, entity);
         if let Some(slot) = found {
+            let places = self.places.get(slot).cold.grove().map_or(0, |grove| grove.places());
+            if let Some(known) = self.streams.get_mut(&stream) {
+                let forests = &mut known.habits.peers.forests;
+                *forests = forests.saturating_sub(places as u32);
+            }
             self.drop_profile(slot);
         }
         found.is_some()

@@ -60,7 +60,10 @@ pub(crate) fn mix<const N: usize>(odds: &[f32; N], weights: &[f32; N]) -> f32 {
     if whole <= 0.0 { 0.0 } else { larger(rough_log2(sum / whole) * LOG10_2, 0.0) }
 }
 
-/// Returns each statistic's share of the mixture; they sum to 1.
+/// Returns each statistic's share of the mixture; they sum to 1. What is mixed is
+/// a sum, weighted odds, so that its Shapley values are its terms, exactly
+/// (Shapley, Contributions to the Theory of Games II, 1953); these are they, as
+/// parts of the whole.
 pub(crate) fn shares<const N: usize>(odds: &[f32; N], weights: &[f32; N]) -> [f64; N] {
     let mut shares = [0.0; N];
     let mut whole = 0.0;
@@ -104,6 +107,49 @@ mod tests {
         fn score_and_evidence_are_inverse(value in 0f64..30.0) {
             prop_assert!((evidence_of(score(value)) - value).abs() < 1e-5);
         }
+    }
+
+    /// Shapley values by their definition: what each adds to those before it, on
+    /// average over all orders.
+    fn by_definition(worth: impl Fn(usize) -> f64) -> [f64; 5] {
+        const FACTORIAL: [f64; 6] = [1.0, 1.0, 2.0, 6.0, 24.0, 120.0];
+        let mut values = [0.0; 5];
+        for (player, value) in values.iter_mut().enumerate() {
+            for others in (0..32usize).filter(|others| others >> player & 1 == 0) {
+                let size = others.count_ones() as usize;
+                let orders = FACTORIAL[size] * FACTORIAL[4 - size] / FACTORIAL[5];
+                *value += orders * (worth(others | 1 << player) - worth(others));
+            }
+        }
+        values
+    }
+
+    proptest! {
+        #[test]
+        fn shares_are_the_shapley_values_of_what_is_mixed(
+            evidence in prop::array::uniform5(0f32..12.0),
+            weights in prop::array::uniform5(0.1f32..10.0),
+        ) {
+            let odds = evidence.map(libm::exp10f);
+            let worth = |who: usize| -> f64 {
+                let present = (0..5).filter(|player| who >> player & 1 == 1);
+                present.map(|player| f64::from(weights[player]) * f64::from(odds[player])).sum()
+            };
+            let all = worth(31);
+            for (share, value) in shares(&odds, &weights).iter().zip(by_definition(worth)) {
+                prop_assert!((share - value / all).abs() < 1e-9, "{share} for {}", value / all);
+            }
+        }
+    }
+
+    #[test]
+    fn what_sees_the_same_counts_once() {
+        let alone = mix(&[1e5, 1.0], &[1.0, 1.0]);
+        let twice = mix(&[1e5, 1e5], &[1.0, 1.0]);
+        assert!(twice <= 5.0 + 1e-3, "no more than each says: {twice}");
+        assert!(alone >= 5.0 - 0.31, "at most the logarithm of their number less: {alone}");
+        let doubted = mix(&[1e5, 1.0], &[0.2, 1.0]);
+        assert!(doubted < alone - 0.3, "what is doubted counts less: {doubted}");
     }
 
     #[test]

@@ -2,12 +2,15 @@
 //! growth worth telling and the taking of a lasting change for normal; refuses
 //! to know how a detection is worded, which is `explain`'s.
 
+use bytemuck::Zeroable;
 use serde::{Deserialize, Serialize};
-use via_types::detection::{Change, State};
+use via_types::detection::{Change, Similar, State};
 use via_types::{Detection, DetectionId, Severity, Timestamp};
 
-use crate::explain::{Case, ceiling, explain, severity};
-use crate::profile::{Cold, Hot, OPEN};
+use crate::explain::{Case, Lasting, ceiling, explain, kind, severity};
+use crate::history::History;
+use crate::precedent::{Kind, Precedents, duration};
+use crate::profile::{Cold, Feature, Hot, OPEN};
 
 /// Quiet events that end a detection; as many usual gaps must pass as well.
 const QUIET: u32 = 12;
@@ -33,6 +36,8 @@ pub(crate) struct Episode {
     quiet: u32,
     /// The most it may matter, known when it opened.
     ceiling: Severity,
+    /// What its peak was about: a feature, a named value, how far off.
+    about: (u8, u32, f32),
 }
 
 impl Episode {
@@ -44,6 +49,7 @@ impl Episode {
             + detection.attributes.len()
             + detection.contributions.len() * 80
             + (detection.context.len() + detection.actions.len()) * 80
+            + detection.similar.len() * size_of::<Similar>()
     }
 }
 
@@ -53,7 +59,12 @@ pub(crate) fn open(case: &Case<'_>, id: DetectionId, attributes: &str) -> Episod
     detection.attributes = attributes.to_owned();
     let told_score = detection.score;
     let told_severity = detection.severity;
-    Episode { detection, told_score, told_severity, quiet: 0, ceiling: ceiling(case) }
+    let (ceiling, about) = (ceiling(case), about(kind(case)));
+    Episode { detection, told_score, told_severity, quiet: 0, ceiling, about }
+}
+
+fn about(kind: Kind) -> (u8, u32, f32) {
+    (kind.feature as u8, kind.name, kind.size)
 }
 
 impl Episode {
@@ -67,11 +78,13 @@ impl Episode {
             let old = std::mem::replace(&mut self.detection, peak);
             self.detection.started = old.started;
             self.detection.attributes = old.attributes;
+            self.about = about(kind(case));
         }
         let detection = &mut self.detection;
         detection.events = events;
         detection.last = Timestamp::from_nanos(case.sample.at).max(detection.last);
-        let severity = severity(case, detection.evidence, events).min(self.ceiling);
+        let lasting = Lasting { events, secs: duration(detection) };
+        let severity = severity(case, detection.evidence, lasting).min(self.ceiling);
         detection.severity = severity.max(self.told_severity);
         let gained = detection.score - self.told_score > NOTABLE * (1.0 - self.told_score);
         let is_worse = detection.severity > self.told_severity;
@@ -92,9 +105,23 @@ impl Episode {
         self.quiet >= QUIET && at.saturating_sub(self.detection.last.as_nanos()) >= hold
     }
 
-    /// Ends it; returns what is told.
-    pub(crate) fn end(mut self) -> Change {
-        self.detection.state = State::Closed;
+    /// Ends it and remembers it; returns what is told.
+    pub(crate) fn end(mut self, hot: &Hot, cold: &mut Cold) -> Change {
+        let detection = &mut self.detection;
+        detection.state = State::Closed;
+        let (feature, name, size) = self.about;
+        let direction = detection.direction;
+        if let Some(feature) = Feature::ALL.get(usize::from(feature)).copied() {
+            let kind = Kind { feature, name, direction, size };
+            let history =
+                cold.history.get_or_insert_with(|| Box::new(History::new(hot.level.mean)));
+            let ended = history.ended.get_or_insert_with(|| Box::new(Precedents::zeroed()));
+            if !detection.similar.is_empty() {
+                // Now it is known how long it lasted.
+                detection.similar = ended.similar(kind, Some(duration(detection)));
+            }
+            ended.keep(kind, detection);
+        }
         Change::Grown(Box::new(self.detection))
     }
 

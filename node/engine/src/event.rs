@@ -2,17 +2,20 @@
 //! these ways; refuses to know groups. Allocates nothing for most events. Called
 //! by `group`. Invariants D-2, D-5.
 
-use via_types::Batch;
 use via_types::receipt::RowReason;
+use via_types::{Batch, Detector};
 
 use crate::calm::{Glance, absorb, glance, stand};
 use crate::close;
 use crate::engine::Engine;
 use crate::execute::Work;
+use crate::grove::{EARNED, Grove, places_in};
+use crate::history::EVENTS;
 use crate::judge::{Judgement, Sample, conclude, is_turn};
 use crate::learn::learn;
 use crate::profile::{CURRENT, DIRTY, OPEN, OWN, Profile, ROUND, SEEN, SKIPS, USED};
-use crate::verdict::{Speaking, is_over};
+use crate::series::is_point;
+use crate::verdict::{Over, Speaking, over, settle_stream, stream_limit};
 use crate::{Answer, Outcome};
 
 /// What is done with an event.
@@ -163,13 +166,39 @@ impl Engine {
         score
     }
 
+    /// Plants a forest for an entity that has earned one, if there is room; says
+    /// whether it did.
+    #[cold]
+    fn plant(&mut self, work: &Work<'_>, slot: u32, sample: &Sample<'_>) -> bool {
+        let Profile { hot, cold } = self.places.get_mut(slot);
+        let rows = if sample.lanes.lanes.is_empty() { 1 } else { 2 };
+        let is_apt = if rows == 1 { is_point(hot, sample) } else { cold.lanes.is_some() };
+        let is_wanted = is_apt && work.plan.weights[Detector::Forest as usize] > 0.0;
+        let lanes = if rows == 1 { 1 } else { cold.lanes.as_ref().map_or(0, |x| x.lanes.len()) };
+        let Some(history) = cold.history.as_mut().filter(|held| held.grove.is_none()) else {
+            return false;
+        };
+        if !is_wanted || lanes < rows || work.at.index.get() <= self.habits.skip {
+            return false;
+        }
+        let grove = Grove::new(lanes, hot.hash());
+        let taken = self.habits.peers.forests as usize + grove.places();
+        if taken > places_in(self.options.memory_bytes) {
+            return false;
+        }
+        self.habits.peers.forests = taken as u32;
+        self.habits.is_changed = true;
+        history.grove = Some(Box::new(grove));
+        true
+    }
+
     /// Judges one event and takes it in; returns its score.
     #[inline(never)]
     fn weigh(&mut self, work: &Work<'_>, event: &Event<'_>, out: &mut Outcome) -> f32 {
         let Event { sample, slot, glance, .. } = event;
         let slot = *slot;
         let Profile { hot, cold } = self.places.get_mut(slot);
-        let mut allocates = hot.events < 2;
+        let mut allocates = hot.events < EVENTS;
         if hot.events < 2 {
             close::begin(hot, sample.at);
         }
@@ -178,16 +207,35 @@ impl Engine {
             allocates = true;
             verdict.closing = close::close(hot, cold, work.plan, sample.at);
         }
+        let turned;
+        let glance = if hot.events == 0 || sample.at >= hot.slot.end {
+            close::turn_slot(hot, cold, work.plan, sample.at);
+            turned = crate::calm::glance(hot, cold, work.plan, sample).0;
+            allocates = true;
+            &turned
+        } else {
+            glance
+        };
         conclude(hot, cold, (work.plan, &self.habits), (sample, glance), &mut verdict);
         let warming = hot.events < work.plan.warmup;
-        let limit = work
-            .plan
-            .limit
-            .unwrap_or_else(|| cold.rule().limit(&work.plan.threshold, hot.gaps.mean));
-        let fired = !warming && is_over(hot, cold, work.plan, &verdict, limit);
-        let speaking = Speaking { sample, verdict: &verdict, limit, fired, warming };
+        let limit = stream_limit(hot, cold, work.plan, &self.habits);
+        let judged = (sample.at, &verdict);
+        let over = if warming {
+            Over::default()
+        } else {
+            over(hot, cold, (work.plan, &mut self.habits), judged, limit)
+        };
+        let fired = over.is_any();
+        let is_heard = fired || hot.is(OPEN);
+        let mut speaking = Speaking { sample, verdict: &verdict, limit, fired, warming };
+        let left;
+        if work.plan.is_choosy && is_heard {
+            let said = self.minded(work.plan, slot, (&speaking, over));
+            left = said.0;
+            speaking = Speaking { verdict: &left, fired: said.1, ..speaking };
+        }
         let mut is_told = false;
-        if fired || hot.is(OPEN) {
+        if is_heard {
             is_told = self.speak(work, slot, &speaking, out);
             allocates = true;
         }
@@ -200,17 +248,22 @@ impl Engine {
         hot.score = score;
         hot.worst = hot.worst.max(score);
         if !warming {
-            cold.stir(sample, verdict.plain_evidence, verdict.point.is_some());
+            cold.stir(sample, speaking.verdict.plain_evidence, verdict.point.is_some());
         }
-        let elapsed = verdict.gap.unwrap_or(0.0);
         if work.plan.limit.is_none() {
-            cold.rule().learn(&work.plan.threshold, verdict.evidence, elapsed);
+            settle_stream(hot, cold, (work.plan, &mut self.habits), sample.at, &verdict);
         }
         if sample.lanes.lanes.is_empty() && (!verdict.was_open || is_turn(hot)) {
             self.habits.learn(work.at.index, hot, sample, (&verdict, 1));
             verdict.plain = self.habits.peers.bound(hot, verdict.plain);
         }
         learn(hot, cold, work.plan, sample, &verdict);
+        if hot.events <= EVENTS {
+            close::keep_event(hot, cold, sample);
+        }
+        if hot.events.is_multiple_of(EARNED) {
+            allocates |= self.plant(work, slot, sample);
+        }
         if allocates {
             self.count_memory(slot);
         }

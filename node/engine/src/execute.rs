@@ -2,7 +2,7 @@
 //! what all events of a batch have in common; refuses to judge. Called by the
 //! shard. Invariants E-1, D-5.
 
-use via_types::{Batch, StreamId, Timestamp};
+use via_types::{Batch, LogIndex, StreamId, Timestamp};
 
 use crate::engine::Engine;
 use crate::group::UNKNOWN;
@@ -60,16 +60,17 @@ impl Engine {
         let numbers = &held[..];
         let work = Work { at, stamp, batch, answer, plan: &plan, numbers, may_be_calm };
         // The habits are at hand while the batch is executed, then back in place.
-        self.swap_habits(batch.stream);
+        self.swap_habits(batch.stream, at.index);
         self.run(&work, out);
-        self.swap_habits(batch.stream);
+        self.swap_habits(batch.stream, at.index);
         self.numbers = held;
     }
 
     /// Exchanges the habits at hand with those of a stream that is known.
-    pub(crate) fn swap_habits(&mut self, stream: StreamId) {
+    pub(crate) fn swap_habits(&mut self, stream: StreamId, at: LogIndex) {
         if let Some(known) = self.streams.get_mut(&stream) {
             std::mem::swap(&mut self.habits, &mut known.habits);
+            self.habits.is_past = at.get() <= self.habits.skip;
         }
     }
 }

@@ -3,25 +3,33 @@
 //! peaks and for events whose scores were asked for. Invariant E-2: the
 //! contributions sum to the evidence.
 
+pub(crate) mod columns;
 mod context;
 mod counterfactual;
+mod course;
+mod forest;
 mod sentence;
+mod severity;
 
-use via_types::config::{Explain, Priority};
-use via_types::detection::{Contribution, Direction, Expected, State};
-use via_types::{Detection, DetectionId, Detector, Severity, StreamId, Timestamp};
+use columns::{hottest, lane_terms, shown_lane};
+use severity::relative;
+use via_types::calendar::Calendar;
+use via_types::config::Explain;
+use via_types::detection::{Contribution, Direction, Expected, Similar, State};
+use via_types::{Detection, DetectionId, Detector, StreamId, Timestamp};
+
+pub(crate) use severity::{Lasting, ceiling, severity};
 
 use crate::VERSION;
 use crate::ensemble::{score, shares};
-use crate::judge::{FROM_ZERO, Judgement, Sample};
+use crate::judge::{Judgement, Sample};
 use crate::math::exp2;
 use crate::meta::LABELS_TERM;
 use crate::peers::Habits;
 use crate::plan::Plan;
+use crate::precedent::{Kind, number_of};
 use crate::profile::{Cold, FEATURES, Feature, Hot};
 
-/// Lanes named in an explanation; the rest are one term.
-const NAMED: usize = 8;
 /// Shares below this are left to the rest.
 const NEGLIGIBLE: f64 = 1e-4;
 /// Standard deviations of the range called normal.
@@ -42,6 +50,8 @@ pub(crate) struct Case<'a> {
     pub(crate) verdict: &'a Judgement,
     /// The stream's lane names, by number.
     pub(crate) names: &'a [String],
+    /// What the stream's owner knows of time.
+    pub(crate) calendar: &'a Calendar,
     /// Evidence from which on there is a detection.
     pub(crate) limit: f32,
 }
@@ -53,10 +63,13 @@ pub(crate) fn explain(case: &Case<'_>, id: DetectionId) -> Detection {
     let evidence: f64 = terms.iter().map(|term| term.evidence).sum();
     let feature = strongest(case.verdict);
     let level = case.plan.explain;
-    let is_value = feature.detector() == Detector::Distribution && feature != Feature::Lanes;
+    let is_full = level == Explain::Full;
     // Of several values the one that deviates most, as what was expected is.
-    let lane = if feature == Feature::Lanes { hottest(case) } else { None };
+    let lane = shown_lane(case, feature);
+    let is_value = feature.detector() == Detector::Distribution && lane.is_none();
     let percentile = is_value.then(|| case.hot.values.percentile(case.sample.value));
+    let similar = if is_full { similar(case) } else { Vec::new() };
+    let context = if is_full { context::context(case, feature, &similar) } else { Vec::new() };
     Detection {
         id,
         stream: StreamId::new(case.hot.stream),
@@ -69,19 +82,20 @@ pub(crate) fn explain(case: &Case<'_>, id: DetectionId) -> Detection {
         score: score(evidence),
         evidence,
         threshold: score(f64::from(case.limit)),
-        severity: severity(case, evidence, 1),
-        detector: feature.detector(),
+        severity: severity(case, evidence, Lasting::default()),
+        detector: detector(case, feature),
         direction: direction(case, feature),
         value: lane.map_or(case.sample.value, |(_, value)| value),
         expected: if level == Explain::None { None } else { expected(case, feature) },
         percentile: if level == Explain::None { None } else { percentile },
-        context: if level == Explain::Full { context::context(case) } else { Vec::new() },
-        counterfactual: if level == Explain::Full {
+        context,
+        similar,
+        counterfactual: if is_full {
             counterfactual::counterfactual(case, feature, &terms)
         } else {
             None
         },
-        actions: if level == Explain::Full {
+        actions: if is_full {
             context::actions(feature, direction(case, feature))
         } else {
             Vec::new()
@@ -92,6 +106,30 @@ pub(crate) fn explain(case: &Case<'_>, id: DetectionId) -> Detection {
         revision: case.plan.revision,
         engine: VERSION,
     }
+}
+
+/// Returns the detector that speaks by a feature.
+fn detector(case: &Case<'_>, feature: Feature) -> Detector {
+    let test = if feature == Feature::Course { course::leading(case) } else { None };
+    test.map_or(feature.detector(), |test| test.detector())
+}
+
+/// Returns what the detection is about, to compare it with others.
+pub(crate) fn kind(case: &Case<'_>) -> Kind {
+    let feature = strongest(case.verdict);
+    let named = if feature == Feature::Lanes { hottest(case) } else { None };
+    let name = named.and_then(|(number, _)| case.names.get(number));
+    Kind {
+        feature,
+        name: name.map_or(0, |name| number_of(name)),
+        direction: direction(case, feature),
+        size: relative(case, feature) as f32,
+    }
+}
+
+fn similar(case: &Case<'_>) -> Vec<Similar> {
+    let ended = case.cold.history.as_ref().and_then(|history| history.ended.as_ref());
+    ended.map_or_else(Vec::new, |ended| ended.similar(kind(case), None))
 }
 
 /// Returns the sentence for an event that is remarkable.
@@ -112,10 +150,11 @@ pub(crate) fn strongest(verdict: &Judgement) -> Feature {
 }
 
 /// Returns what labels add to the evidence or take from it, if anything.
-fn labels_term(verdict: &Judgement) -> Option<Contribution> {
+fn labels_term(case: &Case<'_>) -> Option<Contribution> {
+    let verdict = case.verdict;
     let (evidence, whole) = (f64::from(verdict.evidence), f64::from(verdict.unlabelled));
     (evidence != whole).then(|| Contribution {
-        detector: strongest(verdict).detector(),
+        detector: detector(case, strongest(verdict)),
         feature: LABELS_TERM.to_owned(),
         evidence: evidence - whole,
         observed: evidence,
@@ -137,6 +176,10 @@ pub(crate) fn contributions(case: &Case<'_>) -> Vec<Contribution> {
             rest += share;
         } else if feature == Feature::Lanes {
             lane_terms(case, share * whole, &mut terms);
+        } else if feature == Feature::Forest {
+            forest::terms(case, share * whole, &mut terms);
+        } else if feature == Feature::Course {
+            course::terms(case, share * whole, &mut terms);
         } else {
             terms.push(term(case, feature, share * whole));
         }
@@ -145,7 +188,7 @@ pub(crate) fn contributions(case: &Case<'_>) -> Vec<Contribution> {
         first.evidence += rest * whole;
     }
     terms.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
-    terms.extend(labels_term(verdict));
+    terms.extend(labels_term(case));
     terms
 }
 
@@ -162,10 +205,10 @@ fn term(case: &Case<'_>, feature: Feature, evidence: f64) -> Contribution {
 }
 
 /// Returns what a feature measured and what it expected, in the same unit.
-fn measured(case: &Case<'_>, feature: Feature) -> (f64, f64) {
+pub(crate) fn measured(case: &Case<'_>, feature: Feature) -> (f64, f64) {
     let (hot, verdict) = (case.hot, case.verdict);
     let reading = &verdict.reading;
-    let width = hot.width_secs();
+    let width = counted_secs(case);
     match feature {
         Feature::Value => (case.sample.value, hot.usual()),
         Feature::Step => (case.sample.value, reading.step.expected + hot.offset),
@@ -174,12 +217,10 @@ fn measured(case: &Case<'_>, feature: Feature) -> (f64, f64) {
             (expected + reading.level.deviation, expected)
         }
         Feature::Spread => (exp2(reading.spread.deviation), 1.0),
-        Feature::Pattern => {
-            let point = verdict.point.unwrap_or(case.sample.value);
-            let series = case.cold.series.as_ref();
-            (point, series.map_or(point, |series| series.patterns.similar(&verdict.novelty)))
-        }
+        Feature::Pattern => (verdict.point.unwrap_or(case.sample.value), next(case)),
         Feature::Gap => (f64::from(hot.gaps.quick), f64::from(hot.gaps.mean)),
+        Feature::Forest => forest::measured(case),
+        Feature::Course => course::leading(case).map_or((0.0, 0.0), |test| test.measured(case)),
         Feature::Lanes => {
             let usual = case.cold.lanes.as_ref().map_or(0.0, |lanes| lanes.joint.usual());
             (verdict.joined.heat(), usual)
@@ -195,44 +236,33 @@ fn measured(case: &Case<'_>, feature: Feature) -> (f64, f64) {
     }
 }
 
-/// Splits the evidence of the lanes together by their share of the heat.
-fn lane_terms(case: &Case<'_>, evidence: f64, terms: &mut Vec<Contribution>) {
-    let Some(lanes) = &case.cold.lanes else { return };
-    let mut heats: Vec<(usize, f64, f64)> = case
-        .sample
-        .lanes
-        .values()
-        .filter_map(|(number, value)| {
-            let deviation = lanes.lanes.get(number)?.assess(value);
-            Some((number, value, deviation.heat))
-        })
-        .collect();
-    heats.sort_by(|a, b| b.2.total_cmp(&a.2).then(a.0.cmp(&b.0)));
-    let whole: f64 = heats.iter().map(|(_, _, heat)| heat).sum();
-    let mut told = 0.0;
-    for (number, value, heat) in heats.into_iter().take(NAMED) {
-        if whole > 0.0 && heat > 0.0 {
-            let part = evidence * heat / whole;
-            told += part;
-            terms.push(Contribution {
-                detector: Detector::Distribution,
-                feature: case.names.get(number).cloned().unwrap_or_default(),
-                evidence: part,
-                observed: value,
-                expected: lanes.lanes[number].assess(value).mean,
-            });
-        }
+/// Returns what was expected of the next point: by its forecast where each event
+/// is one, else the level.
+fn next(case: &Case<'_>) -> f64 {
+    let (hot, verdict) = (case.hot, case.verdict);
+    if verdict.closing.mean.is_some() {
+        return hot.level.mean + hot.offset;
     }
-    if (evidence - told).abs() > 1e-9 {
-        let mut others = term(case, Feature::Lanes, evidence - told);
-        others.feature = "other values".to_owned();
-        terms.push(others);
+    verdict.reading.step.expected + hot.offset
+}
+
+/// Returns the width of the bucket whose counts are judged, seconds: one that has
+/// ended may have been narrower or wider than the next.
+pub(crate) fn counted_secs(case: &Case<'_>) -> f64 {
+    let closing = &case.verdict.closing;
+    if closing.has_ended {
+        (1u64 << closing.shift.min(62)) as f64 / 1e9
+    } else {
+        case.hot.width_secs()
     }
 }
 
 /// Returns the range that would have been normal for the value, whatever else
 /// deviated; none before there are two values to know it from.
 pub(crate) fn expected(case: &Case<'_>, feature: Feature) -> Option<Expected> {
+    if shown_lane(case, feature).is_some() {
+        return normal(case, Feature::Lanes);
+    }
     if case.hot.level.count < 2.0 {
         return None;
     }
@@ -244,14 +274,23 @@ pub(crate) fn expected(case: &Case<'_>, feature: Feature) -> Option<Expected> {
 pub(crate) fn normal(case: &Case<'_>, feature: Feature) -> Option<Expected> {
     let hot = case.hot;
     let range = match feature {
-        Feature::Value | Feature::Step | Feature::Level | Feature::Spread | Feature::Pattern => {
+        Feature::Course => return None,
+        Feature::Forest if !case.sample.lanes.lanes.is_empty() => {
+            return normal(case, Feature::Lanes);
+        }
+        Feature::Value
+        | Feature::Step
+        | Feature::Level
+        | Feature::Spread
+        | Feature::Pattern
+        | Feature::Forest => {
             return (hot.level.count >= 2.0).then(|| value_range(case, feature));
         }
         Feature::Rate => {
             let season = hot.bucket.season;
             let (low, high) = hot.rate.range(NORMAL as f32, season);
             let value = hot.rate.range(0.0, season).0;
-            let width = hot.width_secs();
+            let width = counted_secs(case);
             Expected { value: value / width, low: low / width, high: high / width }
         }
         Feature::Distinct => {
@@ -277,22 +316,36 @@ pub(crate) fn normal(case: &Case<'_>, feature: Feature) -> Option<Expected> {
 }
 
 fn value_range(case: &Case<'_>, feature: Feature) -> Expected {
+    let range = any_value_range(case, feature);
+    let least = case.hot.least_normal();
+    Expected {
+        value: range.value.max(least),
+        low: range.low.max(least),
+        high: range.high.max(least),
+    }
+}
+
+fn any_value_range(case: &Case<'_>, feature: Feature) -> Expected {
     let hot = case.hot;
     let reading = &case.verdict.reading;
-    if feature == Feature::Step {
-        return around(reading.step.expected + hot.offset, reading.scale);
-    }
-    if feature == Feature::Level {
-        // Means of many values stray less than values do.
-        return around(reading.level.expected + hot.offset, reading.level_scale);
-    }
-    let range = around(hot.level.mean + hot.offset, hot.level.deviation());
     let seen = hot.values.quantile(0.005).zip(hot.values.quantile(0.995));
+    let range = if feature == Feature::Step {
+        around(reading.step.expected + hot.offset, reading.scale)
+    } else if feature == Feature::Level {
+        // Means of many values stray less than values do.
+        around(reading.level.expected + hot.offset, reading.level_scale)
+    } else {
+        around(hot.level.mean + hot.offset, hot.level.deviation())
+    };
     match seen {
         Some((least, most))
             if feature == Feature::Value && least <= range.value && range.value <= most =>
         {
             Expected { low: range.low.max(least), high: range.high.min(most), ..range }
+        }
+        // What was never below zero is not expected there.
+        Some((least, _)) if least >= 0.0 && range.value >= 0.0 => {
+            Expected { low: range.low.max(0.0), ..range }
         }
         Some(_) | None => range,
     }
@@ -305,24 +358,17 @@ fn around(value: f64, deviation: f64) -> Expected {
     Expected { value, low: value - reach, high: value + reach }
 }
 
-/// Returns the lane that deviates most, and its value.
-pub(crate) fn hottest(case: &Case<'_>) -> Option<(usize, f64)> {
-    let lanes = case.cold.lanes.as_ref()?;
-    let mut best: Option<(usize, f64, f64)> = None;
-    for (number, value) in case.sample.lanes.values() {
-        let heat = lanes.lanes.get(number).map_or(0.0, |lane| lane.assess(value).heat);
-        if best.is_none_or(|(_, _, most)| heat > most) {
-            best = Some((number, value, heat));
-        }
-    }
-    best.map(|(number, value, _)| (number, value))
-}
-
 /// Returns which way a feature deviated.
 pub(crate) fn direction(case: &Case<'_>, feature: Feature) -> Direction {
     let verdict = case.verdict;
     let sign = match feature {
-        Feature::Value | Feature::Step | Feature::Pattern => {
+        Feature::Course => {
+            return course::leading(case).map_or(Direction::Changed, |test| test.direction());
+        }
+        Feature::Forest if !case.sample.lanes.lanes.is_empty() => {
+            return direction(case, Feature::Lanes);
+        }
+        Feature::Value | Feature::Step | Feature::Pattern | Feature::Forest => {
             let (observed, expected) = measured(case, feature);
             observed - expected
         }
@@ -344,48 +390,4 @@ pub(crate) fn direction(case: &Case<'_>, feature: Feature) -> Direction {
     } else {
         Direction::Changed
     }
-}
-
-/// Returns how much it matters: from how far evidence exceeds the limit, how
-/// long it lasts, and how large the deviation is for somebody who looks at it.
-pub(crate) fn severity(case: &Case<'_>, evidence: f64, events: u64) -> Severity {
-    let excess = evidence / f64::from(case.limit.max(0.5));
-    let mut rank = if excess >= 3.0 {
-        3
-    } else if excess >= 2.0 {
-        2
-    } else {
-        usize::from(excess >= 1.3)
-    };
-    if events >= 16 {
-        rank += 1;
-    }
-    let most = ceiling(case);
-    let feature = strongest(case.verdict);
-    let (observed, expected) = measured(case, feature);
-    let size = expected.abs().max(case.hot.level.deviation());
-    let relative = (observed - expected).abs() / size.max(1e-30);
-    let is_value = matches!(feature, Feature::Value | Feature::Step | Feature::Level);
-    if is_value && relative < 0.05 {
-        rank = rank.min(1);
-    }
-    let rank = match case.plan.priority {
-        Priority::Low => rank.saturating_sub(1),
-        Priority::Normal => rank,
-        Priority::High => rank + 1,
-    };
-    Severity::ALL[rank.min(3)].min(most)
-}
-
-/// Returns the most an anomaly may matter: nobody knows what a step of a line
-/// that never moved means, unless it is large for the line.
-pub(crate) fn ceiling(case: &Case<'_>) -> Severity {
-    let feature = strongest(case.verdict);
-    if feature.detector() != Detector::Distribution || !case.hot.level.is_flat() {
-        return Severity::Critical;
-    }
-    let usual = case.hot.usual().abs();
-    let relative = (case.sample.value - case.hot.usual()).abs() / usual.max(1e-300);
-    let is_large = relative > 1.0 && relative < FROM_ZERO;
-    if is_large { Severity::High } else { Severity::Medium }
 }

@@ -1,22 +1,33 @@
-//! The recent past of one entity as closed buckets, for charts. Owns a ring of
-//! points in 16 bytes each; refuses to judge. Figures keep eight significant
-//! bits of their distance from an anchor near the level: enough to draw.
+//! The recent past of one entity: its first events and its closed buckets, for
+//! charts, and its detections that ended. Owns a ring of points in 16 bytes each;
+//! refuses to judge. Figures keep eight significant bits of their distance from an
+//! anchor near the level, as spans of time do: enough to draw.
 
 use bytemuck::{Pod, Zeroable};
 use via_types::Timestamp;
 use via_types::profile::SeriesPoint;
 
+use crate::course::Course;
+use crate::grove::Grove;
+use crate::precedent::Precedents;
+
 /// Points kept.
 pub(crate) const POINTS: usize = 52;
+/// Events of a young entity that are points of their own.
+pub(crate) const EVENTS: u64 = 6;
+/// A point read back may be so much of a bucket's width early: its rounding.
+const EARLY: u32 = 6;
 
-/// One closed bucket, compact.
+/// One closed bucket, or one event, compact.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Point {
-    /// Buckets of this width between the one before and this; saturates.
+    /// Nanoseconds from the start of the one before to this.
     gap: u16,
     shift: u8,
     score: u8,
+    /// 0 for an event, of which only the mean is kept: so early nothing was
+    /// expected yet.
     count: u16,
     mean: u16,
     least: u16,
@@ -33,9 +44,15 @@ pub(crate) struct History {
     pub(crate) newest: i64,
     pub(crate) next: usize,
     pub(crate) points: Vec<Point>,
+    /// What the tests of the course of buckets know.
+    pub(crate) course: Option<Box<Course>>,
+    /// The forest that the entity has earned.
+    pub(crate) grove: Option<Box<Grove>>,
+    /// Detections that ended, once there are any.
+    pub(crate) ended: Option<Box<Precedents>>,
 }
 
-/// A bucket to keep.
+/// A bucket to keep, or an event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Closed {
     pub(crate) start: i64,
@@ -47,6 +64,28 @@ pub(crate) struct Closed {
     pub(crate) expected: f64,
     pub(crate) reach: f64,
     pub(crate) score: f32,
+}
+
+fn secs(shift: u32) -> f64 {
+    (1u64 << shift.min(62)) as f64 / 1e9
+}
+
+impl Closed {
+    /// Returns it as a point of a chart.
+    pub(crate) fn point(&self) -> SeriesPoint {
+        SeriesPoint {
+            at: Timestamp::from_nanos(self.start),
+            width_secs: secs(self.shift),
+            count: f64::from(self.count),
+            mean: self.mean,
+            min: self.least,
+            max: self.most,
+            expected: self.expected,
+            low: self.expected - self.reach,
+            high: self.expected + self.reach,
+            score: f64::from(self.score),
+        }
+    }
 }
 
 /// Keeps the upper half of a 32-bit float, rounded.
@@ -67,28 +106,63 @@ impl History {
 
     /// Returns the memory it holds, bytes.
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.points.capacity() * size_of::<Point>()
+        let course = if self.course.is_some() { size_of::<Course>() } else { 0 };
+        let grove = self.grove.as_ref().map_or(0, |grove| grove.bytes());
+        let ended = if self.ended.is_some() { size_of::<Precedents>() } else { 0 };
+        size_of::<Self>() + self.points.capacity() * size_of::<Point>() + course + grove + ended
     }
 
     /// Appends a bucket that begins after every kept one.
     pub(crate) fn push(&mut self, closed: Closed) {
-        let apart = closed.start.saturating_sub(self.newest) >> closed.shift.min(62);
+        let count = pack(f64::from(closed.count.max(1)));
+        self.append(&closed, count);
+    }
+
+    /// Appends an event, unless one that was later is known.
+    pub(crate) fn push_event(&mut self, event: &Closed) {
+        if self.points.is_empty() || event.start >= self.newest {
+            self.append(event, 0);
+        }
+    }
+
+    /// Returns what of `bucket` is not kept event by event, if anything is.
+    pub(crate) fn rest_of(&self, bucket: &Closed) -> Option<Closed> {
+        let since = bucket.start.saturating_sub(1 << bucket.shift.min(62) >> EARLY);
+        let kept = self.events_since(since);
+        if kept == 0 {
+            return Some(*bucket);
+        }
+        let start = bucket.start.max(self.newest.saturating_add(1));
+        let count = bucket.count.checked_sub(kept).filter(|count| *count > 0)?;
+        Some(Closed { start, count, ..*bucket })
+    }
+
+    /// Returns how many of the newest points are events since then.
+    fn events_since(&self, since: i64) -> u32 {
+        let is_event = |&(start, point): &(i64, Point)| point.count == 0 && start >= since;
+        self.newest_first().take_while(is_event).count() as u32
+    }
+
+    fn append(&mut self, closed: &Closed, count: u16) {
+        let apart = closed.start.saturating_sub(self.newest).max(0);
         let relative = |x: f64| pack(x - self.anchor);
+        let of_bucket = |half: u16| if count == 0 { 0 } else { half };
         let point = Point {
-            gap: if self.points.is_empty() { 0 } else { apart.clamp(0, 65_535) as u16 },
+            gap: if self.points.is_empty() { 0 } else { pack(apart as f64) },
             shift: closed.shift as u8,
             score: (closed.score.clamp(0.0, 1.0) * 255.0 + 0.5) as u8,
-            count: pack(f64::from(closed.count)),
+            count,
             mean: relative(closed.mean),
-            least: relative(closed.least),
-            most: relative(closed.most),
-            expected: relative(closed.expected),
-            reach: pack(closed.reach),
+            least: of_bucket(relative(closed.least)),
+            most: of_bucket(relative(closed.most)),
+            expected: of_bucket(relative(closed.expected)),
+            reach: of_bucket(pack(closed.reach)),
         };
         self.newest = closed.start;
-        if self.points.len() < POINTS {
-            if self.points.len() == self.points.capacity() {
-                self.points.reserve_exact((self.points.len()).clamp(8, POINTS / 2));
+        let held = self.points.len();
+        if held < POINTS {
+            if held == self.points.capacity() {
+                self.points.reserve_exact(held.clamp(8, POINTS / 2).min(POINTS - held));
             }
             self.points.push(point);
         } else {
@@ -97,31 +171,39 @@ impl History {
         }
     }
 
-    /// Returns the kept buckets, oldest first.
-    pub(crate) fn series(&self) -> Vec<SeriesPoint> {
-        let mut series = Vec::with_capacity(self.points.len());
-        let mut start = self.newest;
+    /// Returns the kept points with their starts.
+    fn newest_first(&self) -> impl Iterator<Item = (i64, Point)> {
         let count = self.points.len();
-        for back in 0..count {
+        let mut start = self.newest;
+        (0..count).map(move |back| {
             let point = self.points[(self.next + count - 1 - back) % count];
-            series.push(self.point(start, point));
-            start = start.saturating_sub(i64::from(point.gap) << point.shift.min(46));
-        }
+            let this = start;
+            start = start.saturating_sub(unpack(point.gap) as i64);
+            (this, point)
+        })
+    }
+
+    /// Returns the kept points, oldest first.
+    pub(crate) fn series(&self) -> Vec<SeriesPoint> {
+        let mut series: Vec<_> =
+            self.newest_first().map(|(start, point)| self.point(start, point)).collect();
         series.reverse();
         series
     }
 
     fn point(&self, start: i64, point: Point) -> SeriesPoint {
         let value = |half: u16| self.anchor + unpack(half);
-        let expected = value(point.expected);
-        let reach = unpack(point.reach);
+        let is_event = point.count == 0;
+        let mean = value(point.mean);
+        let of_bucket = |half: u16| if is_event { mean } else { value(half) };
+        let (expected, reach) = (of_bucket(point.expected), unpack(point.reach));
         SeriesPoint {
             at: Timestamp::from_nanos(start),
-            width_secs: (1u64 << point.shift.min(62)) as f64 / 1e9,
-            count: unpack(point.count),
-            mean: value(point.mean),
-            min: value(point.least),
-            max: value(point.most),
+            width_secs: if is_event { 0.0 } else { secs(u32::from(point.shift)) },
+            count: if is_event { 1.0 } else { unpack(point.count) },
+            mean,
+            min: of_bucket(point.least),
+            max: of_bucket(point.most),
             expected,
             low: expected - reach,
             high: expected + reach,
@@ -158,4 +240,58 @@ fn merge(points: &[SeriesPoint]) -> SeriesPoint {
     let size = points.len() as f64;
     merged.expected = points.iter().map(|point| point.expected).sum::<f64>() / size;
     merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bucket(start: i64, shift: u32, count: u32) -> Closed {
+        Closed {
+            start,
+            shift,
+            count,
+            mean: 5.0,
+            least: 4.0,
+            most: 6.0,
+            expected: 5.0,
+            reach: 1.0,
+            score: 0.2,
+        }
+    }
+
+    #[test]
+    fn events_come_first_then_what_they_do_not_hold_then_buckets() {
+        let mut history = History::new(5.0);
+        for event in 0..EVENTS as i64 {
+            history.push_event(&bucket(event << 30, 0, 1));
+        }
+        history.push_event(&bucket(0, 0, 1));
+        assert_eq!(history.rest_of(&bucket(0, 34, EVENTS as u32)).map(|rest| rest.count), None);
+        let rest = history.rest_of(&bucket(0, 34, 16)).unwrap();
+        assert_eq!(rest.count, 16 - EVENTS as u32);
+        history.push(rest);
+        let next = bucket(1 << 34, 34, 16);
+        assert_eq!(history.rest_of(&next).unwrap().count, 16);
+        history.push(next);
+        let series = history.series();
+        assert_eq!(series.len(), EVENTS as usize + 2);
+        assert!(series.is_sorted_by(|a, b| a.at <= b.at));
+        let starts: Vec<f64> = series.iter().map(|point| point.at.as_secs_f64()).collect();
+        assert!((starts[1] - 1.073).abs() < 0.2 && (starts[0]).abs() < 0.2, "{starts:?}");
+        assert_eq!((series[0].count, series[0].width_secs), (1.0, 0.0));
+    }
+
+    #[test]
+    fn the_ring_holds_the_newest_and_no_more_memory_than_they_need() {
+        let mut history = History::new(0.0);
+        for number in 0..200 {
+            history.push(bucket(number << 30, 30, 20));
+        }
+        let series = history.series();
+        assert_eq!(series.len(), POINTS);
+        assert_eq!(series[POINTS - 1].at.as_nanos(), 199 << 30);
+        assert_eq!(series[0].at.as_nanos(), 148 << 30);
+        assert_eq!(history.points.capacity(), POINTS);
+    }
 }

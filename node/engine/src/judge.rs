@@ -5,22 +5,22 @@
 
 use std::f32::consts::LOG10_2;
 
-use via_types::{Detector, Lane};
+use via_types::{Detector, Lane, limit};
 
 use crate::calibration::{MOST, Tail};
 use crate::calm::{Glance, glance};
 use crate::detector::burst::Gapped;
 use crate::detector::forecast::{Care, Reading};
+use crate::detector::forest::Apart;
 use crate::detector::lanes::Joined;
 use crate::detector::pattern::{Hour, Novelty};
-use crate::detector::volume::Counted;
-use crate::ensemble::mix;
-use crate::math::{larger, log10, rough_exp2, rough_log2, smaller, within};
-use crate::meta::Meta;
+use crate::detector::volume::{Counted, endurance};
+use crate::math::{log10, rough_exp2, rough_log2, smaller, within};
 use crate::peers::Habits;
 use crate::plan::Plan;
 use crate::profile::{Cold, EVERY_EVENT, FEATURES, Feature, Hot, OPEN};
 use crate::series::point;
+use crate::weigh::weigh;
 
 /// Magnitudes beyond this are judged as this, so that squares stay finite.
 const LARGEST: f64 = 1e37;
@@ -33,9 +33,6 @@ const SLOW: u64 = 9;
 /// Likewise once [`KNOWN`] events are known.
 const SLOWER: u64 = 14;
 const KNOWN: u64 = 4096;
-/// Share of its detector's weight that each statistic has: averages over many
-/// events have few independent pasts to be calibrated by.
-const RELIANCE: [f32; FEATURES] = [1.0, 1.0, 0.6, 0.6, 1.0, 1.0, 1.0, 1.0, 0.0];
 /// Nominal evidence above this grows only with its logarithm.
 const COMPRESSED: f32 = 16.0;
 
@@ -65,7 +62,7 @@ pub(crate) struct Row<'a> {
 impl Row<'_> {
     /// Returns lane number and value of what is present, in the stream's order
     /// of the batch's lanes.
-    pub(crate) fn values(&self) -> impl Iterator<Item = (usize, f64)> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = (usize, f64)> + Clone {
         self.lanes.iter().zip(self.numbers).filter_map(|(lane, number)| {
             let number = (*number)? as usize;
             let value = match self.instead {
@@ -86,8 +83,12 @@ pub(crate) struct Closing {
     pub(crate) marks: f64,
     /// Mean of the values of the bucket, where it is a point of a series.
     pub(crate) mean: Option<f64>,
-    /// A bucket ended, rather than grew beyond what it should hold.
+    /// A bucket ended, rather than grew beyond what it should hold; its width was
+    /// 2^shift nanoseconds.
     pub(crate) has_ended: bool,
+    /// The course has a new point.
+    pub(crate) has_course: bool,
+    pub(crate) shift: u32,
 }
 
 /// Everything one event says.
@@ -107,6 +108,8 @@ pub(crate) struct Judgement {
     /// The point of the series that is complete.
     pub(crate) point: Option<f64>,
     pub(crate) novelty: Novelty,
+    /// How far the forest finds it apart.
+    pub(crate) apart: Option<Apart>,
     /// Nominal evidence per feature.
     pub(crate) nominal: [f32; FEATURES],
     /// Calibrated rarity per feature: one in so many.
@@ -131,7 +134,8 @@ pub(crate) fn bounded(x: f64) -> f64 {
     if x.abs() < SMALLEST { 0.0 } else { within(x, -LARGEST, LARGEST) }
 }
 
-fn compressed(nominal: f32) -> f32 {
+/// Returns nominal evidence, of which what is huge counts little more.
+pub(crate) fn compressed(nominal: f32) -> f32 {
     if nominal <= COMPRESSED {
         nominal
     } else {
@@ -192,16 +196,18 @@ pub(crate) fn conclude(
     if let Some(lanes) = &cold.lanes
         && !sample.lanes.lanes.is_empty()
     {
-        verdict.joined = lanes.assess(sample.lanes.values());
+        verdict.joined = lanes.assess(sample.lanes.values(), sample.at);
         verdict.speak(Feature::Lanes, verdict.joined.nominal, &lanes.joint.tail);
     }
     judge_bucket(verdict, hot, cold, sample);
     let peers = &habits.peers;
+    judge_course(verdict, cold, plan);
     if peers.concern(hot) && sample.lanes.lanes.is_empty() {
         peers.temper(hot, sample, verdict);
     }
     judge_point(verdict, (hot, cold), plan, sample);
-    weigh(verdict, (hot, plan), &habits.meta, sample.at);
+    judge_forest(verdict, cold, plan, sample);
+    weigh(verdict, (hot, cold, plan), &habits.meta, sample.at);
 }
 
 /// Makes evidence of a calm `sample`, which no lane, no bucket and no peer adds
@@ -209,12 +215,13 @@ pub(crate) fn conclude(
 #[inline(always)]
 pub(crate) fn conclude_calm(
     hot: &Hot,
+    cold: &Cold,
     (plan, habits): (&Plan, &Habits),
     (sample, glance): (&Sample<'_>, &Glance),
     verdict: &mut Judgement,
 ) {
     judge_series(hot, plan, (sample, glance), verdict);
-    weigh(verdict, (hot, plan), &habits.meta, sample.at);
+    weigh(verdict, (hot, cold, plan), &habits.meta, sample.at);
 }
 
 /// Judges the value and the gap before it.
@@ -291,7 +298,7 @@ fn judge_value(verdict: &mut Judgement, hot: &Hot, sample: &Sample<'_>, glance: 
 /// Returns the most evidence that a deviation from a series that hardly ever
 /// moved may have: the rule of succession (Laplace), more for a step that is
 /// large for the level, or, from zero, in whole units.
-fn believable(hot: &Hot, deviation: f64) -> f32 {
+pub(crate) fn believable(hot: &Hot, deviation: f64) -> f32 {
     let size = deviation.abs();
     let relative = size / hot.usual().abs().max(1e-300);
     let large = if relative > FROM_ZERO {
@@ -331,6 +338,19 @@ fn judge_bucket(verdict: &mut Judgement, hot: &Hot, cold: &Cold, sample: &Sample
     }
 }
 
+/// Hears what the tests of the course said of its new point, if it has one.
+#[inline(always)]
+fn judge_course(verdict: &mut Judgement, cold: &Cold, plan: &Plan) {
+    if verdict.closing.has_course
+        && let Some(course) = cold.course()
+    {
+        let (odds, weight) = course.weighed(plan);
+        verdict.nominal[Feature::Course as usize] = log10(f64::from(odds)) as f32;
+        verdict.odds[Feature::Course as usize] = odds;
+        verdict.weights[Feature::Course as usize] = weight;
+    }
+}
+
 /// Looks at the point that is complete, if any.
 #[inline(always)]
 fn judge_point(
@@ -345,24 +365,48 @@ fn judge_point(
     }
 }
 
-/// Adds what the pattern says, with what all others say.
-fn weigh_pattern(verdict: &mut Judgement, hot: &Hot, others: f32) {
-    let mut novelty = verdict.novelty.joined(others);
-    if verdict.reading.flat {
-        let most = believable(hot, verdict.reading.step.deviation);
-        novelty.evidence = smaller(novelty.evidence, most);
-        novelty.plain = smaller(novelty.plain, most);
+/// Asks the forest, where the entity has one, of a point or a row.
+#[inline(always)]
+fn judge_forest(verdict: &mut Judgement, cold: &Cold, plan: &Plan, sample: &Sample<'_>) {
+    let is_whole = verdict.point.is_some() || !sample.lanes.lanes.is_empty();
+    if is_whole
+        && plan.weights[Detector::Forest as usize] > 0.0
+        && let Some(grove) = cold.grove()
+    {
+        verdict.apart = with_row(verdict.point, sample, cold, |row| grove.judge(row));
+        if let Some(apart) = &verdict.apart {
+            verdict.nominal[Feature::Forest as usize] = compressed(apart.finding.nominal);
+            verdict.odds[Feature::Forest as usize] = grove.odds(apart);
+            verdict.weights[Feature::Forest as usize] = grove.trust();
+        }
     }
-    verdict.novelty = novelty;
-    verdict.nominal[Feature::Pattern as usize] = novelty.rarity;
-    verdict.odds[Feature::Pattern as usize] = rough_exp2(smaller(novelty.evidence, MOST) / LOG10_2);
-    // It knows its own history and needs no other's consent.
-    verdict.weights[Feature::Pattern as usize] = verdict.weights.iter().sum();
+}
+
+/// Calls `with` for what a forest looks at: the point of a series, or the row of
+/// named values by number, NaN for absent ones.
+pub(crate) fn with_row<T>(
+    point: Option<f64>,
+    sample: &Sample<'_>,
+    cold: &Cold,
+    with: impl FnOnce(&[f64]) -> T,
+) -> T {
+    if let Some(point) = point {
+        return with(&[point]);
+    }
+    let mut row = [f64::NAN; limit::LANES];
+    for (number, value) in sample.lanes.values() {
+        if let Some(place) = row.get_mut(number) {
+            *place = value;
+        }
+    }
+    let lanes = cold.lanes.as_ref().map_or(0, |lanes| lanes.lanes.len());
+    with(&row[..lanes.clamp(1, limit::LANES)])
 }
 
 /// Judges buckets that passing time alone has closed.
 pub(crate) fn judge_time(
     hot: &Hot,
+    cold: &Cold,
     (plan, habits): (&Plan, &Habits),
     closing: &Closing,
     at: i64,
@@ -370,38 +414,18 @@ pub(crate) fn judge_time(
     let mut verdict = Judgement::after(*closing);
     if let Some(counted) = closing.rate {
         verdict.speak(Feature::Rate, counted.nominal, &hot.rate_tail);
+        if counted.z < 0.0 {
+            let most = rough_exp2(endurance(hot.bucket.closed) / LOG10_2);
+            verdict.odds[Feature::Rate as usize] =
+                smaller(verdict.odds[Feature::Rate as usize], most);
+        }
     }
     if let Some(counted) = closing.distinct {
         verdict.speak(Feature::Distinct, counted.nominal, &hot.distinct_tail);
     }
-    weigh(&mut verdict, (hot, plan), &habits.meta, at);
+    judge_course(&mut verdict, cold, plan);
+    weigh(&mut verdict, (hot, cold, plan), &habits.meta, at);
     verdict
-}
-
-#[inline(always)]
-fn weigh(verdict: &mut Judgement, (hot, plan): (&Hot, &Plan), meta: &Meta, at: i64) {
-    for feature in Feature::ALL {
-        let detector = feature.detector() as usize;
-        let trust = 1.0 - hot.doubt[detector];
-        let reliance = RELIANCE[feature as usize];
-        verdict.weights[feature as usize] *= plan.weights[detector] * trust * reliance;
-    }
-    verdict.mixed = mix(&verdict.odds, &verdict.weights);
-    let sensitivity = plan.threshold.sensitivity as f32;
-    // Several values speak with one voice, which is calibrated already.
-    let is_joint = verdict.weights[Feature::Lanes as usize] > 0.0;
-    let mixed = if is_joint { verdict.mixed } else { hot.joint.correct(verdict.mixed) };
-    let mut most = (mixed, mixed);
-    if plan.weights[Detector::Distribution as usize] > 0.0 && verdict.point.is_some() {
-        weigh_pattern(verdict, hot, mixed);
-        most = (larger(mixed, verdict.novelty.evidence), larger(mixed, verdict.novelty.plain));
-    }
-    verdict.evidence = smaller(most.0 * sensitivity, MOST);
-    verdict.plain_evidence = smaller(most.1 * sensitivity, MOST);
-    verdict.unlabelled = verdict.evidence;
-    if meta.is_taught() {
-        meta.correct(verdict, (hot, plan), at);
-    }
 }
 
 /// Takes the nominal evidence of an event in, which stands for `times` of its

@@ -4,13 +4,12 @@
 use via_types::Detector;
 
 use crate::calibration::{COMMON_MOST, COMMON_ODDS};
-use crate::close::turn_slot;
 use crate::detector::memory::Memory;
 use crate::detector::pattern::Hour;
-use crate::judge::{Judgement, Sample, is_turn, is_turn_of, note, turns};
+use crate::judge::{Judgement, Sample, is_turn, is_turn_of, note, turns, with_row};
 use crate::math::{larger, smaller};
 use crate::plan::Plan;
-use crate::profile::{Cold, Feature, HINTS, Hot, MARKED, UNSAFE};
+use crate::profile::{Cold, Feature, HINTS, Hot, MARKED, NEGATIVE, UNSAFE};
 use crate::series::is_begun;
 
 /// Values after which the histogram's bins are laid out.
@@ -45,13 +44,13 @@ pub(crate) fn learn(
         listen(hot, verdict);
     }
     compare(hot, plan, sample, verdict);
-    learn_value(hot, cold, plan, sample, verdict);
+    learn_value(hot, plan, sample, verdict);
     if let Some(gap) = verdict.gap {
         hot.gaps.learn(gap, verdict.gapped, plan.pace);
     }
     if !sample.lanes.lanes.is_empty() {
         let lanes = cold.lanes.get_or_insert_default();
-        lanes.learn(sample.lanes.values(), verdict.joined, memory(plan, verdict));
+        lanes.learn(sample.lanes.values(), sample.at, verdict.joined, memory(plan, verdict));
         // Rows are judged by averages over many: noted in turn, as all such are.
         if !is_odd && is_turn(hot) {
             lanes.joint.tail.note(verdict.nominal[Feature::Lanes as usize], 1);
@@ -67,6 +66,7 @@ pub(crate) fn learn(
         let hour = Hour::of(sample.at, plan.period);
         cold.series_mut().patterns.learn(point, hour, &verdict.novelty);
     }
+    learn_forest(cold, plan, sample, verdict);
     show(hot, verdict);
     fill(hot, sample);
     if hot.events == 0 {
@@ -80,23 +80,28 @@ pub(crate) fn learn(
     hot.events += 1;
 }
 
+/// Takes what the forest looks at into it, where the entity has one.
 #[inline(always)]
-fn learn_value(
-    hot: &mut Hot,
-    cold: &mut Cold,
-    plan: &Plan,
-    sample: &Sample<'_>,
-    verdict: &Judgement,
-) {
+fn learn_forest(cold: &mut Cold, plan: &Plan, sample: &Sample<'_>, verdict: &Judgement) {
+    let is_whole = verdict.point.is_some() || !sample.lanes.lanes.is_empty();
+    if !is_whole || plan.weights[Detector::Forest as usize] == 0.0 || cold.grove().is_none() {
+        return;
+    }
+    let Some(mut history) = cold.history.take() else { return };
+    if let Some(grove) = &mut history.grove {
+        with_row(verdict.point, sample, cold, |row| grove.learn(row, verdict.apart.as_ref()));
+    }
+    cold.history = Some(history);
+}
+
+#[inline(always)]
+fn learn_value(hot: &mut Hot, plan: &Plan, sample: &Sample<'_>, verdict: &Judgement) {
     hot.level.learn(verdict.plain, &verdict.reading, memory(plan, verdict));
     if hot.values.is_ready() {
         hot.values.learn(sample.value, plan.growth);
         tend(hot, plan);
     } else if hot.events + 1 >= LAID_OUT {
         lay_out(hot, plan);
-    }
-    if sample.at >= hot.wake && sample.at >= hot.slot.end {
-        turn_slot(hot, cold, plan, sample.at);
     }
 }
 
@@ -159,6 +164,7 @@ pub(crate) fn compare(hot: &mut Hot, plan: &Plan, sample: &Sample<'_>, verdict: 
 pub(crate) fn fill(hot: &mut Hot, sample: &Sample<'_>) {
     let value = sample.value as f32;
     let is_first = hot.count == 0;
+    hot.flags |= if value < 0.0 { NEGATIVE } else { 0 };
     hot.least = if is_first { value } else { smaller(hot.least, value) };
     hot.most = if is_first { value } else { larger(hot.most, value) };
     hot.count = hot.count.saturating_add(1);
@@ -200,8 +206,9 @@ pub(crate) fn listen(hot: &mut Hot, verdict: &Judgement) {
         for feature in Feature::ALL {
             let is_of_buckets = matches!(feature, Feature::Rate | Feature::Distinct);
             let counts = !is_of_buckets || verdict.closing.has_ended;
-            // How often patterns may be told is limited already.
-            let counts = counts && feature != Feature::Pattern;
+            // How often patterns may be told is limited already; forests and courses
+            // know how often they speak.
+            let counts = counts && (feature as usize) < Feature::Pattern as usize;
             if counts && verdict.calibrated(feature) >= SPOKEN {
                 hot.wolf[feature.detector() as usize] += WOLF;
             }

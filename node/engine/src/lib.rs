@@ -3,9 +3,11 @@
 //! Knows no clock, no I/O, no thread (invariant E-1): the shard calls it with
 //! batches whose place in the log and time are given.
 
+mod budget;
 mod calibration;
 mod calm;
 mod close;
+mod course;
 pub mod detector;
 mod engine;
 mod ensemble;
@@ -14,6 +16,7 @@ mod event;
 mod execute;
 mod explain;
 mod group;
+mod grove;
 mod history;
 mod index;
 mod judge;
@@ -21,10 +24,12 @@ mod learn;
 mod lifecycle;
 mod math;
 mod meta;
+mod minded;
 #[cfg(test)]
 mod noise;
 mod peers;
 mod plan;
+mod precedent;
 mod prefetch;
 mod profile;
 mod record;
@@ -35,6 +40,7 @@ mod template;
 mod tick;
 mod verdict;
 mod view;
+mod weigh;
 
 pub use engine::Engine;
 pub use meta::lesson;
@@ -47,7 +53,7 @@ use via_types::{LogIndex, ShardId};
 
 /// The engine's version, named in every detection: it changes whenever the
 /// same profile, events and configuration could give other scores.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// How much an engine may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,11 +63,14 @@ pub struct Options {
     pub memory_bytes: usize,
     /// Profiles expected; a hint that sizes nothing before they come.
     pub expected_profiles: usize,
+    /// Shards that entities are spread over, 1..65535: each has an equal share of
+    /// what a stream as a whole may be told of.
+    pub shards: u16,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { memory_bytes: 1 << 30, expected_profiles: 1 << 16 }
+        Self { memory_bytes: 1 << 30, expected_profiles: 1 << 16, shards: 1 }
     }
 }
 

@@ -61,11 +61,7 @@ impl Engine {
     fn export_habits(&mut self, sink: &mut dyn FnMut(StreamId, EntityHash, Record)) {
         for (stream, known) in &mut self.streams {
             if std::mem::take(&mut known.habits.is_due) {
-                sink(
-                    *stream,
-                    EVERYBODY,
-                    Record::of_habits(&known.habits.peers, &known.habits.meta),
-                );
+                sink(*stream, EVERYBODY, Record::of_habits(&known.habits));
             }
         }
     }

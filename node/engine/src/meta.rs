@@ -20,12 +20,13 @@ pub(crate) use lesson::LABELS_TERM;
 pub use lesson::lesson;
 
 use crate::calibration::MOST;
+use crate::course::TESTS;
 use crate::ensemble::{HALF, score, shares};
 use crate::explain::strongest;
 use crate::judge::Judgement;
 use crate::math::{exp2, smaller};
 use crate::plan::Plan;
-use crate::profile::{FEATURES, Feature, Hot};
+use crate::profile::{Cold, Feature, Hot};
 
 /// How many detectors there are, and room for more in what rests.
 const DETECTORS: usize = Detector::ALL.len();
@@ -195,34 +196,46 @@ impl Meta {
 
     /// Corrects the evidence that was weighed of an event at `at`.
     #[inline(never)]
-    pub(crate) fn correct(&self, verdict: &mut Judgement, (hot, plan): (&Hot, &Plan), at: i64) {
+    pub(crate) fn correct(
+        &self,
+        verdict: &mut Judgement,
+        (hot, cold, plan): (&Hot, &Cold, &Plan),
+        at: i64,
+    ) {
         let ordinary = ordinary(plan);
         if verdict.evidence <= ordinary {
             return;
         }
-        let parts = shares(&verdict.odds, &verdict.weights);
-        let mut terms = [0.0; TERMS];
-        for feature in 0..FEATURES {
-            terms[Feature::ALL[feature].detector() as usize] += parts[feature];
-        }
+        let mut terms = terms_of(verdict, cold, plan);
         terms[COMMON] = 1.0;
         terms[SIZE] = size_of_evidence(f64::from(verdict.evidence));
         let mut gain = self.gain(&terms);
-        if self.expecting > 0 && self.expects(verdict, hot, at) {
+        if self.expecting > 0 && self.expects(verdict, (hot, cold, plan), at) {
             gain = smaller(gain, EXPECTED_GAIN);
         }
         verdict.evidence = corrected(verdict.evidence, gain, ordinary);
         verdict.plain_evidence = corrected(verdict.plain_evidence, gain, ordinary);
     }
 
-    fn expects(&self, verdict: &Judgement, hot: &Hot, at: i64) -> bool {
+    fn expects(
+        &self,
+        verdict: &Judgement,
+        (hot, cold, plan): (&Hot, &Cold, &Plan),
+        at: i64,
+    ) -> bool {
         let feature = strongest(verdict);
-        let leaning = lesson::leaning_of(verdict, hot, feature);
+        let (detector, leaning) = match cold.course().filter(|_| feature == Feature::Course) {
+            Some(course) => {
+                let test = course.leading(plan);
+                (TESTS[test], lesson::sign(f64::from(course.said(test).0.deviation)))
+            }
+            None => (feature.detector(), lesson::leaning_of(verdict, hot, feature)),
+        };
         self.labels.iter().any(|held| {
             held.label == EXPECTED
                 && held.low == hot.low
                 && at < held.until
-                && held.detector == feature.detector() as u8
+                && held.detector == detector as u8
                 && held.leaning * leaning >= 0
         })
     }
@@ -250,6 +263,16 @@ impl Meta {
         };
         (self.said, self.expecting) = (count(&|label| label != 0), count(&|one| one == EXPECTED));
         self.weights = fitted(&self.labels);
+    }
+
+    /// Returns how many labels are known, with those that were taken back.
+    pub(crate) fn known(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Returns how many bytes so many labels take at rest; none for too many.
+    pub(crate) fn size_at_rest(labels: usize) -> Option<usize> {
+        (labels <= limit::LABELS).then_some(labels * size_of::<Held>())
     }
 
     /// Returns the labels as they rest: all else follows from them.
@@ -302,6 +325,25 @@ impl Meta {
             expected_until: is_expected.then(|| Timestamp::from_nanos(until)),
         }
     }
+}
+
+/// Returns each detector's share of the evidence; the tests of the course have
+/// theirs of what they say together.
+fn terms_of(verdict: &Judgement, cold: &Cold, plan: &Plan) -> [f64; TERMS] {
+    let parts = shares(&verdict.odds, &verdict.weights);
+    let mut terms = [0.0; TERMS];
+    for feature in Feature::ALL {
+        let part = parts[feature as usize];
+        match cold.course().filter(|_| feature == Feature::Course && part > 0.0) {
+            Some(course) => {
+                for (test, share) in TESTS.into_iter().zip(course.shares(plan)) {
+                    terms[test as usize] += part * share;
+                }
+            }
+            None => terms[feature.detector() as usize] += part,
+        }
+    }
+    terms
 }
 
 /// Returns the weights that fit the labels best, held by the ridges.

@@ -17,12 +17,13 @@ use bytemuck::{Pod, Zeroable};
 use via_types::feedback::{Lesson, Taught};
 use via_types::{EntityHash, LogIndex};
 
+use crate::budget::{EMPTY, Ledger, Ledgers};
 use crate::calibration::{MOST, Tail};
 use crate::judge::{Judgement, Sample};
 use crate::math::{larger, rough_evidence, rough_exp2, within};
 use crate::meta::Meta;
 use crate::plan::Plan;
-use crate::profile::{FEATURES, Feature, Hot};
+use crate::profile::{FEATURES, Feature, Hot, STREAMS};
 
 /// Entities that make a stream's habits more than those of one of them.
 const ENTITIES: u32 = 8;
@@ -73,6 +74,9 @@ pub(crate) struct Peers {
     grown: f32,
     pub(crate) entities: u32,
     turn: u32,
+    /// Places that forests of its entities take.
+    pub(crate) forests: u32,
+    pad: u32,
 }
 
 /// The habits of a stream with where they stand in the log and on disk.
@@ -89,6 +93,10 @@ pub(crate) struct Habits {
     pub(crate) is_due: bool,
     /// The store was asked for them.
     pub(crate) is_asked: bool,
+    /// What the stream's budgets have seen, where it has any.
+    pub(crate) ledgers: Option<Box<Ledgers>>,
+    /// The entry in execution is contained already.
+    pub(crate) is_past: bool,
 }
 
 /// Under which entity the habits of a stream rest: no key has this hash.
@@ -149,6 +157,21 @@ impl Habits {
         }
         self.is_changed = true;
         self.meta.be_taught(lesson, plan)
+    }
+
+    /// Returns what the budget of a threshold has seen.
+    pub(crate) fn ledger(&self, number: usize) -> &Ledger {
+        self.ledgers.as_ref().map_or(&EMPTY, |ledgers| &ledgers[number])
+    }
+
+    /// Returns it to be changed; none when what is executed changed it before.
+    pub(crate) fn ledger_mut(&mut self, number: usize) -> Option<&mut Ledger> {
+        if self.is_past {
+            return None;
+        }
+        self.is_changed = true;
+        let ledgers = self.ledgers.get_or_insert_with(|| Box::new([EMPTY; STREAMS + 1]));
+        Some(&mut ledgers[number])
     }
 }
 

@@ -5,11 +5,17 @@
 use via_types::config::{EntityConfig, Explain, Priority, Threshold};
 use via_types::{Detector, Revision, StreamConfig};
 
+use crate::budget::is_kept;
 use crate::calibration::COMMON_MOST;
+use crate::course::Manner;
+use crate::detector::behaviour::Spans;
 use crate::detector::burst::Pace;
+use crate::detector::changepoint::Hazard;
 use crate::detector::distribution::growth;
+use crate::detector::drift::Caution;
 use crate::detector::season::Period;
 use crate::detector::volume::Smoothing;
+use crate::minded::is_choosy;
 use crate::profile::HINTS;
 use crate::rule::fixed_limit;
 
@@ -33,6 +39,12 @@ pub(crate) struct Plan {
     pub(crate) own: [Option<Threshold>; Detector::ALL.len()],
     /// Whether any detector has one.
     pub(crate) has_own: bool,
+    /// Whether any of these keeps a budget.
+    pub(crate) has_budget: bool,
+    /// Whether any of these asks for more than rarity.
+    pub(crate) is_choosy: bool,
+    /// What of a stream's budget is this shard's.
+    pub(crate) share: f64,
     pub(crate) explain: Explain,
     pub(crate) smoothing: Smoothing,
     pub(crate) gamma: f32,
@@ -45,6 +57,7 @@ pub(crate) struct Plan {
     pub(crate) hinted: u32,
     pub(crate) precision: u8,
     pub(crate) pace: Pace,
+    pub(crate) manner: Manner,
     pub(crate) lateness: i64,
     pub(crate) warmup: u64,
     pub(crate) priority: Priority,
@@ -59,24 +72,33 @@ impl Plan {
         let weight = |enabled: bool, weight: f64| {
             if enabled { weight.clamp(0.0, 10.0) as f32 } else { 0.0 }
         };
-        let own =
-            [volume.threshold, distribution.threshold, cardinality.threshold, burst.threshold];
-        let limit = fixed_limit(&config.threshold);
-        let most = COMMON_MOST * config.threshold.sensitivity as f32;
-        let has_own = own.iter().any(Option::is_some);
-        Self {
+        let (spectral, change_point) = (&detectors.spectral, &detectors.change_point);
+        let (forest, multi_scale) = (&detectors.forest, &detectors.multi_scale);
+        let (behavioural, drift) = (&detectors.behavioural, &detectors.drift);
+        let each = [
+            (volume.enabled, volume.weight, volume.threshold),
+            (distribution.enabled, distribution.weight, distribution.threshold),
+            (cardinality.enabled, cardinality.weight, cardinality.threshold),
+            (burst.enabled, burst.weight, burst.threshold),
+            (spectral.enabled, spectral.weight, spectral.threshold),
+            (change_point.enabled, change_point.weight, change_point.threshold),
+            (forest.enabled, forest.weight, forest.threshold),
+            (multi_scale.enabled, multi_scale.weight, multi_scale.threshold),
+            (behavioural.enabled, behavioural.weight, behavioural.threshold),
+            (drift.enabled, drift.weight, drift.threshold),
+        ];
+        let own = each.map(|(_, _, threshold)| threshold);
+        let mut plan = Self {
             revision,
-            weights: [
-                weight(volume.enabled, volume.weight),
-                weight(distribution.enabled, distribution.weight),
-                weight(cardinality.enabled, cardinality.weight),
-                weight(burst.enabled, burst.weight),
-            ],
+            weights: each.map(|(enabled, share, _)| weight(enabled, share)),
             threshold: config.threshold,
-            limit,
-            has_calm: !has_own && limit.is_some_and(|limit| limit > most),
+            limit: None,
+            has_calm: false,
             own,
-            has_own,
+            has_own: false,
+            has_budget: false,
+            is_choosy: false,
+            share: 1.0,
             explain: config.explain,
             smoothing: Smoothing { alpha: unit(volume.alpha), beta: unit(volume.beta) },
             gamma: unit(volume.gamma),
@@ -87,10 +109,23 @@ impl Plan {
             hinted: hinted(distribution.min, distribution.max),
             precision: cardinality.precision.clamp(10, 18),
             pace: Pace { alpha: unit(burst.alpha), slack: burst.slack.clamp(0.0, 5.0) as f32 },
+            manner: Manner {
+                hazard: Hazard {
+                    gap: change_point.gap_buckets.clamp(10.0, 1e6),
+                    ..Hazard::default()
+                },
+                spans: Spans {
+                    recent: behavioural.recent_buckets.clamp(8.0, 1e4) as f32,
+                    past: behavioural.past_buckets.clamp(32.0, 1e6) as f32,
+                },
+                caution: Caution { delta: drift.delta.clamp(1e-9, 0.5) },
+            },
             lateness: (config.timing.lateness_secs.clamp(0.0, 9e9) * 1e9) as i64,
             warmup: u64::from(config.timing.warmup_events.max(2)),
             priority: Priority::Normal,
-        }
+        };
+        plan.settle();
+        plan
     }
 
     /// Returns the plan of an entity that has something different.
@@ -118,6 +153,9 @@ impl Plan {
 
     /// Brings what follows from thresholds up to date with them.
     fn settle(&mut self) {
+        let (threshold, own) = (&self.threshold, &self.own);
+        self.has_budget = is_kept(threshold) || own.iter().flatten().any(is_kept);
+        self.is_choosy = is_choosy(threshold) || own.iter().flatten().any(is_choosy);
         self.limit = fixed_limit(&self.threshold);
         self.has_own = self.own.iter().any(Option::is_some);
         let most = COMMON_MOST * self.threshold.sensitivity as f32;

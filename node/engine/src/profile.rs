@@ -6,6 +6,7 @@ use bytemuck::{Pod, Zeroable};
 use via_types::{Detector, EntityHash};
 
 use crate::calibration::Tail;
+use crate::course::Course;
 use crate::detector::burst::Gaps;
 use crate::detector::cardinality::{Sketch, Velocity};
 use crate::detector::distribution::Histogram;
@@ -14,6 +15,7 @@ use crate::detector::lanes::Lanes;
 use crate::detector::season::Season;
 use crate::detector::volume::Counts;
 use crate::episode::Episode;
+use crate::grove::Grove;
 use crate::history::History;
 use crate::prefetch::{prefetch, prefetch_lines};
 use crate::rule::Rule;
@@ -41,8 +43,10 @@ pub(crate) const SKIPS: u32 = 256;
 pub(crate) const SEEN: u32 = 512;
 /// All that is common together might be a detection: nothing is calm.
 pub(crate) const UNSAFE: u32 = 1024;
+/// A value below zero was seen.
+pub(crate) const NEGATIVE: u32 = 2048;
 /// The entity has a configuration of its own.
-pub(crate) const OWN: u32 = 2048;
+pub(crate) const OWN: u32 = 4096;
 /// The highest bits tell by which hints the histogram's bins were laid out last.
 pub(crate) const HINTS: u32 = 0xfff0_0000;
 /// Flags that are the engine's affair and not part of a record.
@@ -69,10 +73,17 @@ pub(crate) enum Feature {
     Distinct,
     /// The point in its context among patterns known.
     Pattern,
+    /// The last values together among a sample of the past.
+    Forest,
+    /// The course of closed buckets, by all tests of it.
+    Course,
 }
 
 /// How many statistics there are.
-pub(crate) const FEATURES: usize = 9;
+pub(crate) const FEATURES: usize = 11;
+/// How many detectors, the first of all, look at single events and buckets; the
+/// others look at the course of buckets and keep what they say with it.
+pub(crate) const QUICK: usize = 4;
 /// How many of them are calibrated in the hot part, at every event.
 pub(crate) const EVERY_EVENT: usize = 5;
 
@@ -88,9 +99,11 @@ impl Feature {
         Self::Rate,
         Self::Distinct,
         Self::Pattern,
+        Self::Forest,
+        Self::Course,
     ];
 
-    /// Returns the detector it belongs to.
+    /// Returns the detector it belongs to; of a course, the first of its tests.
     pub(crate) const fn detector(self) -> Detector {
         match self {
             Self::Value | Self::Step | Self::Level | Self::Spread | Self::Lanes | Self::Pattern => {
@@ -99,6 +112,8 @@ impl Feature {
             Self::Gap => Detector::Burst,
             Self::Rate => Detector::Volume,
             Self::Distinct => Detector::Cardinality,
+            Self::Forest => Detector::Forest,
+            Self::Course => Detector::Spectral,
         }
     }
 
@@ -114,6 +129,8 @@ impl Feature {
             Self::Rate => "rate",
             Self::Distinct => "distinct",
             Self::Pattern => "pattern",
+            Self::Forest => "together",
+            Self::Course => "course",
         }
     }
 }
@@ -188,11 +205,11 @@ pub(crate) struct Hot {
     pub(crate) values: Histogram,
 
     /// Newest rarity per detector: one in so many.
-    pub(crate) odds: [f32; Detector::ALL.len()],
+    pub(crate) odds: [f32; QUICK],
     /// How much each detector is trusted, of its configured weight.
-    pub(crate) doubt: [f32; Detector::ALL.len()],
+    pub(crate) doubt: [f32; QUICK],
     /// How often each detector spoke up lately.
-    pub(crate) wolf: [f32; Detector::ALL.len()],
+    pub(crate) wolf: [f32; QUICK],
     pub(crate) score: f32,
     /// Highest score in the bucket.
     pub(crate) worst: f32,
@@ -213,7 +230,7 @@ pub(crate) const CALM_LINES: usize = 6;
 /// Cache lines that an event touches when its evidence is weighed.
 pub(crate) const WEIGHED_LINES: usize = 10;
 /// Cache lines of a series that a point touches: all but its season.
-const SERIES_FIRST: usize = 4;
+const SERIES_FIRST: usize = std::mem::offset_of!(Series, patterns) / 64;
 const SERIES_END: usize = size_of::<Series>().div_ceil(64);
 /// Cache lines of all of it.
 pub(crate) const ALL_LINES: usize = 13;
@@ -236,6 +253,12 @@ impl Hot {
     /// Says whether any of these flags is set.
     pub(crate) fn is(&self, flags: u32) -> bool {
         self.flags & flags != 0
+    }
+
+    /// Returns the least value that may be called normal: what never was below
+    /// zero is not expected to be.
+    pub(crate) fn least_normal(&self) -> f64 {
+        if self.is(NEGATIVE) { f64::MIN } else { 0.0 }
     }
 
     /// Returns the value it usually has, which one step cannot move.
@@ -264,15 +287,19 @@ impl Hot {
         self.worst = 0.0;
     }
 
-    /// Returns the mean of the slot's values, and begins the next.
-    pub(crate) fn end_slot(&mut self, end: i64) -> Option<f64> {
+    /// Returns the mean of the slot's values, and empties it.
+    pub(crate) fn end_slot(&mut self) -> Option<f64> {
         self.fill_slot();
         let mean = (self.slot.count > 0).then(|| self.slot.sum / f64::from(self.slot.count));
         self.slot.sum = 0.0;
         self.slot.count = 0;
+        mean
+    }
+
+    /// Lets the slot, or what the season adds in it, last until `end`.
+    pub(crate) fn next_slot(&mut self, end: i64) {
         self.slot.end = end;
         self.wake = end.min(self.bucket.end());
-        mean
     }
 
     /// Returns the width of its buckets, seconds.
@@ -307,7 +334,7 @@ pub(crate) struct Cold {
 /// own, then the stream's.
 pub(crate) type Rules = [Rule; Detector::ALL.len() + 1];
 /// The stream's own among them.
-const STREAMS: usize = Detector::ALL.len();
+pub(crate) const STREAMS: usize = Detector::ALL.len();
 
 /// Everything that is known of one entity, in one place: 15 cache lines, for a
 /// power of two would crowd the same few sets of every cache.
@@ -334,6 +361,16 @@ impl Cold {
     /// Returns what is remembered for the stream's threshold.
     pub(crate) fn rule(&mut self) -> &mut Rule {
         &mut self.rules()[STREAMS]
+    }
+
+    /// Returns the course of its buckets, where one is kept.
+    pub(crate) fn course(&self) -> Option<&Course> {
+        self.history.as_ref()?.course.as_deref()
+    }
+
+    /// Returns the forest, where one was earned.
+    pub(crate) fn grove(&self) -> Option<&Grove> {
+        self.history.as_ref()?.grove.as_deref()
     }
 
     /// Asks for what the end of a bucket touches.
@@ -364,10 +401,7 @@ impl Cold {
             + self.history.as_ref().map_or(0, |history| history.bytes())
             + boxed(self.rate_season.is_some(), size_of::<Season>())
             + boxed(self.series.is_some(), size_of::<Series>())
-            + self.lanes.as_ref().map_or(0, |lanes| {
-                size_of::<Lanes>()
-                    + lanes.lanes.capacity() * size_of::<crate::detector::lanes::Lane>()
-            })
+            + self.lanes.as_ref().map_or(0, |lanes| size_of::<Lanes>() + lanes.bytes())
             + self.episode.as_ref().map_or(0, |episode| episode.bytes())
             + boxed(self.rules.is_some(), size_of::<Rules>())
     }

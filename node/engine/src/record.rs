@@ -9,15 +9,18 @@ use via_types::Column;
 
 use crate::close::WIDEST;
 use crate::detector::cardinality::Sketch;
-use crate::detector::lanes::{Joint, Lane, Lanes};
+use crate::detector::horizons::Horizons;
+use crate::detector::lanes::{Lane, Lanes};
+use crate::detector::together::{Pair, Together};
 use crate::episode::Episode;
-use crate::history::{History, POINTS};
+use crate::grove::Resting;
+use crate::history::{History, POINTS, Point};
 use crate::meta::Meta;
-use crate::peers::Peers;
+use crate::peers::Habits;
 use crate::profile::{Cold, Hot, Rules, TRANSIENT};
 
 /// The layout written below; another one is not opened (invariant D-7).
-const LAYOUT: u32 = 3;
+const LAYOUT: u32 = 4;
 
 /// One profile at rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,7 +35,18 @@ pub struct Record {
     lanes: Option<Named>,
     episode: Option<Box<Episode>>,
     rules: Option<Words>,
+    course: Option<Words>,
+    grove: Option<Box<Resting>>,
     peers: Option<Words>,
+    ledgers: Option<Words>,
+    labels: Option<Labels>,
+}
+
+/// What people said of a stream's detections.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Labels {
+    count: u32,
+    held: Words,
 }
 
 /// The marks of the bucket being filled.
@@ -50,7 +64,10 @@ struct Past {
     anchor: f64,
     newest: i64,
     next: u32,
-    points: Column<u8>,
+    count: u32,
+    points: Words,
+    /// Detections that ended.
+    ended: Option<Words>,
 }
 
 /// The lanes, by name.
@@ -58,6 +75,12 @@ struct Past {
 struct Named {
     names: Vec<String>,
     lanes: Words,
+    /// Levels of each at all horizons.
+    far: Words,
+    /// How pairs of them move together; by place, so that it begins anew where
+    /// lanes were numbered otherwise.
+    together: Words,
+    pairs: u32,
     joint: Words,
 }
 
@@ -134,29 +157,30 @@ impl Record {
             lanes: cold.lanes.as_deref().map(|lanes| Named::of(lanes, names)),
             episode: cold.episode.clone(),
             rules: cold.rules.as_deref().map(Words::of),
+            course: cold.course().map(Words::of),
+            grove: cold.grove().map(|grove| Box::new(grove.rest())),
             peers: None,
+            ledgers: None,
+            labels: None,
         }
     }
 
-    /// Returns the record of a stream's habits and labels, of no entity.
-    pub(crate) fn of_habits(peers: &Peers, meta: &Meta) -> Self {
+    /// Returns the record of a stream's habits, of no entity.
+    pub(crate) fn of_habits(habits: &Habits) -> Self {
         let nobody = Self::of(&Hot::zeroed(), &Cold::default(), &[]);
-        let memory = [bytemuck::bytes_of(peers), meta.at_rest()].concat();
-        Self { peers: Some(Words::of_bytes(&memory)), ..nobody }
+        let ledgers = habits.ledgers.as_deref().map(Words::of);
+        let labels = (habits.meta.known() > 0).then(|| Labels::of(&habits.meta));
+        Self { peers: Some(Words::of(&habits.peers)), ledgers, labels, ..nobody }
     }
 
-    /// Returns the habits and labels of a stream, if these are such and of this
-    /// layout.
-    pub(crate) fn habits(&self) -> Option<(Peers, Meta)> {
-        let words = self.peers.as_ref().filter(|_| self.layout == LAYOUT)?;
-        let mut peers = Peers::default();
-        // What lies beyond the habits is labels.
-        let labels = words.present.len().checked_sub(size_of::<Peers>().div_ceil(32))?;
-        let mut memory = vec![0; size_of::<Peers>() + labels * 32];
-        words.open_into(&mut memory)?;
-        let (first, rest) = memory.split_at(size_of::<Peers>());
-        bytemuck::bytes_of_mut(&mut peers).copy_from_slice(first);
-        Some((peers, Meta::open(rest)?))
+    /// Returns the habits of a stream, if these are such and of this layout.
+    pub(crate) fn habits(self) -> Option<Habits> {
+        if self.layout != LAYOUT {
+            return None;
+        }
+        let (peers, ledgers) = (self.peers?.open()?, boxed(self.ledgers)?);
+        let meta = self.labels.map_or(Some(Meta::default()), Labels::open)?;
+        Some(Habits { peers, ledgers, meta, ..Habits::default() })
     }
 
     /// Rebuilds the profile; `number` gives a lane's number in its stream.
@@ -174,7 +198,7 @@ impl Record {
             part.map(|words| words.open()).map_or(Some(None), |x| x.map(Some))
         };
         let rules: Option<Rules> = words(self.rules)?;
-        let cold = Cold {
+        let mut cold = Cold {
             key: self.key.into_boxed_str(),
             sketch: self.sketch.map_or(Some(Sketch::default()), Marks::open)?,
             history: self.history.map_or(Some(None), |past| past.open().map(Some))?,
@@ -189,6 +213,12 @@ impl Record {
             counted: 0,
             skip: 0,
         };
+        if let (Some(history), Some(course)) = (&mut cold.history, self.course) {
+            history.course = Some(Box::new(course.open()?));
+        }
+        if let (Some(history), Some(grove)) = (&mut cold.history, self.grove) {
+            history.grove = Some(Box::new(grove.wake()?));
+        }
         Some((hot, cold))
     }
 }
@@ -197,6 +227,18 @@ fn boxed<T: Pod>(part: Option<Words>) -> Option<Option<Box<T>>> {
     match part {
         Some(words) => Some(Some(Box::new(words.open()?))),
         None => Some(None),
+    }
+}
+
+impl Labels {
+    fn of(meta: &Meta) -> Self {
+        Self { count: meta.known() as u32, held: Words::of_bytes(meta.at_rest()) }
+    }
+
+    fn open(self) -> Option<Meta> {
+        let mut memory = vec![0; Meta::size_at_rest(self.count as usize)?];
+        self.held.open_into(&mut memory)?;
+        Meta::open(&memory)
     }
 }
 
@@ -217,16 +259,22 @@ impl Past {
             anchor: history.anchor,
             newest: history.newest,
             next: history.next as u32,
-            points: bytemuck::cast_slice(&history.points).to_vec().into(),
+            count: history.points.len() as u32,
+            points: Words::of_bytes(bytemuck::cast_slice(&history.points)),
+            ended: history.ended.as_deref().map(Words::of),
         }
     }
 
     fn open(self) -> Option<Box<History>> {
-        let points = bytemuck::pod_collect_to_vec(&self.points);
-        let next = self.next as usize;
-        let fits = points.len() <= POINTS && next < points.len().max(1) && self.anchor.is_finite();
-        let history = History { anchor: self.anchor, newest: self.newest, next, points };
-        fits.then(|| Box::new(history))
+        let (count, next) = (self.count as usize, self.next as usize);
+        if count > POINTS || next >= count.max(1) || !self.anchor.is_finite() {
+            return None;
+        }
+        let mut points = vec![Point::zeroed(); count];
+        self.points.open_into(bytemuck::cast_slice_mut(&mut points))?;
+        let ended = boxed(self.ended)?;
+        let Self { anchor, newest, .. } = self;
+        Some(Box::new(History { anchor, newest, next, points, ended, course: None, grove: None }))
     }
 }
 
@@ -235,22 +283,39 @@ impl Named {
         Self {
             names: names.iter().take(lanes.lanes.len()).cloned().collect(),
             lanes: Words::of_bytes(bytemuck::cast_slice(&lanes.lanes)),
+            far: Words::of_bytes(bytemuck::cast_slice(&lanes.far.lanes)),
+            together: Words::of_bytes(bytemuck::cast_slice(&lanes.together.pairs)),
+            pairs: lanes.together.pairs.len() as u32,
             joint: Words::of(&lanes.joint),
         }
     }
 
     fn open(self, number: &mut dyn FnMut(&str) -> Option<usize>) -> Option<Lanes> {
-        let mut held = vec![Lane::zeroed(); self.names.len()];
+        let count = self.names.len();
+        let mut held = vec![Lane::zeroed(); count];
         self.lanes.open_into(bytemuck::cast_slice_mut(&mut held))?;
-        let joint: Joint = self.joint.open()?;
-        let mut lanes = Lanes { lanes: Vec::new(), joint };
-        for (name, lane) in self.names.iter().zip(held) {
-            if let Some(number) = number(name) {
-                if number >= lanes.lanes.len() {
-                    lanes.lanes.resize(number + 1, Lane::zeroed());
-                }
-                lanes.lanes[number] = lane;
+        let mut far = vec![Horizons::zeroed(); count];
+        self.far.open_into(bytemuck::cast_slice_mut(&mut far))?;
+        let mut lanes = Lanes { joint: self.joint.open()?, ..Lanes::default() };
+        let mut is_as_before = true;
+        for (place, (name, (lane, far))) in
+            self.names.iter().zip(held.into_iter().zip(far)).enumerate()
+        {
+            let Some(number) = number(name) else {
+                is_as_before = false;
+                continue;
+            };
+            is_as_before &= number == place;
+            if number >= lanes.lanes.len() {
+                lanes.lanes.resize(number + 1, Lane::zeroed());
+                lanes.far.lanes.resize(number + 1, Horizons::zeroed());
             }
+            lanes.lanes[number] = lane;
+            lanes.far.lanes[number] = far;
+        }
+        if is_as_before && self.pairs as usize <= Together::places(count) {
+            lanes.together.pairs = vec![Pair::zeroed(); self.pairs as usize];
+            self.together.open_into(bytemuck::cast_slice_mut(&mut lanes.together.pairs))?;
         }
         Some(lanes)
     }

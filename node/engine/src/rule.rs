@@ -5,16 +5,17 @@
 use bytemuck::{Pod, Zeroable};
 use via_types::config::{Method, Threshold};
 
+use crate::budget::{GRAIN, Peaks};
 use crate::ensemble::evidence_of;
 use crate::math::log10;
 
-/// A day, seconds.
-const DAY: f64 = 86_400.0;
 /// No adaptive rule fires below this evidence: one in a hundred is no anomaly.
-const LEAST: f32 = 2.0;
+pub(crate) const LEAST: f32 = 2.0;
+/// No budget is so large that less evidence than this is a detection.
+const LOWEST: f32 = 0.5;
 /// How far saved or overdrawn alerts may stretch the budget, in alerts.
 const SAVED: f32 = 3.0;
-const OVERDRAWN: f32 = -8.0;
+const OVERDRAWN: f32 = -5.0;
 /// Consistency constant of the median absolute deviation for normal data.
 const MAD_TO_SD: f64 = 1.4826;
 
@@ -28,7 +29,10 @@ pub(crate) struct Rule {
     mad: f32,
     /// Alerts saved (or overdrawn) so far.
     wealth: f32,
+    /// Parts of an alert earned that are too small to count yet.
+    owed: f32,
     seen: f32,
+    pub(crate) peaks: Peaks,
 }
 
 /// Returns the evidence from which on there is a detection, for methods that
@@ -37,14 +41,14 @@ pub(crate) fn fixed_limit(threshold: &Threshold) -> Option<f32> {
     match threshold.method {
         Method::Ensemble(score) => Some(evidence_of(score) as f32),
         Method::Percentile(quantile) => Some((-log10((1.0 - quantile).clamp(1e-9, 0.5))) as f32),
-        Method::EwmaSigma(_) | Method::Mad(_) | Method::Budget(_) => None,
+        Method::EwmaSigma(_) | Method::Mad(_) | Method::Budget(_) | Method::StreamBudget(_) => None,
     }
 }
 
 impl Rule {
-    /// Returns the evidence from which on there is a detection; `gap` is the
-    /// entity's mean time between events, seconds.
-    pub(crate) fn limit(&self, threshold: &Threshold, gap: f32) -> f32 {
+    /// Returns the evidence from which on there is a detection; `needed` is what
+    /// a budget needs of all entities alike.
+    pub(crate) fn limit(&self, threshold: &Threshold, needed: f32) -> f32 {
         match threshold.method {
             Method::Ensemble(_) | Method::Percentile(_) => {
                 fixed_limit(threshold).expect("these methods have a fixed limit")
@@ -57,18 +61,15 @@ impl Rule {
                 let mad = (f64::from(self.mad) * MAD_TO_SD).max(0.05);
                 ((f64::from(self.median) + mads * mad) as f32).max(LEAST)
             }
-            Method::Budget(per_day) => {
-                let tests = DAY / f64::from(gap).clamp(1e-6, DAY * 365.0);
-                let even = log10(tests / per_day.clamp(1e-6, 1e6));
-                let lent = f64::from(self.wealth) * std::f64::consts::LOG10_2;
-                (even - lent).max(0.5) as f32
+            Method::Budget(_) | Method::StreamBudget(_) => {
+                (needed - self.wealth * std::f32::consts::LOG10_2).max(LOWEST)
             }
         }
     }
 
-    /// Takes one event's evidence in; `elapsed` is the time since the event
-    /// before, seconds.
-    pub(crate) fn learn(&mut self, threshold: &Threshold, evidence: f32, elapsed: f32) {
+    /// Takes one event's evidence in; `earned` is the part of an alert that a
+    /// budget allows for it.
+    pub(crate) fn learn(&mut self, threshold: &Threshold, evidence: f32, earned: f32) {
         self.seen = (self.seen + 1.0).min(1e6);
         let rate = match threshold.adaptive_factor {
             factor if factor > 0.0 => (factor.min(1.0) as f32).max(1.0 / self.seen),
@@ -85,9 +86,11 @@ impl Rule {
                 self.median += step(evidence - self.median, rate);
                 self.mad += step((evidence - self.median).abs() - self.mad, rate);
             }
-            Method::Budget(per_day) => {
-                let earned = per_day * f64::from(elapsed.clamp(0.0, 86_400.0)) / DAY;
-                self.wealth = (self.wealth + earned as f32).min(SAVED);
+            Method::Budget(_) | Method::StreamBudget(_) => {
+                self.owed += earned;
+                if self.owed >= GRAIN {
+                    self.wealth = (self.wealth + std::mem::take(&mut self.owed)).min(SAVED);
+                }
             }
             Method::Percentile(_) | Method::Ensemble(_) => {}
         }
@@ -107,22 +110,37 @@ fn step(error: f32, rate: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::{EMPTY, Earned, stretched};
     use crate::noise::uniforms;
 
-    /// Detections among `events` calibrated normal events, one a second.
-    fn alarms(method: Method, events: usize) -> usize {
+    /// Detections among `events` normal events, one a second, whose evidence is
+    /// `stated` times as large as it should be.
+    fn alarms_of(method: Method, events: usize, stated: f32) -> usize {
         let threshold = Threshold { method, ..Threshold::default() };
-        let mut rule = Rule::zeroed();
+        let (mut rule, mut ledger) = (Rule::zeroed(), EMPTY);
         let mut alarms = 0;
-        for u in uniforms(events) {
-            let evidence = -libm::log10f(u);
-            if evidence >= rule.limit(&threshold, 1.0) {
+        for (number, u) in uniforms(events).enumerate() {
+            let evidence = -libm::log10f(u) * stated;
+            let asked = ledger.asked(&threshold, 1.0, 1.0);
+            let stretch = rule.peaks.stretch(&ledger);
+            let needed = stretched(ledger.needed(asked), stretch);
+            let limit = rule.limit(&threshold, needed);
+            if evidence >= limit {
                 alarms += 1;
                 rule.pay();
+                ledger.pay(asked);
             }
-            rule.learn(&threshold, evidence, 1.0);
+            let earned = Earned::of(&threshold, asked, 1.0);
+            rule.learn(&threshold, evidence, earned.alerts);
+            ledger.earn((&threshold, 1.0), number as i64 * 1_000_000_000, earned);
+            ledger.note(asked, evidence, stretch);
+            rule.peaks.learn(evidence);
         }
         alarms
+    }
+
+    fn alarms(method: Method, events: usize) -> usize {
+        alarms_of(method, events, 1.0)
     }
 
     #[test]
@@ -154,17 +172,15 @@ mod tests {
 
     #[test]
     fn a_budget_is_kept_when_calibration_is_off() {
-        let threshold = Threshold { method: Method::Budget(10.0), ..Threshold::default() };
-        let mut rule = Rule::zeroed();
-        let mut alarms = 0;
-        for u in uniforms(86_400 * 10) {
-            let evidence = -libm::log10f(u) * 1.5;
-            if evidence >= rule.limit(&threshold, 1.0) {
-                alarms += 1;
-                rule.pay();
-            }
-            rule.learn(&threshold, evidence, 1.0);
+        for stated in [0.5, 1.5, 3.0] {
+            let had = alarms_of(Method::Budget(10.0), 86_400 * 10, stated);
+            assert!((70..135).contains(&had), "{had} for 100, evidence times {stated}");
         }
-        assert!((70..140).contains(&alarms), "{alarms} for 100");
+    }
+
+    #[test]
+    fn a_stream_s_budget_is_kept() {
+        let had = alarms(Method::StreamBudget(10.0), 86_400 * 10);
+        assert!((70..135).contains(&had), "{had} for 100");
     }
 }

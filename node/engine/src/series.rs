@@ -20,20 +20,11 @@ const CLOSED: u32 = 16;
 /// What was remarkable fades by half within 64 points.
 const FADE: f32 = 0.989_228;
 
-/// A season of the value, in units of its deviation when it was begun.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-#[repr(C)]
-pub(crate) struct ValueSeason {
-    /// 0 before it was begun.
-    pub(crate) unit: f64,
-    pub(crate) season: Season,
-}
-
 /// The course of one series.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Series {
-    season: ValueSeason,
+    pub(crate) season: Season,
     pub(crate) patterns: Patterns,
     /// The most evidence of late, fading.
     lately: f32,
@@ -41,16 +32,6 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    /// Returns the season of the value, where one was begun.
-    pub(crate) fn season(&self) -> Option<&ValueSeason> {
-        (self.season.unit > 0.0).then_some(&self.season)
-    }
-
-    /// Returns the season, to be begun where its unit is 0.
-    pub(crate) fn season_mut(&mut self) -> &mut ValueSeason {
-        &mut self.season
-    }
-
     /// Returns how remarkable the series is with an event of such evidence.
     fn stirred(&self, evidence: f32, is_point: bool) -> f32 {
         larger(evidence, if is_point { self.lately * FADE } else { self.lately })
@@ -104,6 +85,11 @@ pub(crate) fn point(hot: &Hot, sample: &Sample<'_>, closing: &Closing) -> Option
         (true, false) => closing.mean,
         (false, _) => None,
     }
+}
+
+/// Says whether an event is a point of its series by itself.
+pub(crate) fn is_point(hot: &Hot, sample: &Sample<'_>) -> bool {
+    is_measured(sample) && is_slow(hot)
 }
 
 /// Says whether enough is known of the entity to keep its points.

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::judge::{Row, Sample, judge_time};
 use crate::plan::Plan;
 use crate::profile::{CURRENT, LIVE, OPEN, Profile, USED};
-use crate::verdict::{Speaking, is_over};
+use crate::verdict::{Speaking, over, stream_limit};
 use crate::{Outcome, Position};
 
 /// How long after a bucket's end its last events may still be on their way.
@@ -39,9 +39,9 @@ impl Engine {
             if now >= hot.bucket.end() {
                 let id = DetectionId { shard: at.shard, index: at.index, offset };
                 let told = out.changes.len();
-                self.swap_habits(stream);
+                self.swap_habits(stream, at.index);
                 self.pass(&plan, slot, now, id, out);
-                self.swap_habits(stream);
+                self.swap_habits(stream, at.index);
                 offset = offset.saturating_add((out.changes.len() - told) as u32);
             }
             self.due[slot as usize] = self.places.get(slot).hot.bucket.end();
@@ -56,12 +56,19 @@ impl Engine {
         let lanes = Row { lanes: &[], numbers: &[], row: 0, instead: None };
         let value = hot.level.mean + hot.offset;
         let sample = Sample { at: now, value, mark: 0, lanes };
-        let verdict = judge_time(hot, (plan, &self.habits), &closing, now);
-        let limit = cold.rule().limit(&plan.threshold, hot.gaps.mean);
-        let fired = is_over(hot, cold, plan, &verdict, limit);
+        let verdict = judge_time(hot, cold, (plan, &self.habits), &closing, now);
+        let limit = stream_limit(hot, cold, plan, &self.habits);
+        let over = over(hot, cold, (plan, &mut self.habits), (now, &verdict), limit);
+        let fired = over.is_any();
         if fired || hot.is(OPEN) && verdict.evidence > 0.0 {
             let (sample, verdict) = (&sample, &verdict);
-            let speaking = Speaking { sample, verdict, limit, fired, warming: false };
+            let mut speaking = Speaking { sample, verdict, limit, fired, warming: false };
+            let left;
+            if plan.is_choosy {
+                let said = self.minded(plan, slot, (&speaking, over));
+                left = said.0;
+                speaking = Speaking { verdict: &left, fired: said.1, ..speaking };
+            }
             let is_told = self.follow(plan, slot, &speaking, (id, ""), out);
             self.places.get_mut(slot).hot.score = self.score_of(slot, &speaking, is_told);
         }

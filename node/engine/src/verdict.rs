@@ -2,20 +2,29 @@
 //! events whose scores were asked for. Owns the decision; refuses to judge.
 //! Called by `execute` and `tick`. Invariants E-2, D-4 (ids are positional).
 
-use via_types::config::Explain;
+use via_types::calendar::Calendar;
+use via_types::config::{Explain, Threshold};
 use via_types::detection::Change;
 use via_types::{DetectionId, Scored};
 
 use crate::Outcome;
+use crate::budget::{Earned, is_kept, stretched};
+use crate::calibration::MOST;
 use crate::engine::Engine;
 use crate::ensemble::{quick_score, quiet_score};
 use crate::episode::{self, adopt_if_lasting};
 use crate::execute::Work;
 use crate::explain::{Case, contributions, expected, reason, strongest};
 use crate::judge::{Judgement, Sample};
-use crate::math::larger;
+use crate::math::{larger, smaller};
+use crate::minded::minded;
+use crate::peers::Habits;
 use crate::plan::Plan;
-use crate::profile::{Cold, FEATURES, Feature, Hot, OPEN, Profile};
+use crate::profile::{Cold, Feature, Hot, OPEN, Profile, STREAMS};
+use crate::rule::{LEAST, Rule};
+
+/// What is known of time in a stream of which nothing is known.
+static NO_CALENDAR: Calendar = Calendar::usual();
 
 /// A judged event about which something may have to be said.
 pub(crate) struct Speaking<'a> {
@@ -26,23 +35,133 @@ pub(crate) struct Speaking<'a> {
     pub(crate) warming: bool,
 }
 
-/// Says whether an event is at or above the stream's threshold, or a detector's
-/// own.
-#[inline]
-pub(crate) fn is_over(
-    hot: &Hot,
-    cold: &mut Cold,
-    plan: &Plan,
-    verdict: &Judgement,
-    limit: f32,
-) -> bool {
-    let over = verdict.evidence >= limit;
-    if plan.has_own { over | is_over_own(hot, cold, plan, verdict) } else { over }
+impl Speaking<'_> {
+    /// Says whether it may open a detection, since the threshold is low, but is
+    /// not enough to keep one open: else none would ever end.
+    fn is_slight(&self) -> bool {
+        let evidence = self.verdict.evidence;
+        self.limit < LEAST && evidence >= self.limit && evidence < LEAST
+    }
 }
 
-/// Says whether a detector's own threshold is reached.
-fn is_over_own(hot: &Hot, cold: &mut Cold, plan: &Plan, verdict: &Judgement) -> bool {
-    let mut over = false;
+/// Which thresholds an event reaches: the stream's, and by number those that
+/// detectors have of their own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Over {
+    stream: bool,
+    own: u32,
+    /// The least evidence among those of their own that is enough.
+    least: f32,
+}
+
+impl Over {
+    pub(crate) fn is_any(self) -> bool {
+        self.stream | (self.own != 0)
+    }
+}
+
+/// Returns which thresholds an event reaches.
+#[inline]
+pub(crate) fn over(
+    hot: &Hot,
+    cold: &mut Cold,
+    (plan, habits): (&Plan, &mut Habits),
+    (at, verdict): (i64, &Judgement),
+    limit: f32,
+) -> Over {
+    let stream = verdict.evidence >= limit;
+    let mut over = Over { stream, own: 0, least: MOST };
+    if plan.has_own {
+        own_over(hot, cold, (plan, habits), (at, verdict), &mut over);
+    }
+    over
+}
+
+/// Returns the evidence from which on there is a detection by a threshold, and
+/// how rare it may be to keep the budget.
+fn limit_of(
+    rule: &Rule,
+    (number, threshold): (usize, &Threshold),
+    (plan, habits): (&Plan, &Habits),
+    gap: f32,
+) -> (f32, f32) {
+    let ledger = habits.ledger(number);
+    let asked = ledger.asked(threshold, gap, plan.share);
+    let needed = stretched(ledger.needed(asked), rule.peaks.stretch(ledger));
+    (rule.limit(threshold, needed), asked)
+}
+
+/// Returns the evidence from which on there is a detection of an entity.
+pub(crate) fn stream_limit(hot: &Hot, cold: &mut Cold, plan: &Plan, habits: &Habits) -> f32 {
+    match plan.limit {
+        Some(limit) => limit,
+        None => {
+            let threshold = (STREAMS, &plan.threshold);
+            limit_of(cold.rule(), threshold, (plan, habits), hot.gaps.mean).0
+        }
+    }
+}
+
+/// Takes an event's evidence into what a threshold remembers.
+fn settle(
+    rule: &mut Rule,
+    (number, threshold): (usize, &Threshold),
+    (plan, habits): (&Plan, &mut Habits),
+    (hot, at): (&Hot, i64),
+    (evidence, elapsed): (f32, f32),
+) {
+    let asked = habits.ledger(number).asked(threshold, hot.gaps.mean, plan.share);
+    let earned = Earned::of(threshold, asked, elapsed);
+    rule.learn(threshold, evidence, earned.alerts);
+    if is_kept(threshold)
+        && hot.events >= plan.warmup
+        && let Some(ledger) = habits.ledger_mut(number)
+    {
+        ledger.earn((threshold, plan.share), at, earned);
+        if !hot.is(OPEN) {
+            ledger.note(asked, evidence, rule.peaks.stretch(ledger));
+            rule.peaks.learn(evidence);
+        }
+    }
+}
+
+/// Takes an event into what the stream's threshold remembers of its entity.
+pub(crate) fn settle_stream(
+    hot: &Hot,
+    cold: &mut Cold,
+    (plan, habits): (&Plan, &mut Habits),
+    at: i64,
+    verdict: &Judgement,
+) {
+    let threshold = (STREAMS, &plan.threshold);
+    let said = (verdict.evidence, verdict.gap.unwrap_or(0.0));
+    settle(cold.rule(), threshold, (plan, habits), (hot, at), said);
+}
+
+/// Pays for a detection by a threshold.
+fn pay(
+    rule: &mut Rule,
+    (number, threshold): (usize, &Threshold),
+    (plan, habits): (&Plan, &mut Habits),
+    gap: f32,
+) {
+    rule.pay();
+    if is_kept(threshold) {
+        let asked = habits.ledger(number).asked(threshold, gap, plan.share);
+        if let Some(ledger) = habits.ledger_mut(number) {
+            ledger.pay(asked);
+        }
+    }
+}
+
+/// Finds whose own threshold is reached.
+fn own_over(
+    hot: &Hot,
+    cold: &mut Cold,
+    (plan, habits): (&Plan, &mut Habits),
+    (at, verdict): (i64, &Judgement),
+    over: &mut Over,
+) {
     // What labels say counts for single detectors, too.
     let labelled = match verdict.unlabelled {
         whole if whole > 0.0 => verdict.evidence / whole,
@@ -52,24 +171,44 @@ fn is_over_own(hot: &Hot, cold: &mut Cold, plan: &Plan, verdict: &Judgement) -> 
     for (number, threshold) in plan.own.iter().enumerate() {
         let Some(threshold) = threshold else { continue };
         let mut evidence = 0.0f32;
-        for feature in 0..FEATURES {
-            let speaks = verdict.weights[feature] > 0.0;
-            if speaks && Feature::ALL[feature].detector() as usize == number {
-                evidence = evidence.max(verdict.calibrated(Feature::ALL[feature]));
+        for feature in Feature::ALL {
+            let speaks = verdict.weights[feature as usize] > 0.0;
+            if speaks && feature.detector() as usize == number {
+                evidence = evidence.max(verdict.calibrated(feature));
             }
         }
         let evidence = evidence * threshold.sensitivity as f32 * labelled;
-        let rule = &mut rules[number];
-        if evidence >= rule.limit(threshold, hot.gaps.mean) {
-            over = true;
-            rule.pay();
+        let (rule, named) = (&mut rules[number], (number, threshold));
+        let (limit, _) = limit_of(rule, named, (plan, habits), hot.gaps.mean);
+        if evidence >= limit {
+            over.own |= 1 << number;
+            over.least = smaller(over.least, limit / threshold.sensitivity as f32);
+            if !hot.is(OPEN) {
+                pay(rule, named, (plan, habits), hot.gaps.mean);
+            }
         }
-        rule.learn(threshold, evidence, verdict.gap.unwrap_or(0.0));
+        let elapsed = verdict.gap.unwrap_or(0.0);
+        settle(rule, named, (plan, habits), (hot, at), (evidence, elapsed));
     }
-    over
 }
 
 impl Engine {
+    /// Returns what is left of an event that reaches thresholds or whose entity
+    /// has a detection open, when only what its stream minds counts, and whether
+    /// that is still enough.
+    pub(crate) fn minded(
+        &self,
+        plan: &Plan,
+        slot: u32,
+        (speaking, over): (&Speaking<'_>, Over),
+    ) -> (Judgement, bool) {
+        let left = minded(&self.case(plan, slot, speaking));
+        let has_own = Feature::ALL.iter().any(|one| {
+            over.own >> one.detector() as u32 & 1 == 1 && left.calibrated(*one) >= over.least
+        });
+        (left, speaking.fired && (left.evidence >= speaking.limit || has_own))
+    }
+
     /// Opens, grows or ends the entity's detection; says whether something is told
     /// that was not told before.
     pub(crate) fn speak(
@@ -110,7 +249,8 @@ impl Engine {
                 self.places.get_mut(slot).cold.episode = Some(Box::new(episode));
                 let Profile { hot, cold } = self.places.get_mut(slot);
                 if plan.limit.is_none() {
-                    cold.rule().pay();
+                    let named = (STREAMS, &plan.threshold);
+                    pay(cold.rule(), named, (plan, &mut self.habits), hot.gaps.mean);
                 }
                 hot.flags |= OPEN;
             }
@@ -118,21 +258,22 @@ impl Engine {
         };
         let (evidence, at) = (speaking.verdict.evidence, speaking.sample.at);
         let mut is_told = false;
-        if speaking.fired {
+        if speaking.fired && !speaking.is_slight() {
             is_told = episode.grow(&self.case(plan, slot, speaking));
             if is_told {
                 out.changes.push(episode.told());
             }
         } else {
             let gap = self.places.get(slot).hot.gaps.mean;
-            if episode.rest(evidence, speaking.limit, at, gap) {
-                out.changes.push(episode.end());
-                self.places.get_mut(slot).hot.flags &= !OPEN;
+            if episode.rest(evidence, larger(speaking.limit, LEAST), at, gap) {
+                let Profile { hot, cold } = self.places.get_mut(slot);
+                out.changes.push(episode.end(hot, cold));
+                hot.flags &= !OPEN;
                 return false;
             }
         }
         self.places.get_mut(slot).cold.episode = Some(episode);
-        if speaking.fired {
+        if speaking.fired && !speaking.is_slight() {
             let Profile { hot, cold } = self.places.get_mut(slot);
             adopt_if_lasting(hot, cold);
         }
@@ -167,6 +308,7 @@ impl Engine {
             sample: speaking.sample,
             verdict: speaking.verdict,
             names: stream.map_or(&[], |stream| &stream.lanes),
+            calendar: stream.map_or(&NO_CALENDAR, |stream| &stream.calendar),
             limit: speaking.limit,
         }
     }

@@ -4,7 +4,10 @@
 use via_types::profile::{DetectorState, Fact, ProfileView, SeriesPoint, Warmup};
 use via_types::{Detector, EntityHash, StreamId, Timestamp};
 
+use crate::close::in_bucket;
+use crate::course::{Course, TESTS, YOUNG};
 use crate::engine::Engine;
+use crate::grove::Grove;
 use crate::history::decimate;
 use crate::math::log10;
 use crate::plan::Plan;
@@ -39,29 +42,19 @@ impl Engine {
     ) -> Option<Vec<SeriesPoint>> {
         let slot = self.find(stream, entity)?;
         let Profile { hot, cold } = self.places.get(slot);
-        let mut series = cold.history.as_ref().map_or_else(Vec::new, |history| history.series());
-        if hot.count > 0 {
-            series.push(filling(hot));
+        let mut series = Vec::new();
+        let filling = in_bucket(hot);
+        let mut filling = (hot.count > 0).then_some(filling);
+        if let Some(history) = &cold.history {
+            series = history.series();
+            filling = filling.and_then(|bucket| history.rest_of(&bucket));
+        }
+        series.extend(filling.map(|bucket| bucket.point()));
+        for point in &mut series {
+            point.low = point.low.max(hot.least_normal());
+            point.high = point.high.max(hot.least_normal());
         }
         Some(decimate(series, max_points))
-    }
-}
-
-fn filling(hot: &Hot) -> SeriesPoint {
-    let bucket = &hot.bucket;
-    let expected = hot.level.mean + hot.offset;
-    let reach = 3.0 * hot.level.deviation();
-    SeriesPoint {
-        at: Timestamp::from_nanos(bucket.start),
-        width_secs: hot.width_secs(),
-        count: f64::from(hot.count),
-        mean: hot.sum / f64::from(hot.count.max(1)),
-        min: f64::from(hot.least),
-        max: f64::from(hot.most),
-        expected,
-        low: expected - reach,
-        high: expected + reach,
-        score: f64::from(hot.worst),
     }
 }
 
@@ -97,8 +90,8 @@ fn normal(hot: &Hot, cold: &Cold, plan: &Plan) -> Vec<Fact> {
         let usual = hot.rate.range(0.0, hot.bucket.season).0;
         facts.push(fact("rate", usual / hot.width_secs(), "1/s"));
     }
-    if let Some(held) = cold.series.as_ref().and_then(|series| series.season())
-        && let Some((period, strength)) = held.season.strength(plan.period)
+    if let Some(series) = &cold.series
+        && let Some((period, strength)) = series.season.strength(plan.period)
     {
         facts.push(fact("season period", period, "s"));
         facts.push(fact("season strength", strength, ""));
@@ -113,6 +106,12 @@ fn state(detector: Detector, hot: &Hot, cold: &Cold, plan: &Plan) -> DetectorSta
         Detector::Distribution => distribution(hot, cold),
         Detector::Cardinality => cardinality(hot, cold),
         Detector::Burst => burst(hot),
+        Detector::Forest => return forest(cold, plan),
+        Detector::Spectral
+        | Detector::ChangePoint
+        | Detector::MultiScale
+        | Detector::Behavioural
+        | Detector::Drift => return course(detector, cold, plan),
     };
     DetectorState {
         detector,
@@ -120,6 +119,52 @@ fn state(detector: Detector, hot: &Hot, cold: &Cold, plan: &Plan) -> DetectorSta
         warmup,
         evidence: log10(f64::from(hot.odds[detector as usize]).max(1.0)),
         weight: f64::from(weight * (1.0 - hot.doubt[detector as usize])),
+        facts,
+    }
+}
+
+fn forest(cold: &Cold, plan: &Plan) -> DetectorState {
+    let weight = plan.weights[Detector::Forest as usize];
+    let grove = cold.grove();
+    let (points, needed, odds) = grove.map_or((0, YOUNG, 1.0), Grove::state);
+    let mut state = DetectorState {
+        detector: Detector::Forest,
+        enabled: weight > 0.0,
+        warmup: warmup(u64::from(points), u64::from(needed), "points"),
+        evidence: log10(f64::from(odds).max(1.0)),
+        weight: f64::from(weight * grove.map_or(1.0, Grove::trust)),
+        facts: vec![fact("memory", grove.map_or(0.0, |grove| grove.bytes() as f64), "B")],
+    };
+    if grove.is_none() {
+        state.warmup.reason =
+            "it gets a forest after 1,024 slow events, while there is memory for it".to_owned();
+    }
+    state
+}
+
+/// Returns the state of one of the tests of the course.
+fn course(detector: Detector, cold: &Cold, plan: &Plan) -> DetectorState {
+    let weight = plan.weights[detector as usize];
+    let test = TESTS.iter().position(|which| *which == detector).unwrap_or(0);
+    let (points, needed) = cold.course().map_or((0, YOUNG), Course::warmup);
+    let (said, odds) = cold.course().map_or_else(Default::default, |course| course.said(test));
+    let trust = cold.course().map_or(1.0, |course| course.trust(test));
+    let mut facts = vec![fact("points", f64::from(points), "")];
+    if points > needed {
+        facts.push(fact("expected", f64::from(said.expected), ""));
+        facts.push(fact("deviation", f64::from(said.deviation), ""));
+        if detector == Detector::ChangePoint {
+            facts.push(fact("since", f64::from(said.about), "s"));
+        } else if detector == Detector::MultiScale {
+            facts.push(fact("horizon", f64::from(said.about), "s"));
+        }
+    }
+    DetectorState {
+        detector,
+        enabled: weight > 0.0,
+        warmup: warmup(u64::from(points), u64::from(needed), "closed buckets of a minute or more"),
+        evidence: log10(f64::from(odds).max(1.0)),
+        weight: f64::from(weight * trust),
         facts,
     }
 }

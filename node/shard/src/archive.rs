@@ -36,6 +36,26 @@ pub(crate) struct Stored {
     pub(crate) detection: Detection,
 }
 
+/// A detection as it was stored in version 1.
+#[derive(Deserialize)]
+struct First {
+    tenant: TenantId,
+    detection: via_codec::first::Detection,
+}
+
+impl From<First> for Stored {
+    fn from(First { tenant, detection }: First) -> Self {
+        Self { tenant, detection: detection.into() }
+    }
+}
+
+impl Stored {
+    /// Reads a detection, of whatever version.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, via_codec::Error> {
+        via_codec::decode_since_first::<Self, First>(Kind::Detection, bytes)
+    }
+}
+
 /// What a trim deletes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Trimmed {
@@ -103,7 +123,7 @@ impl Archive {
         let Some(bytes) = self.store.get(Space::Detections, &keys::detection(id))? else {
             return Ok(None);
         };
-        Ok(Some(via_codec::decode(Kind::Detection, &bytes)?))
+        Ok(Some(Stored::read(&bytes)?))
     }
 
     /// Returns how many detections of `shard` are stored.
@@ -190,7 +210,7 @@ impl Archive {
             return Ok(Trimmed::default());
         };
         for (key, value) in &oldest {
-            let stored: Stored = via_codec::decode(Kind::Detection, value)?;
+            let stored = Stored::read(value)?;
             let Detection { started, id, .. } = stored.detection;
             writes.push(delete(Space::Detections, key));
             writes.push(delete(Space::Feedback, key));

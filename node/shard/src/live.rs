@@ -70,11 +70,17 @@ impl std::fmt::Debug for Live {
 }
 
 impl Live {
-    pub(crate) fn new(shard: ShardId, term: Term, ledger: Ledger, store: Arc<dyn Store>) -> Self {
+    /// Makes the state of `shard`, one of so many.
+    pub(crate) fn new(
+        (shard, shards): (ShardId, u16),
+        term: Term,
+        ledger: Ledger,
+        store: Arc<dyn Store>,
+    ) -> Self {
         Self {
             shard,
             term,
-            engine: Engine::new(via_engine::Options::default()),
+            engine: Engine::new(via_engine::Options { shards, ..via_engine::Options::default() }),
             ledger,
             store,
             pending: Vec::new(),

@@ -334,7 +334,7 @@ mod tests {
     fn shard() -> Shard {
         let store = Arc::new(MemoryStore::new());
         let shard = ShardId::new(0);
-        let live = Live::new(shard, Term::new(1), Ledger::default(), store.clone());
+        let live = Live::new((shard, 1), Term::new(1), Ledger::default(), store.clone());
         let state = State { live: Some(live), ..State::default() };
         let (feed, _) = broadcast::channel(1);
         let replica = Replica::new(shard, Options::default(), store, feed, state);

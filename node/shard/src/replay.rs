@@ -134,7 +134,7 @@ pub(crate) fn rebuild(
         Some((at, pieces)) => (at.index, stored_ledger(store.as_ref(), shard, pieces)?),
         None => (LogIndex::default(), Ledger::default()),
     };
-    let mut live = Live::new(shard, promotion.term, ledger, store);
+    let mut live = Live::new((shard, replica.options.shards), promotion.term, ledger, store);
     for configured in configurations(&replica.archive, shard, from)?.values() {
         live.configure(configured)?;
     }

@@ -164,6 +164,7 @@ mod tests {
             percentile: None,
             contributions: Vec::new(),
             context: Vec::new(),
+            similar: Vec::new(),
             counterfactual: None,
             actions: Vec::new(),
             reason: String::new(),

@@ -104,7 +104,7 @@ fn read_piece(shard: ShardId, chunk: &[u8], facts: &mut Vec<Write>) -> Result<Ve
             return Err(foreign());
         }
         if space == Space::Detections {
-            let stored: Stored = via_codec::decode(Kind::Detection, &value)?;
+            let stored = Stored::read(&value)?;
             let index = keys::by_time(stored.tenant, stored.detection.started, stored.detection.id);
             writes.push(put(Space::DetectionsByTime, &index, Vec::new()));
         }
@@ -131,7 +131,7 @@ fn clear(replica: &Replica) -> Result<(), Error> {
         let mut writes = Vec::new();
         replica.archive.each(space, replica.shard, &mut |key, value| {
             if space == Space::Detections {
-                let stored: Stored = via_codec::decode(Kind::Detection, value)?;
+                let stored = Stored::read(value)?;
                 let index =
                     keys::by_time(stored.tenant, stored.detection.started, stored.detection.id);
                 writes.push(delete(Space::DetectionsByTime, &index));

@@ -98,7 +98,7 @@ impl Columns {
                 columns.values.push(columns.find(name)?);
             }
         }
-        if columns.values.is_empty() && distinct.is_none() {
+        if columns.values.is_empty() && distinct.is_none() && !columns.can_count() {
             bail!("no column of numbers: {}", columns.reasons());
         }
         if columns.values.len() > limit::LANES {
@@ -233,6 +233,12 @@ impl Columns {
 
     fn is_entity(&self, column: usize) -> bool {
         self.subjects.iter().any(|subject| subject.entity.contains(&column))
+    }
+
+    /// Says whether rows without a value can be judged by how many there are, or by
+    /// how many different ones.
+    fn can_count(&self) -> bool {
+        self.has_entities() && (self.time.is_some() || self.subjects.len() > 1)
     }
 
     fn is_distinct(&self, column: usize) -> bool {
@@ -396,6 +402,14 @@ mod tests {
     fn a_file_without_numbers_says_why() {
         let error = choose("a,b\nx,y", &Wishes::default()).unwrap_err().to_string();
         assert!(error.contains("\"a\" is not numbers"), "{error}");
+    }
+
+    #[test]
+    fn entities_without_numbers_are_counted() {
+        let columns = auto("time,user,ip\n2020-01-01,a,1.2.3.4\n2020-01-02,b,1.2.3.5");
+        assert_eq!(columns.values, [0usize; 0]);
+        assert_eq!(columns.subjects, [subject(&[1], Some(2)), subject(&[2], Some(1))]);
+        assert!(choose("user,note\na,x\nb,y", &Wishes::default()).is_err(), "nothing to count by");
     }
 
     #[test]

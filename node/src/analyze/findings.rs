@@ -114,6 +114,7 @@ pub(crate) mod tests {
             percentile: None,
             contributions: Vec::new(),
             context: Vec::new(),
+            similar: Vec::new(),
             counterfactual: None,
             actions: Vec::new(),
             reason: "9 where 1 to 2 is normal".to_owned(),

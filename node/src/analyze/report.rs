@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use via_types::Detection;
-use via_types::detection::{Contribution, Counterfactual, Expected};
+use via_types::detection::{Contribution, Counterfactual, Expected, Similar};
 
 use super::trace::{Drawn, Traces};
 use super::{Outcome, summary};
@@ -56,13 +56,25 @@ struct Found<'a> {
     expected: Option<Expected>,
     reason: &'a str,
     contributions: &'a [Contribution],
-    context: &'a [String],
+    context: Vec<&'a str>,
     actions: &'a [String],
     counterfactual: Option<&'a Counterfactual>,
+    similar: Vec<Alike>,
+}
+
+/// An earlier detection that is listed too.
+#[derive(Serialize)]
+struct Alike {
+    number: u64,
+    similarity: f64,
 }
 
 impl<'a> Found<'a> {
-    fn of((number, detection): (u64, &'a Detection)) -> Self {
+    fn of((number, detection): (u64, &'a Detection), listed: &[(u64, &Detection)]) -> Self {
+        let alike = |similar: &Similar| {
+            let found = listed.iter().find(|(_, listed)| listed.id == similar.id);
+            found.map(|(number, _)| Alike { number: *number, similarity: similar.similarity })
+        };
         let millis = |at: via_types::Timestamp| (at.as_nanos() / 1_000_000) as f64;
         Self {
             number,
@@ -78,9 +90,10 @@ impl<'a> Found<'a> {
             expected: detection.expected,
             reason: &detection.reason,
             contributions: &detection.contributions,
-            context: &detection.context,
+            context: detection.context.iter().map(|one| one.text.as_str()).collect(),
             actions: &detection.actions,
             counterfactual: detection.counterfactual.as_ref(),
+            similar: detection.similar.iter().filter_map(alike).collect(),
         }
     }
 }
@@ -125,7 +138,7 @@ fn render(input: &Path, outcome: &Outcome) -> Result<String> {
             .traces
             .as_ref()
             .map_or_else(Vec::new, |traces: &Traces| traces.draw(ENTITIES)),
-        detections: highest.into_iter().map(Found::of).collect(),
+        detections: highest.iter().map(|found| Found::of(*found, &highest)).collect(),
     };
     // Inside a script element only "<" can end what is meant as text.
     let data = serde_json::to_string(&page)?.replace('<', "\\u003c");

@@ -18,6 +18,17 @@ pub(crate) fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
+/// Writes a figure that was computed with the digits that it means: ten, not those
+/// that adding and taking away have left behind.
+fn plain(number: f64) -> String {
+    let meant: f64 = format!("{number:.9e}").parse().unwrap_or(number);
+    if meant == 0.0 || (1e-6..1e18).contains(&meant.abs()) {
+        meant.to_string()
+    } else {
+        format!("{meant:e}")
+    }
+}
+
 /// A score table being written.
 pub(crate) struct Scores {
     writer: Writer<BufWriter<Box<dyn Write>>>,
@@ -61,7 +72,7 @@ impl Scores {
             Err(why) => (&unjudged, format!("not judged: {why}")),
         };
         let [expected, low, high] = match &verdict.expected {
-            Some(range) => [range.value, range.low, range.high].map(|number| number.to_string()),
+            Some(range) => [range.value, range.low, range.high].map(plain),
             None => [String::new(), String::new(), String::new()],
         };
         let score = format!("{:.6}", verdict.score);
@@ -88,5 +99,16 @@ impl Scores {
         self.writer.flush()?;
         let mut out = self.writer.into_inner().map_err(|error| anyhow::anyhow!("{error}"))?;
         out.flush().context("writing the last scores")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_the_digits_that_they_mean() {
+        let written = [93.628_999_999_999_99, 0.1 + 0.2, 0.0, 1e300, -2.5e-12, 86_400.0].map(plain);
+        assert_eq!(written, ["93.629", "0.3", "0", "1e300", "-2.5e-12", "86400"]);
     }
 }

@@ -129,6 +129,20 @@ pub(crate) fn reckoning(
             None => writeln!(screen, "{name:20}  {:>10}  missed", 0)?,
         }
     }
+    // So that the column sums to what is told below it.
+    let listed: u32 = verdict.attacks.iter().map(|attack| attack.findings).sum();
+    for (what, detections) in [
+        ("begun just now", verdict.true_findings.saturating_sub(listed)),
+        ("nothing was wrong", verdict.false_findings),
+    ] {
+        if detections > 0 {
+            writeln!(screen, "{what:20}  {detections:>10}")?;
+        }
+    }
+    if listed > verdict.true_findings {
+        let twice = listed - verdict.true_findings;
+        writeln!(screen, "{:20}  {:>10}", "of two attacks", format!("-{twice}"))?;
+    }
     if verdict.attacks.is_empty() {
         writeln!(screen, "no attack has lasted long enough to be judged; let it run longer")?;
     }

@@ -2,6 +2,8 @@
 //! bounds and validates what operators write; the catalog versions it; the log
 //! carries it as JSON, so fields may be added with a default.
 
+mod course;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -9,6 +11,8 @@ use serde::de::{Error as _, IgnoredAny, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Detector;
+use crate::calendar::{BusinessHours, CalendarEvent};
+pub use course::{Behavioural, ChangePoint, Drift, Forest, MultiScale, Spectral};
 
 /// Everything the engine needs to know about a stream.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,6 +31,10 @@ pub struct StreamConfig {
     /// What single entities, by key, have different from the rest.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub entities: BTreeMap<String, EntityConfig>,
+    /// When people are at work: said in explanations, changes no score.
+    pub business_hours: BusinessHours,
+    /// Known events: said in explanations, changes no score.
+    pub calendar: Vec<CalendarEvent>,
 }
 
 /// What one entity of a stream has different; what is left out is the stream's.
@@ -75,6 +83,12 @@ pub struct EntityThreshold {
     /// How fast the adaptive rules follow, 0..1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptive_factor: Option<f64>,
+    /// Which way a deviation has to go to be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Side>,
+    /// How large a deviation has to be to be told; replaces the stream's as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_deviation: Option<MinDeviation>,
 }
 
 impl EntityThreshold {
@@ -89,6 +103,8 @@ impl EntityThreshold {
             method: self.method.unwrap_or(threshold.method),
             sensitivity: self.sensitivity.unwrap_or(threshold.sensitivity),
             adaptive_factor: self.adaptive_factor.unwrap_or(threshold.adaptive_factor),
+            direction: self.direction.unwrap_or(threshold.direction),
+            min_deviation: self.min_deviation.unwrap_or(threshold.min_deviation),
         }
     }
 }
@@ -118,6 +134,18 @@ pub struct Detectors {
     pub cardinality: Cardinality,
     /// Gaps between events.
     pub burst: Burst,
+    /// Rhythm of closed buckets.
+    pub spectral: Spectral,
+    /// Time of change.
+    pub change_point: ChangePoint,
+    /// Several quantities together.
+    pub forest: Forest,
+    /// Level at many horizons.
+    pub multi_scale: MultiScale,
+    /// What an entity is like.
+    pub behavioural: Behavioural,
+    /// Lasting change.
+    pub drift: Drift,
 }
 
 /// Holt-Winters on the event rate.
@@ -241,6 +269,9 @@ pub enum Method {
     Ensemble(f64),
     /// At most this many detections per entity-day while nothing is wrong.
     Budget(f64),
+    /// At most this many detections per day of the stream's all entities while
+    /// nothing is wrong; each shard has an equal share.
+    StreamBudget(f64),
 }
 
 impl<'de> Deserialize<'de> for Method {
@@ -258,7 +289,7 @@ impl<'de> Visitor<'de> for MethodForm {
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "an object of one rule and its figure, like {\"mad\": 6.0}; the rules are \
-             ewma_sigma, percentile, mad, ensemble, budget",
+             ewma_sigma, percentile, mad, ensemble, budget, stream_budget",
         )
     }
 
@@ -271,6 +302,7 @@ impl<'de> Visitor<'de> for MethodForm {
             "mad" => Method::Mad,
             "ensemble" => Method::Ensemble,
             "budget" => Method::Budget,
+            "stream_budget" => Method::StreamBudget,
             other => return Err(M::Error::invalid_value(Unexpected::Str(other), &self)),
         };
         let method = make(map.next_value()?);
@@ -289,12 +321,46 @@ pub struct Threshold {
     pub sensitivity: f64,
     /// How fast the adaptive rules follow, 0 (never) .. 1 (at once).
     pub adaptive_factor: f64,
+    /// Which way a deviation has to go to be told.
+    pub direction: Side,
+    /// How large a deviation has to be to be told, however rare it is.
+    pub min_deviation: MinDeviation,
 }
 
 impl Default for Threshold {
     fn default() -> Self {
-        Self { method: Method::Ensemble(0.5), sensitivity: 1.0, adaptive_factor: 0.01 }
+        Self {
+            method: Method::Ensemble(0.5),
+            sensitivity: 1.0,
+            adaptive_factor: 0.01,
+            direction: Side::default(),
+            min_deviation: MinDeviation::default(),
+        }
     }
+}
+
+/// Which way a deviation has to go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// Either way, or in no direction.
+    #[default]
+    Any,
+    /// More than expected: larger values, more events, more distinct marks.
+    Above,
+    /// Less than expected: smaller values, fewer events, fewer distinct marks.
+    Below,
+}
+
+/// How large a deviation has to be: what is 0 is not asked, and each other is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MinDeviation {
+    /// From what was expected, in the value's unit, 0..1e300; asked of values
+    /// alone, not of how often or how varied events are.
+    pub absolute: f64,
+    /// From what was expected, in parts of it, 0..1e6.
+    pub relative: f64,
 }
 
 /// How much of a detection is explained.
@@ -350,6 +416,7 @@ mod tests {
             Method::Mad(6.0),
             Method::Ensemble(0.5),
             Method::Budget(1.0),
+            Method::StreamBudget(20.0),
         ] {
             let text = serde_json::to_string(&method).expect("plain data");
             assert_eq!(serde_json::from_str::<Method>(&text).expect("its own text"), method);

@@ -19,11 +19,34 @@ pub enum Detector {
     Cardinality,
     /// Time between events against its past.
     Burst,
+    /// The rhythm of closed buckets: what stands out of their spectrum.
+    Spectral,
+    /// Since when a series has been as it is.
+    ChangePoint,
+    /// How far several quantities together are from a sample of their past.
+    Forest,
+    /// The level at horizons from seconds to weeks.
+    MultiScale,
+    /// What an entity is like, against its own past.
+    Behavioural,
+    /// Whether a level has moved for good.
+    Drift,
 }
 
 impl Detector {
     /// Every detector, in record order.
-    pub const ALL: [Self; 4] = [Self::Volume, Self::Distribution, Self::Cardinality, Self::Burst];
+    pub const ALL: [Self; 10] = [
+        Self::Volume,
+        Self::Distribution,
+        Self::Cardinality,
+        Self::Burst,
+        Self::Spectral,
+        Self::ChangePoint,
+        Self::Forest,
+        Self::MultiScale,
+        Self::Behavioural,
+        Self::Drift,
+    ];
 
     /// Returns the name used in configuration, API and documents.
     pub const fn name(self) -> &'static str {
@@ -32,6 +55,12 @@ impl Detector {
             Self::Distribution => "distribution",
             Self::Cardinality => "cardinality",
             Self::Burst => "burst",
+            Self::Spectral => "spectral",
+            Self::ChangePoint => "change_point",
+            Self::Forest => "forest",
+            Self::MultiScale => "multi_scale",
+            Self::Behavioural => "behavioural",
+            Self::Drift => "drift",
         }
     }
 }
@@ -141,6 +170,28 @@ pub struct Contribution {
     pub expected: f64,
 }
 
+/// A circumstance of a detection, and how much it has to do with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Circumstance {
+    /// One phrase.
+    pub text: String,
+    /// How much it bears on the detection, 0..1.
+    pub relevance: f64,
+}
+
+/// An earlier detection of the same entity that was like this one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Similar {
+    /// Which; it may no longer be kept.
+    pub id: DetectionId,
+    /// Event time at which it began.
+    pub at: Timestamp,
+    /// How much alike, 0..1: by test, feature, direction, size and duration.
+    pub similarity: f64,
+    /// Its highest score.
+    pub score: f64,
+}
+
 /// What was expected of the deviating quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Expected {
@@ -156,7 +207,8 @@ pub struct Expected {
 /// the promised score when fed with it (invariant E-2).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Counterfactual {
-    /// Which quantity to change: "value" or a lane's name.
+    /// Which quantity to change: "value", a lane's name, "gap" (seconds since
+    /// the event before) or "distinct" (new distinct values in the bucket).
     pub feature: String,
     /// What it should have been.
     pub value: f64,
@@ -214,8 +266,11 @@ pub struct Detection {
     pub percentile: Option<f64>,
     /// The terms of the score, largest first.
     pub contributions: Vec<Contribution>,
-    /// Circumstances worth knowing, each one phrase.
-    pub context: Vec<String>,
+    /// Circumstances worth knowing, most relevant first.
+    pub context: Vec<Circumstance>,
+    /// Up to five earlier detections of the entity that were like it, most
+    /// alike first.
+    pub similar: Vec<Similar>,
     /// The smallest change that would have made it normal.
     pub counterfactual: Option<Counterfactual>,
     /// What one might do.

@@ -3,6 +3,7 @@
 //! threads, no policy. Every other room may import it; it imports none.
 
 pub mod batch;
+pub mod calendar;
 pub mod clock;
 pub mod config;
 pub mod detection;

@@ -66,12 +66,12 @@ pub struct ProfileView {
     pub detectors: Vec<DetectorState>,
 }
 
-/// One closed bucket of an entity's recent past.
+/// One bucket of an entity's recent past, or one of its first events.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesPoint {
     /// When the bucket began.
     pub at: Timestamp,
-    /// How long it was, seconds.
+    /// How long it was, seconds; 0 for an event.
     pub width_secs: f64,
     /// Events in it.
     pub count: f64,

@@ -232,6 +232,11 @@ impl Fingerprint {
         }
     }
 
+    /// Takes what the entity is like lately for normal.
+    pub fn adopt(&mut self) {
+        self.past = self.recent;
+    }
+
     fn take(&mut self, x: f64, spans: Spans) {
         self.count = smaller(self.count + 1.0, 1e7);
         if self.unit <= 0.0 {

@@ -11,9 +11,9 @@ use crate::detector::Finding;
 use crate::math::{larger, ln, log10, smaller, student_evidence, within};
 
 /// Buckets of one size.
-const WIDE: usize = 4;
-/// Sizes: bucket `r` holds 2^r values, so the window at most 4·(2^10 − 1).
-const ROWS: usize = 10;
+const WIDE: usize = 2;
+/// Sizes: bucket `r` holds 2^r values, so the window at most 2·(2^12 − 1).
+const ROWS: usize = 12;
 /// Values a part must hold before it is compared.
 const LEAST: f32 = 5.0;
 /// Values kept before any cut, and before the unit is known.

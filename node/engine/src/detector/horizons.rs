@@ -24,6 +24,8 @@ const SHORTEST: f32 = 2.0;
 const MEMORY: f32 = 16.0;
 /// Deviations teach no more than so many times their usual size.
 const CLIP: f32 = 4.0;
+/// Values whose mean is known well enough to be adopted.
+const MANY: f32 = 32.0;
 /// Values before any is judged.
 const YOUNG: f32 = 8.0;
 /// Horizons lived through before one is judged.
@@ -167,6 +169,18 @@ impl Horizons {
         let size = self.square.sqrt();
         if self.count > YOUNG && size > 0.0 && !(1e-4..1e4).contains(&size) {
             self.scale(1.0 / size);
+        }
+    }
+
+    /// Takes a change that has lasted for normal: the levels of all longer horizons
+    /// become that of the shortest that holds many values.
+    pub fn adopt(&mut self) {
+        let many = self.levels.iter().position(|level| level.weight >= MANY);
+        if let Some(first) = many {
+            let mean = self.levels[first].mean;
+            for level in &mut self.levels[first..] {
+                level.mean = mean;
+            }
         }
     }
 

@@ -5,14 +5,18 @@
 //!
 //! A lane's heat is how many standard deviations it is off, now or on average of
 //! the last 8 or 64 rows, bounded so that one that shouts does not drown the
-//! rest. Judged are the mean heat of all, now and lately, and the heat of the
-//! hottest. Deviations teach no more than two standard deviations (winsorised),
+//! rest. Judged are the mean heat of all, now and lately, the heat of the hottest,
+//! the hottest pair (`together`), and the mean evidence of all lanes at horizons
+//! from seconds to weeks (`horizons`). Deviations teach no more than two standard deviations (winsorised),
 //! and an unusual mean heat teaches hardly (a redescending influence: Huber and
 //! Ronchetti, Robust Statistics, 2nd ed., 2009, §4.8): what lasts stays remarkable.
 
 use bytemuck::{Pod, Zeroable};
+use via_types::limit;
 
+use crate::detector::horizons::{HorizonLanes, Horizons};
 use crate::detector::memory::Memory;
+use crate::detector::together::{Pair, Together};
 use crate::math::{exp2, log2, student_evidence};
 
 /// Values over which a lane's fast levels average.
@@ -33,6 +37,17 @@ const JOINTLY: f32 = 10.0;
 /// lately in units of the first.
 const RESTLESS: f64 = 0.03;
 const LATELY: f64 = 0.5;
+/// Likewise of the logarithm of the heat of ties, which is next to nothing where
+/// they are close.
+const LOOSE: f64 = 0.3;
+/// Likewise of the logarithm of the mean evidence of all horizons, mostly none.
+const RARE: f64 = 0.2;
+/// Share of the evidence that all horizons have.
+const FAR: f32 = 0.25;
+/// Ties of two lanes are judged after so many rows that had any, and what they
+/// say counts so many standard deviations less: many ties are looked at.
+const KNOWN: f32 = 256.0;
+const DOUBTED: f64 = 2.0;
 /// Rows before lanes are judged together.
 const YOUNG: f32 = 8.0;
 /// Rows that a level is worth once a lasting change was taken for normal, and
@@ -56,15 +71,17 @@ pub(crate) struct Lane {
 }
 
 /// The state of a multivariate entity; lanes are numbered by the stream.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Lanes {
     pub(crate) lanes: Vec<Lane>,
+    pub(crate) far: HorizonLanes,
+    pub(crate) together: Together,
     pub(crate) joint: Joint,
 }
 
-impl Default for Lanes {
+impl Default for Joint {
     fn default() -> Self {
-        Self { lanes: Vec::new(), joint: Joint::zeroed() }
+        Self::zeroed()
     }
 }
 
@@ -76,12 +93,16 @@ pub(crate) struct Joint {
     all: Usual,
     /// Likewise of the hottest lane alone.
     hottest: Usual,
+    /// Likewise of the hottest pair, and of the mean evidence at all horizons.
+    pair: Usual,
+    far: Usual,
     /// How far off all were lately, in standard deviations, and its usual square.
     lately: f64,
     lately_square: f64,
     rows: f32,
+    /// Rows in which a pair could be judged.
+    tied: f32,
     pub(crate) tail: crate::calibration::Tail,
-    pad: u32,
 }
 
 /// A fading mean and variance that learn little from what exceeds them.
@@ -100,6 +121,12 @@ pub(crate) struct Joined {
     warmth: f64,
     /// Logarithm of the heat of the hottest lane.
     most: f64,
+    /// Logarithm of the heat of the hottest pair.
+    pair: f64,
+    /// Logarithm of the mean evidence at all horizons.
+    far: f64,
+    /// The lanes of the hottest pair, where it says more than any lane.
+    pub(crate) apart: Option<[usize; 2]>,
 }
 
 /// How a lane deviates.
@@ -109,6 +136,13 @@ pub(crate) struct Deviation {
     pub(crate) heat: f64,
     pub(crate) mean: f64,
     pub(crate) sd: f64,
+}
+
+impl Deviation {
+    /// Returns the standard score of `x`.
+    fn score(&self, x: f64) -> f32 {
+        ((x - self.mean) / self.sd) as f32
+    }
 }
 
 impl Lane {
@@ -172,7 +206,12 @@ impl Lane {
 impl Usual {
     /// Returns how many standard deviations `x` is above what is usual.
     fn assess(&self, x: f64) -> f64 {
-        (x - self.mean) / self.variance.max(RESTLESS * RESTLESS).sqrt()
+        self.assess_from(x, RESTLESS)
+    }
+
+    /// Likewise, where a standard deviation is `least` at least.
+    fn assess_from(&self, x: f64, least: f64) -> f64 {
+        (x - self.mean) / self.variance.max(least * least).sqrt()
     }
 
     fn learn(&mut self, x: f64, rate: f64, is_young: bool) {
@@ -186,16 +225,25 @@ impl Usual {
 }
 
 impl Joint {
-    /// Returns the nominal evidence of the logarithms of the mean heat and of
-    /// the hottest lane's.
-    fn assess(&self, warmth: f64, most: f64) -> f32 {
+    /// Fills in the nominal evidence of the logarithms of what is joined.
+    fn assess(&self, joined: &mut Joined) {
         if self.rows < YOUNG {
-            return 0.0;
+            return;
         }
-        let now = self.all.assess(warmth);
+        let now = self.all.assess(joined.warmth);
         let lately = self.next_lately(now) / self.lately_square.sqrt().max(LATELY);
-        let z = now.max(lately).max(self.hottest.assess(most)).max(0.0);
-        student_evidence(z as f32, self.rows).min(1e6)
+        let heat = now.max(lately).max(self.hottest.assess(joined.most)).max(0.0);
+        let is_known = self.tied >= KNOWN;
+        let pair = self.pair.assess_from(joined.pair, LOOSE) - DOUBTED;
+        let pair = if is_known { pair } else { 0.0 };
+        if pair <= heat {
+            joined.apart = None;
+        }
+        let far = self.far.assess_from(joined.far, RARE).max(0.0);
+        let near = heat.max(pair);
+        // Shares of evidence, not of deviations: what is blatant now stays so.
+        let evidence = |z: f64| student_evidence(z as f32, self.rows).min(1e6);
+        joined.nominal = evidence(near) * (1.0 - FAR) + evidence(far) * FAR;
     }
 
     fn next_lately(&self, now: f64) -> f64 {
@@ -215,6 +263,12 @@ impl Joint {
         let is_young = self.rows < 16.0;
         self.all.learn(joined.warmth, rate, is_young);
         self.hottest.learn(joined.most, rate, is_young);
+        if joined.pair > 0.0 {
+            self.tied = (self.tied + 1.0).min(1e7);
+            let rate = memory.rate(f64::from(self.tied));
+            self.pair.learn(joined.pair, rate, self.tied < SETTLED);
+        }
+        self.far.learn(joined.far, rate, is_young);
     }
 
     /// Returns the mean heat that is usual.
@@ -231,40 +285,68 @@ impl Joined {
 }
 
 impl Lanes {
-    /// Judges a row: pairs of lane number and value, absent ones left out.
-    pub(crate) fn assess(&self, row: impl Iterator<Item = (usize, f64)>) -> Joined {
+    /// Judges a row seen at event time `at`: pairs of lane number and value, absent
+    /// ones left out.
+    pub(crate) fn assess(
+        &self,
+        row: impl Iterator<Item = (usize, f64)> + Clone,
+        at: i64,
+    ) -> Joined {
         let (mut sum, mut most, mut present) = (0.0, 0.0f64, 0u32);
-        for (number, value) in row {
+        let mut scores = [f32::NAN; limit::LANES];
+        for (number, value) in row.clone() {
             if let Some(lane) = self.lanes.get(number) {
-                let heat = lane.assess(value).heat;
-                sum += heat;
-                most = most.max(heat);
+                let deviation = lane.assess(value);
+                scores[number] = deviation.score(value);
+                sum += deviation.heat;
+                most = most.max(deviation.heat);
                 present += 1;
             }
         }
         if present == 0 {
             return Joined::default();
         }
-        let warmth = log2(1.0 + sum / f64::from(present));
-        let most = log2(1.0 + most);
-        Joined { nominal: self.joint.assess(warmth, most), warmth, most }
+        let pair = self.together.assess(&scores[..self.lanes.len()]);
+        let far = self.far.judge(row, at);
+        let mut joined = Joined {
+            nominal: 0.0,
+            warmth: log2(1.0 + sum / f64::from(present)),
+            most: log2(1.0 + most),
+            pair: pair.map_or(0.0, |(heat, _)| log2(1.0 + f64::from(heat))),
+            far: log2(1.0 + f64::from(far.nominal)),
+            apart: pair.map(|(_, lanes)| lanes),
+        };
+        self.joint.assess(&mut joined);
+        joined
     }
 
-    /// Takes a row in, judged as `joined`.
+    /// Takes a row in, seen at event time `at` and judged as `joined`.
     pub(crate) fn learn(
         &mut self,
-        row: impl Iterator<Item = (usize, f64)>,
+        row: impl Iterator<Item = (usize, f64)> + Clone,
+        at: i64,
         joined: Joined,
         memory: Memory,
     ) {
         let memory = Memory { values: memory.values * LONGER, ..memory };
-        for (number, value) in row {
+        let mut scores = [f32::NAN; limit::LANES];
+        for (number, value) in row.clone() {
             if number >= self.lanes.len() {
                 self.lanes.resize(number + 1, Lane::zeroed());
             }
+            scores[number] = self.lanes[number].assess(value).score(value);
             self.lanes[number].learn(value, memory);
         }
+        self.together.learn(&scores[..self.lanes.len()]);
+        self.far.learn(row, at);
         self.joint.learn(joined, memory);
+    }
+
+    /// Returns what it holds outside of itself, bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lanes.capacity() * size_of::<Lane>()
+            + self.far.lanes.capacity() * size_of::<Horizons>()
+            + self.together.pairs.capacity() * size_of::<Pair>()
     }
 
     /// Takes a change that has lasted for the new normal.
@@ -272,6 +354,8 @@ impl Lanes {
         for lane in &mut self.lanes {
             lane.adopt();
         }
+        self.together.adopt();
+        self.far.adopt();
         self.joint.lately = 0.0;
     }
 }
@@ -283,9 +367,11 @@ mod tests {
 
     /// Takes a row in as the engine does, slowly while a detection is open.
     fn take(lanes: &mut Lanes, row: &[(usize, f64)]) -> f32 {
-        let joined = lanes.assess(row.iter().copied());
+        // A row a second, whatever was before.
+        let at = lanes.joint.rows as i64 * 1_000_000_000;
+        let joined = lanes.assess(row.iter().copied(), at);
         let pace = if joined.nominal >= 4.2 { 0.125 } else { 1.0 };
-        lanes.learn(row.iter().copied(), joined, Memory { values: 1024.0, pace });
+        lanes.learn(row.iter().copied(), at, joined, Memory { values: 1024.0, pace });
         joined.nominal
     }
 
@@ -332,13 +418,38 @@ mod tests {
     }
 
     #[test]
+    fn a_tie_that_breaks_is_seen_and_its_lanes_are_named() {
+        let (mut lanes, mut noise) = (Lanes::default(), Noise(23));
+        let mut row = |tied: bool| -> Vec<(usize, f64)> {
+            let common = noise.next();
+            (0..6)
+                .map(|lane| {
+                    let own = noise.next();
+                    let joint = if lane == 4 && !tied { -common } else { common };
+                    (lane, if lane < 2 || lane == 4 { joint + 0.1 * own } else { own })
+                })
+                .collect()
+        };
+        for _ in 0..4000 {
+            take(&mut lanes, &row(true));
+        }
+        let quiet: Vec<f32> = (0..200).map(|_| take(&mut lanes, &row(true))).collect();
+        assert!(quiet.iter().all(|nominal| *nominal < 6.0), "{quiet:?}");
+        let loud: Vec<f32> = (0..200).map(|_| take(&mut lanes, &row(false))).collect();
+        assert!(loud.iter().any(|nominal| *nominal > 12.0), "{loud:?}");
+        let at = lanes.joint.rows as i64 * 1_000_000_000;
+        let apart = lanes.assess(row(false).into_iter(), at).apart.unwrap();
+        assert!(apart.contains(&4), "{apart:?}");
+    }
+
+    #[test]
     fn an_adopted_change_is_soon_normal() {
         let (mut lanes, mut noise) = (Lanes::default(), Noise(13));
         feed(&mut lanes, &mut noise, (4000, 8), |_| 0.0);
         feed(&mut lanes, &mut noise, (200, 8), |_| 5.0);
         lanes.adopt();
         let after = feed(&mut lanes, &mut noise, (400, 8), |_| 5.0);
-        assert!(mean(&after[300..]) < 1.5, "{:?}", &after[300..]);
+        assert!(mean(&after[300..]) < 2.5, "{:?}", &after[300..]);
     }
 
     #[test]

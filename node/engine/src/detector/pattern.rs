@@ -12,7 +12,7 @@ mod book;
 use book::{Book, Found, Side, gridded, value_at};
 use bytemuck::{Pod, Zeroable};
 
-use crate::detector::season::Period;
+use crate::detector::season::{Course, Period};
 use crate::ensemble::HALF;
 use crate::math::{asinh, larger, sinh, smaller, within};
 
@@ -31,8 +31,18 @@ const HOURS: usize = 24;
 const PARTS: f32 = 128.0;
 /// How much an hour teaches of its like.
 const TAUGHT: f32 = 0.25;
+/// How much the rarest point of an hour teaches of its like, and parts of a
+/// decade in which that is kept.
+const RECALLED: f32 = 0.75;
+const PEAKS: f32 = 16.0;
 /// Values that scale and centre average.
 const MEMORY: f32 = 4096.0;
+/// Units beyond which one value is not believed to show the scale.
+const WILD: f64 = 256.0;
+/// The last value on the grid.
+const END: f32 = 127.0 / 16.0;
+/// Wild values of late from which on they are the scale.
+const BELIEVED: f32 = 1.5;
 /// Points before the scale is known.
 const UNSCALED: f32 = 16.0;
 /// The scale may change by this factor, and the centre move by that share of
@@ -50,6 +60,8 @@ const MOST_SUPPORT: f32 = 4.0;
 /// Novelty of neighbouring points adds up, fading, and counts by this share.
 const LASTS: f32 = 0.8;
 const ADDED: f32 = 0.4;
+/// Evidence below which novelty is common, and less rare than its size says.
+const COMMON: f32 = 1.5;
 /// The most evidence of novelty.
 const MOST: f32 = 30.0;
 /// How much each alarm raises the bar, and how many points bring it back.
@@ -76,7 +88,8 @@ pub(crate) struct Patterns {
     raised: f32,
     /// Novelty of the last points together.
     together: f32,
-    padding: u32,
+    /// Wild values of late, fading.
+    wild: f32,
     course: Book,
     beside: Book,
     day: Day,
@@ -102,39 +115,41 @@ struct Day {
     hours: [i16; HOURS],
     /// One bit for each hour that is known.
     known: u32,
-    /// The hour being filled.
+    /// The hour being filled, and of which period it is.
     hour: u32,
+    period: u32,
     sum: f32,
     count: f32,
+    /// The greatest rarity when each hour last was, and what it is time and
+    /// again, in parts of a decade; that of the hour being filled.
+    peaks: [u8; HOURS],
+    habits: [u8; HOURS],
+    peak: f32,
+    /// The course within the hour being filled.
+    course: Course,
 }
 
-/// Bits that number the hours; what is above tells one configured period from
-/// another.
-const HOUR_BITS: u32 = 5;
 /// 2^64 over the golden ratio: spreads numbers.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// When a point is, by hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Hour(u32);
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Hour {
+    number: u32,
+    /// Tells one configured period from another; 0 for none.
+    period: u32,
+    /// How much of it is over, 0..1.
+    inside: f32,
+}
 
 impl Hour {
     /// Returns the hour of `at` in `period`.
     pub(crate) fn of(at: i64, period: Period) -> Self {
         let width = (period.nanos / HOURS as i64).max(1);
-        let hour = (at.rem_euclid(period.nanos.max(1)) / width).clamp(0, HOURS as i64 - 1);
-        let mark =
-            if period.is_given { (period.nanos as u64).wrapping_mul(GOLDEN) >> 37 } else { 0 };
-        Self(hour as u32 | (mark as u32) << HOUR_BITS)
-    }
-
-    fn number(self) -> u32 {
-        self.0 & ((1 << HOUR_BITS) - 1)
-    }
-
-    /// Says whether both are hours of periods of the same length.
-    fn is_like(self, other: Self) -> bool {
-        self.0 >> HOUR_BITS == other.0 >> HOUR_BITS
+        let number = at.div_euclid(width).rem_euclid(HOURS as i64) as u32;
+        let spread = (period.nanos as u64).wrapping_mul(GOLDEN) >> 32;
+        let given = if period.is_given { spread as u32 | 1 } else { 0 };
+        Self { number, period: given, inside: at.rem_euclid(width) as f32 / width as f32 }
     }
 }
 
@@ -154,6 +169,9 @@ pub(crate) struct Novelty {
     course: ([i8; COURSE], Found),
     beside: Option<([i8; BESIDE], Found)>,
     distance: f32,
+    habit: Habit,
+    /// Rarity with what is usual at the hour.
+    whole: f32,
 }
 
 impl Patterns {
@@ -174,6 +192,8 @@ impl Patterns {
     /// Takes `x` in, judged as `novelty`.
     pub(crate) fn learn(&mut self, x: f64, hour: Hour, novelty: &Novelty) {
         let moments = self.moments(x);
+        let is_wild = (x - self.mean).abs() > self.reach();
+        self.wild += f32::from(u8::from(is_wild)) - self.wild / MEMORY;
         if self.points < UNSCALED {
             (self.mean, self.variance) = moments;
             self.points += 1.0;
@@ -181,6 +201,7 @@ impl Patterns {
         }
         self.follow(novelty.rarity);
         self.together = novelty.together;
+        let whole = novelty.whole;
         let novelty = if self.fits(moments) {
             *novelty
         } else {
@@ -195,13 +216,7 @@ impl Patterns {
         if let Some((point, found)) = &novelty.beside {
             self.beside.learn(&mut self.besides, point, *found);
         }
-        self.day.learn(novelty.distance, hour);
-    }
-
-    /// Returns the value of the course known that is most like that of `novelty`.
-    pub(crate) fn similar(&self, novelty: &Novelty) -> f64 {
-        let nearest = self.course.most_alike(&self.courses, &novelty.course.0);
-        self.centre + self.unit * sinh(f64::from(value_at(self.courses[0][nearest])))
+        self.day.learn(novelty.distance, hour, whole);
     }
 
     /// Moves the bar on: up when a point of such rarity was told, else down.
@@ -225,8 +240,17 @@ impl Patterns {
     /// Returns mean and variance with `x`.
     fn moments(&self, x: f64) -> (f64, f64) {
         let rate = f64::from(larger(1.0 / (self.points + 1.0), 1.0 / MEMORY));
-        let off = x - self.mean;
+        let (off, reach) = (x - self.mean, self.reach());
+        let is_believed = self.wild >= BELIEVED || self.points < UNSCALED;
+        let off = if is_believed { off } else { within(off, -reach, reach) };
         (self.mean + rate * off, (1.0 - rate) * (self.variance + rate * off * off))
+    }
+
+    /// Returns how far from the mean a value is wild: one such must not be what
+    /// all others are measured by. Of a flat series nothing is.
+    fn reach(&self) -> f64 {
+        let is_flat = self.variance <= 1e-12 * self.mean * self.mean;
+        if is_flat { f64::MAX } else { WILD * unit_of(self.mean, self.variance) }
     }
 
     /// Says whether patterns may stay as they were measured.
@@ -250,18 +274,23 @@ impl Patterns {
         self.context.beside = self.context.beside.map(beside);
         for side in &mut self.courses[..COURSE - 1] {
             for place in &mut side[..self.course.held()] {
-                *place = gridded(again(value_at(*place)));
+                // What lies beyond the grid stays there.
+                if value_at(*place).abs() < END {
+                    *place = gridded(again(value_at(*place)));
+                }
             }
         }
         for place in self.besides.iter_mut().flat_map(|side| &mut side[..self.beside.held()]) {
-            *place = gridded(beside(value_at(*place)));
+            if value_at(*place).abs() < END {
+                *place = gridded(beside(value_at(*place)));
+            }
         }
         self.day.rescale(moved as f32, shrunk as f32);
     }
 
     fn measure(&self, x: f64, hour: Hour) -> Novelty {
         let distance = (x - self.centre) / self.unit;
-        let value = asinh(distance) as f32;
+        let value = within(asinh(distance) as f32, -END, END);
         let is_first = self.course.held() == 0;
         let mut context = self.context;
         let last = if is_first { value } else { context.last };
@@ -274,7 +303,10 @@ impl Patterns {
         let course = [value, last, few, some, many, context.stir].map(gridded);
         let found = self.course.assess(&self.courses, &course);
         let beside = self.day.usual(hour).map(|usual| {
-            let off = asinh(distance - f64::from(usual)) as f32;
+            let off = distance - f64::from(usual);
+            let flat = distance - f64::from(self.day.middle(hour.number).unwrap_or(usual));
+            let off = asinh(if flat.abs() < off.abs() { flat } else { off }) as f32;
+            let off = within(off, -END, END);
             for (mean, span) in context.beside.iter_mut().zip(SPANS) {
                 *mean += (off - *mean) / span;
             }
@@ -296,6 +328,8 @@ impl Patterns {
             course: (course, found),
             beside,
             distance: distance as f32,
+            habit: self.day.habit(hour),
+            whole: 0.0,
         }
     }
 }
@@ -306,47 +340,112 @@ impl Novelty {
     pub(crate) fn joined(mut self, others: f32) -> Self {
         if self.bar > 0.0 {
             let own = self.rarity + SUPPORT * within(others - 1.0, 0.0, MOST_SUPPORT);
+            self.whole = own;
+            let own = self.habit.beyond(own);
             self.together += own;
             self.rarity = smaller(larger(own, ADDED * self.together), MOST);
-            self.evidence = HALF as f32 * self.rarity / self.bar;
+            self.evidence = calibrated(HALF as f32 * self.rarity / self.bar);
             self.plain = HALF as f32 * self.rarity / BAR;
         }
         self
     }
 }
 
+/// How rare the rarest is at an hour, day by day, and how much more so than at
+/// other hours.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Habit {
+    usual: f32,
+    excess: f32,
+}
+
+impl Habit {
+    /// Returns what of `rarity` the hour does not explain: all of what was never
+    /// so rare.
+    fn beyond(self, rarity: f32) -> f32 {
+        let known = within((self.usual + NEWER - rarity) / NEWER, 0.0, 1.0);
+        larger(rarity - self.excess * known, 0.0)
+    }
+}
+
+/// Returns evidence of novelty as rare as it says where it is common: on normal
+/// data of all kinds half of the points have a decade's half.
+fn calibrated(evidence: f32) -> f32 {
+    if evidence < COMMON { evidence * evidence / COMMON } else { evidence }
+}
+
 impl Day {
-    /// Returns what is usual in `hour`, in units; none before it was once.
+    /// Returns what is usual in the middle of an hour, in units; none before it
+    /// was once.
+    fn middle(&self, hour: u32) -> Option<f32> {
+        let kept = f32::from(self.hours[hour as usize % HOURS]) / PARTS;
+        (self.known >> hour & 1 == 1).then_some(kept)
+    }
+
+    /// Returns what is usual at that time of an hour, by its course once all hours
+    /// are known; none before it was once.
     fn usual(&self, hour: Hour) -> Option<f32> {
-        let is_known = self.known >> hour.number() & 1 == 1 && hour.is_like(Hour(self.hour));
-        is_known.then(|| f32::from(self.hours[hour.number() as usize]) / PARTS)
+        if hour.period != self.period {
+            return None;
+        }
+        if self.known.count_ones() as usize != HOURS {
+            return self.middle(hour.number);
+        }
+        let is_held = hour.number == self.hour;
+        let course = if is_held { self.course } else { self.course_of(hour.number) };
+        Some(course.at(hour.inside))
+    }
+
+    fn course_of(&self, hour: u32) -> Course {
+        let usual = |hour: usize| f32::from(self.hours[hour % HOURS]) / PARTS;
+        Course::of(usual, HOURS, hour as usize)
     }
 
     /// Takes a point in; when another hour begins, what the last one held.
-    fn learn(&mut self, distance: f32, hour: Hour) {
-        if !hour.is_like(Hour(self.hour)) {
+    fn learn(&mut self, distance: f32, hour: Hour, rarity: f32) {
+        if hour.period != self.period {
             // Hours of another period are other hours.
-            self.known = 0;
-            self.count = 0.0;
-            self.sum = 0.0;
+            *self = Self { hour: hour.number, period: hour.period, ..Self::zeroed() };
         }
-        if hour.0 != self.hour && self.count > 0.0 {
+        if hour.number != self.hour && self.count > 0.0 {
             let mean = self.sum / self.count;
-            let usual = self.usual(Hour(self.hour)).unwrap_or(mean);
-            let place = Hour(self.hour).number() as usize % HOURS;
+            let usual = self.middle(self.hour).unwrap_or(mean);
+            let place = self.hour as usize % HOURS;
             self.hours[place] = parted(usual + TAUGHT * (mean - usual));
             self.known |= 1 << place;
+            // Once is no habit.
+            let peak = (self.peak * PEAKS) as u8;
+            let both = f32::from(peak.min(self.peaks[place]));
+            let habit = f32::from(self.habits[place]);
+            self.habits[place] = (habit + RECALLED * (both - habit) + 0.5) as u8;
+            self.peaks[place] = peak;
+            self.peak = 0.0;
             self.sum = 0.0;
             self.count = 0.0;
         }
-        self.hour = hour.0;
+        if hour.number != self.hour {
+            self.course = self.course_of(hour.number);
+        }
+        self.hour = hour.number;
         // One wild value must not be what the hour is remembered by.
         self.sum += within(distance, -FARTHEST, FARTHEST);
         self.count += 1.0;
+        self.peak = larger(self.peak, rarity);
+    }
+
+    /// Returns how rare the rarest is at that hour.
+    fn habit(&self, hour: Hour) -> Habit {
+        if hour.period != self.period {
+            return Habit::default();
+        }
+        let all: u32 = self.habits.iter().map(|habit| u32::from(*habit)).sum();
+        let usual = f32::from(self.habits[hour.number as usize % HOURS]) / PEAKS;
+        Habit { usual, excess: larger(usual - all as f32 / HOURS as f32 / PEAKS, 0.0) }
     }
 
     fn rescale(&mut self, moved: f32, shrunk: f32) {
         self.sum = moved * self.count + shrunk * self.sum;
+        self.course = self.course.scaled(moved, shrunk);
         self.hours = self.hours.map(|usual| parted(moved + shrunk * f32::from(usual) / PARTS));
     }
 }
@@ -371,7 +470,7 @@ mod tests {
 
     use super::*;
 
-    const HOUR: Hour = Hour(3);
+    const HOUR: Hour = Hour { number: 3, period: 0, inside: 0.5 };
 
     fn taught(values: impl IntoIterator<Item = f64>) -> Patterns {
         let mut patterns = Patterns::zeroed();
@@ -424,21 +523,14 @@ mod tests {
         assert!(patterns.bar() < bar + RAISED, "it comes back");
     }
 
-    #[test]
-    fn what_is_most_alike_is_a_value_that_was_seen() {
-        let patterns = taught((0..500).map(|point| if point % 5 < 2 { 10.0 } else { 90.0 }));
-        let similar = patterns.similar(&patterns.assess(11.0, HOUR).joined(0.0));
-        assert!((similar - 10.0).abs() < 8.0, "{similar}");
-    }
-
     proptest! {
         #[test]
         fn nothing_becomes_infinite(values in prop::collection::vec(-1e37f64..1e37, 1..200),
                                     scale in prop::sample::select(vec![1e-37, 1.0])) {
             let patterns = taught(values.iter().map(|value| value * scale));
             let novelty = patterns.assess(values[0], HOUR).joined(0.0);
-            prop_assert!(novelty.evidence.is_finite() && patterns.similar(&novelty).is_finite());
-                        prop_assert!(patterns.unit >= 0.0 && patterns.unit.is_finite());
+            prop_assert!(novelty.evidence.is_finite());
+            prop_assert!(patterns.unit >= 0.0 && patterns.unit.is_finite());
         }
 
         #[test]

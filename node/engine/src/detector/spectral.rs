@@ -41,9 +41,11 @@ const FAR: f64 = 1e4;
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Rhythm {
-    /// What values are kept relative to.
+    /// What values are kept relative to: their mean when the ring last went round.
     anchor: f64,
-    values: [f32; HELD],
+    /// The upper halves of floats, rounded: eight significant bits of the distance
+    /// from the anchor, far finer than what is judged.
+    values: [u16; HELD],
     /// Where the oldest value is.
     oldest: u32,
     count: u32,
@@ -52,6 +54,7 @@ pub struct Rhythm {
     usual: f32,
     /// Buckets that were judged.
     judged: f32,
+    pad: u32,
 }
 
 /// What the newest bucket says.
@@ -109,14 +112,28 @@ impl Rhythm {
         if self.count == 0 {
             self.anchor = x;
         }
-        self.values[self.oldest as usize % HELD] = (x - self.anchor).clamp(-1e37, 1e37) as f32;
+        if self.oldest == 0 && self.count > 0 {
+            self.move_anchor();
+        }
+        self.values[self.oldest as usize % HELD] = half(x - self.anchor);
         self.oldest = (self.oldest + 1) % HELD as u32;
         self.count = self.count.saturating_add(1);
     }
 
     /// Returns the value `back` buckets before the newest kept.
     fn before(&self, back: usize) -> f32 {
-        self.values[(self.oldest as usize + 2 * HELD - 1 - back) % HELD]
+        whole(self.values[(self.oldest as usize + 2 * HELD - 1 - back) % HELD])
+    }
+
+    /// Keeps values relative to their mean: a level far from the anchor would leave
+    /// no bits for what moves.
+    fn move_anchor(&mut self) {
+        let sum: f64 = self.values.iter().map(|value| f64::from(whole(*value))).sum();
+        let mean = sum / HELD as f64;
+        for value in &mut self.values {
+            *value = half(f64::from(whole(*value)) - mean);
+        }
+        self.anchor += mean;
     }
 
     /// Returns the window that ends with `x` and the estimated points, about
@@ -141,6 +158,16 @@ impl Rhythm {
         let expected = f64::from(estimated) * deviation + mean + self.anchor;
         Some(Window { values, expected })
     }
+}
+
+/// Returns the upper half of the float nearest to `x`.
+fn half(x: f64) -> u16 {
+    let x = x.clamp(-1e37, 1e37) as f32;
+    (x.to_bits().saturating_add(0x8000) >> 16) as u16
+}
+
+fn whole(half: u16) -> f32 {
+    f32::from_bits(u32::from(half) << 16)
 }
 
 /// What is transformed.

@@ -7,7 +7,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::math::student_evidence;
+use crate::math::{log10, student_evidence};
 
 /// Least variance of a stabilised count: even a metronome misses a bucket's edge.
 const STEADIEST: f32 = 0.05;
@@ -15,6 +15,8 @@ const STEADIEST: f32 = 0.05;
 const CLIP: f32 = 3.0;
 /// Buckets of silence whose evidence adds up.
 const LONGEST_RUN: u32 = 8;
+/// Decades of evidence of silence per decade of buckets lived.
+const RELIANCE: f32 = 3.0;
 /// Buckets before a count is judged.
 const YOUNG: f32 = 3.0;
 
@@ -58,6 +60,14 @@ pub(crate) fn restore(y: f32) -> f64 {
     (half * half - 0.375).max(0.0)
 }
 
+/// Returns the most evidence that silence may have after `filled` buckets that
+/// were not silent, while no event follows. What lived for so long ends next
+/// with odds of one in so many (rule of succession: Laplace): the rate of young
+/// ones says little of how long they will be.
+pub(crate) fn endurance(filled: u32) -> f32 {
+    RELIANCE * log10(1.0 + f64::from(filled)) as f32
+}
+
 impl Counts {
     /// Says whether counts are judged yet.
     pub(crate) fn is_ready(&self) -> bool {
@@ -92,11 +102,6 @@ impl Counts {
         Counted { nominal, ..one }
     }
 
-    /// Returns the stabilised level without trend and season.
-    pub(crate) fn level(&self) -> f32 {
-        self.level
-    }
-
     /// Returns the range of counts within `z` standard deviations.
     pub(crate) fn range(&self, z: f32, season: f32) -> (f64, f64) {
         let (middle, reach) = (self.forecast(season), z * self.deviation());
@@ -122,6 +127,12 @@ impl Counts {
         self.trend = (self.trend + beta * taught) * (1.0 - beta);
         let rate = pace * f32::max(0.05, 1.0 / (self.buckets + 2.0));
         self.dispersion += rate * (taught * taught - self.dispersion);
+    }
+
+    /// Measures the level anew from what is left without a season that says
+    /// `more` of the newest bucket than before.
+    pub(crate) fn rebase(&mut self, more: f32) {
+        self.level -= more;
     }
 
     /// Follows a change of the bucket's width: `doubled` or halved.
@@ -203,6 +214,7 @@ mod tests {
         let (one, three) =
             (model.assess_silence(1, 0.0).nominal, model.assess_silence(3, 0.0).nominal);
         assert!(one > 4.0 && (three - 3.0 * one).abs() < 1e-3);
+        assert!(endurance(20) < 4.0 && endurance(60) > 5.0, "young ones may end");
         let before = model.assess(0.0, 0.0).expected;
         model.rescale(Width::Doubled);
         assert!((model.assess(0.0, 0.0).expected / before - 2.0).abs() < 0.01);

@@ -1,53 +1,137 @@
-//! Circumstances of a detection, and what one might do about it. Owns the
-//! phrases and the table of actions; refuses to know configuration. Times are
-//! UTC: the engine knows no time zone.
+//! Circumstances of a detection with how much each bears on it, and what one might
+//! do about it. Owns the phrases, their relevance and the table of actions. None
+//! of it changes a score.
 
-use via_types::detection::Direction;
+use via_types::calendar::Day;
+use via_types::detection::{Circumstance, Direction, Similar};
 
-use crate::explain::Case;
-use crate::explain::sentence::figure;
+use crate::explain::sentence::{figure, span};
+use crate::explain::{Case, direction};
 use crate::profile::Feature;
 
-const WEEKDAYS: [&str; 7] =
-    ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
-/// A day, seconds.
-const DAY: i64 = 86_400;
+/// Relevance below which a circumstance is none.
+const LEAST: f64 = 0.02;
+/// Relevance of a known event that the moment lies within.
+const KNOWN: f64 = 0.95;
+/// Relevance of the time of day, and what a season that explains all adds to it.
+const CLOCK: f64 = 0.2;
+const SEASONAL: f64 = 0.6;
+/// Relevance of business hours; outside of them more.
+const BUSINESS: f64 = 0.25;
+const AFTER_HOURS: f64 = 0.4;
+/// How much more the hour has to do with how much happens than with what.
+const BUSY: f64 = 1.5;
+/// Deviations of trend that are half relevant; one against the deviation counts
+/// by half.
+const TREND: f64 = 2.0;
+/// Events until which knowing few is more relevant than not.
+const FEW: f64 = 32.0;
+/// Least relevance of what people said; more the more it changed.
+const SAID: f64 = 0.3;
+/// Relevance of a detection that was exactly alike.
+const ALIKE: f64 = 0.8;
 
-/// Returns the circumstances worth knowing, each one phrase.
-pub(crate) fn context(case: &Case<'_>) -> Vec<String> {
-    let mut phrases = Vec::new();
+/// Returns the circumstances worth knowing, most relevant first.
+pub(crate) fn context(case: &Case<'_>, feature: Feature, similar: &[Similar]) -> Vec<Circumstance> {
+    let mut all = Vec::new();
+    let season = season(case);
     let secs = case.sample.at.div_euclid(1_000_000_000);
-    let (day, second) = (secs.div_euclid(DAY), secs.rem_euclid(DAY));
-    let weekday = WEEKDAYS[day.rem_euclid(7) as usize];
-    let (hour, minute) = (second / 3600, second / 60 % 60);
-    phrases.push(format!("{weekday}, {hour:02}:{minute:02} UTC"));
-    let weekend = matches!(weekday, "Saturday" | "Sunday");
-    phrases.push(match hour {
-        _ if weekend => "at the weekend".to_owned(),
-        8..18 => "during business hours".to_owned(),
-        _ => "outside business hours".to_owned(),
-    });
-    let trend = case.hot.level.trend();
-    if trend.abs() >= 1.0 {
-        let way = if trend > 0.0 { "rising" } else { "falling" };
-        phrases.push(format!("values were {way} before ({} deviations)", figure(trend.abs())));
+    for name in case.calendar.events(secs) {
+        all.push(circumstance(format!("during {name}, which is in the calendar"), KNOWN));
     }
-    if let Some(held) = case.cold.series.as_ref().and_then(|series| series.season())
-        && let Some((period, strength)) = held.season.strength(case.plan.period)
-    {
-        phrases.push(format!(
-            "repeats every {} h (season explains {} % of the variation)",
-            figure(period / 3600.0),
+    let strength = season.as_ref().map_or(0.0, |(_, strength)| *strength);
+    when(case, feature, strength, &mut all);
+    all.extend(trend(case, feature));
+    all.extend(season.map(|(period, strength)| {
+        let text = format!(
+            "repeats every {} (season explains {} % of the variation)",
+            span(period),
             figure(strength * 100.0)
-        ));
+        );
+        circumstance(text, strength)
+    }));
+    all.extend(before(case, similar));
+    all.extend(labelled(case));
+    let events = case.hot.events as f64;
+    let known = format!("{} events known of this entity", figure(events));
+    all.push(circumstance(known, FEW / (FEW + events)));
+    all.retain(|one| one.relevance >= LEAST);
+    // Of equal relevance those come first that were said first.
+    all.sort_by(|a, b| b.relevance.total_cmp(&a.relevance));
+    all
+}
+
+fn circumstance(text: String, relevance: f64) -> Circumstance {
+    // Two decimals: nobody can tell more.
+    let relevance = ((relevance.clamp(0.0, 1.0) * 100.0 + 0.5) as i64) as f64 / 100.0;
+    Circumstance { text, relevance }
+}
+
+fn season(case: &Case<'_>) -> Option<(f64, f64)> {
+    case.cold.series.as_ref()?.season.strength(case.plan.period)
+}
+
+/// Says what time it was for people at the place, and whether they work then.
+fn when(case: &Case<'_>, feature: Feature, strength: f64, all: &mut Vec<Circumstance>) {
+    let local = case.calendar.local(case.sample.at.div_euclid(1_000_000_000));
+    let (hour, minute) = (local.minute / 60, local.minute % 60);
+    let zone = match local.offset_minutes {
+        0 => "UTC".to_owned(),
+        offset => {
+            let sign = if offset < 0 { '-' } else { '+' };
+            format!("UTC{sign}{:02}:{:02}", offset.abs() / 60, offset.abs() % 60)
+        }
+    };
+    let is_of_pace = matches!(feature, Feature::Rate | Feature::Gap | Feature::Distinct);
+    let busy = if is_of_pace { BUSY } else { 1.0 };
+    let clock = format!("{}, {hour:02}:{minute:02} {zone}", local.day.name());
+    all.push(circumstance(clock, CLOCK * busy + SEASONAL * strength));
+    let is_weekend = matches!(local.day, Day::Sat | Day::Sun);
+    let (text, relevance) = match (local.is_business, case.calendar.is_working(local.day)) {
+        (true, _) => ("during business hours", BUSINESS),
+        (false, false) if is_weekend => ("at the weekend", AFTER_HOURS),
+        (false, false) => ("on a day without business hours", AFTER_HOURS),
+        (false, true) => ("outside business hours", AFTER_HOURS),
+    };
+    all.push(circumstance(text.to_owned(), relevance * busy));
+}
+
+/// Says whether values were going somewhere already.
+fn trend(case: &Case<'_>, feature: Feature) -> Option<Circumstance> {
+    let trend = case.hot.level.trend();
+    if trend.abs() < 1.0 {
+        return None;
     }
+    let way = if trend > 0.0 { "rising" } else { "falling" };
+    let is_against = match direction(case, feature) {
+        Direction::Above => trend < 0.0,
+        Direction::Below => trend > 0.0,
+        Direction::Changed => false,
+    };
+    let relevance = trend.abs() / (trend.abs() + TREND) * if is_against { 0.5 } else { 1.0 };
+    let text = format!("values were {way} before, by {} standard deviations", figure(trend.abs()));
+    Some(circumstance(text, relevance))
+}
+
+/// Says that labels of people counted.
+fn labelled(case: &Case<'_>) -> Option<Circumstance> {
     let (evidence, whole) = (case.verdict.evidence, case.verdict.unlabelled);
-    if evidence != whole {
-        let way = if evidence > whole { "more" } else { "less" };
-        phrases.push(format!("counts {way}, as people said of others like it"));
-    }
-    phrases.push(format!("{} events known of this entity", figure(case.hot.events as f64)));
-    phrases
+    let way = if evidence > whole { "more" } else { "less" };
+    let text = format!("counts {way}, as people said of others like it");
+    let share = f64::from((evidence - whole).abs()) / f64::from(whole.max(f32::MIN_POSITIVE));
+    (evidence != whole).then(|| circumstance(text, SAID.max(share)))
+}
+
+/// Says that there were detections like it.
+fn before(case: &Case<'_>, similar: &[Similar]) -> Option<Circumstance> {
+    let most = similar.first()?;
+    let newest = similar.iter().map(|one| one.at.as_nanos()).max()?;
+    let ago = span(case.sample.at.saturating_sub(newest).max(0) as f64 * 1e-9);
+    let text = match similar.len() {
+        1 => format!("one detection like it before, {ago} earlier"),
+        many => format!("{many} detections like it before, the last {ago} earlier"),
+    };
+    Some(circumstance(text, ALIKE * most.similarity))
 }
 
 /// Returns what one might do when a feature deviates.
@@ -67,6 +151,14 @@ pub(crate) fn actions(feature: Feature, direction: Direction) -> Vec<String> {
         ],
         (Feature::Level, _) => &[
             "Look for a change that began here and stayed: traffic moved away, a feature switched off.",
+        ],
+        (Feature::Forest, _) => &[
+            "Look at the values together: none need be odd alone.",
+            "Compare with what was the last time they stood like this.",
+        ],
+        (Feature::Course, _) => &[
+            "Look at the chart from further away: the change is in many events, not in one.",
+            "Look for what began when it did: a release, a configuration, a leak, other users.",
         ],
         (Feature::Pattern, _) => &[
             "Compare the chart with the days before: the course is new, if not each value.",

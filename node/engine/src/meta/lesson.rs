@@ -66,5 +66,9 @@ pub(super) fn leaning_of(verdict: &Judgement, hot: &Hot, feature: Feature) -> i8
     } else {
         0.0
     };
+    sign(off)
+}
+
+pub(super) fn sign(off: f64) -> i8 {
     i8::from(off > 0.0) - i8::from(off < 0.0)
 }

@@ -117,7 +117,7 @@ fn what_is_expected_is_expected_of_that_entity_that_way_and_for_a_time() {
         verdict.weights[Feature::Rate as usize] = 1.0;
         let counted = crate::detector::volume::Counted { z, ..Default::default() };
         verdict.closing.rate = Some(counted);
-        meta.correct(&mut verdict, (hot, &plan()), at);
+        meta.correct(&mut verdict, (hot, &Cold::default(), &plan()), at);
         verdict.evidence
     };
     let week = limit::EXPECTED_SECS as i64 * 1_000_000_000;

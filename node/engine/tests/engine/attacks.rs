@@ -196,7 +196,7 @@ fn silence_is_told_in_its_true_length_although_buckets_grow_meanwhile() {
     let mut told = 0;
     for (seed, pace) in [(48, 2.0), (49, 5.0), (50, 13.0), (51, 31.0), (52, 60.0)] {
         let (mut feed, mut dice) = (Feed::default(), Dice::new(seed));
-        let spent = 240.0 * pace;
+        let spent = 2400.0 * pace;
         let calm = traffic(&mut dice, MONDAY, spent, pace, |dice, _| (latency(dice), 0));
         feed.feed(&calm);
         let last = MONDAY + spent;

@@ -1,4 +1,7 @@
-//! The behaviour table of docs/DETECTORS.md, row by row.
+//! The behaviour table of docs/DETECTORS.md, row by row: edge cases here, whole
+//! series in `ordinary`.
+
+mod ordinary;
 
 use via_types::{RowReason, Severity};
 

@@ -5,7 +5,7 @@ use via_types::config::{Explain, Method};
 use via_types::detection::Change;
 use via_types::{Detector, StreamConfig};
 
-use crate::feed::{Dice, Feed, MONDAY, batch, event};
+use crate::feed::{Dice, Feed, MONDAY, STREAM, batch, event, hash};
 
 /// A feed that has seen `count` normal values a second apart.
 fn warmed(config: &StreamConfig, seed: u64, count: usize) -> Feed {
@@ -55,7 +55,7 @@ fn a_detection_says_what_was_expected_and_why() {
     assert_eq!(found.direction, via_types::Direction::Above);
     assert!(found.percentile.unwrap() > 0.999);
     assert!(!found.actions.is_empty());
-    assert!(found.context.iter().any(|phrase| phrase.contains("Monday")), "{:?}", found.context);
+    assert!(found.context.iter().any(|one| one.text.contains("Monday")), "{:?}", found.context);
     assert!(found.contributions.is_sorted_by(|a, b| a.evidence >= b.evidence));
     assert_eq!(found.engine, via_engine::VERSION);
 }
@@ -158,4 +158,24 @@ fn a_detector_may_have_a_threshold_of_its_own() {
     let before = feed.opened().len();
     feed.one(event(MONDAY + 1000.0, 5000.0));
     assert_eq!(feed.opened().len(), before + 1);
+}
+
+#[test]
+fn what_never_was_negative_is_not_expected_to_be() {
+    for (sign, is_clipped) in [(1.0, true), (-1.0, false)] {
+        let (mut feed, mut dice) = (Feed::default(), Dice::new(77));
+        let events: Vec<_> = (0..3000)
+            .map(|i| event(MONDAY + f64::from(i) * 60.0, sign * dice.exponential(2.0)))
+            .collect();
+        feed.feed(&events);
+        feed.one(event(MONDAY + 3000.0 * 60.0, sign * 500.0));
+        let told = feed.changes.last().unwrap().detection().clone();
+        let expected = told.expected.expect("a range");
+        assert!(expected.low <= expected.value && expected.value <= expected.high, "{told:?}");
+        assert_eq!(expected.low >= 0.0, is_clipped, "{expected:?}");
+        assert!(!told.reason.contains(" -") || !is_clipped, "{}", told.reason);
+        let series = feed.engine.series(STREAM, hash("e"), 1000).unwrap();
+        assert_eq!(series.iter().all(|point| point.low >= 0.0), is_clipped);
+        assert!(series.iter().all(|point| point.low <= point.high && point.low.is_finite()));
+    }
 }

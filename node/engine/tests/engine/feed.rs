@@ -58,7 +58,11 @@ pub(crate) fn batch(events: &[Fed]) -> Batch {
 
 impl Feed {
     pub(crate) fn new(config: &StreamConfig) -> Self {
-        let mut engine = Engine::new(Options::default());
+        Self::with(Options::default(), config)
+    }
+
+    pub(crate) fn with(options: Options, config: &StreamConfig) -> Self {
+        let mut engine = Engine::new(options);
         engine.configure(STREAM, Revision::new(5), config);
         Self { engine, index: 0, changes: Vec::new(), scores: Vec::new() }
     }

@@ -102,7 +102,7 @@ fn what_was_found_missing_or_not_may_have_changed_since() {
 
 #[test]
 fn new_entities_are_refused_at_the_memory_limit() {
-    let options = Options { memory_bytes: 200_000, expected_profiles: 10 };
+    let options = Options { memory_bytes: 200_000, expected_profiles: 10, ..Options::default() };
     let mut engine = Engine::new(options);
     let out = execute(&mut engine, 1, &crowd(2000, MONDAY));
     assert!(out.accepted > 10 && !out.refused.is_empty(), "invariant D-6: a bound");

@@ -2,12 +2,17 @@
 
 mod attacks;
 mod behaviour;
+mod budget;
 mod calibration;
+mod course;
 mod explanation;
 mod feed;
 mod feedback;
 mod lifecycle;
+mod memory;
+mod minded;
 mod overrides;
+mod promises;
 mod purity;
 mod reconfigure;
 mod rest;

@@ -96,6 +96,15 @@ pub(super) fn change(gate: &Gate, change: &Change) -> v1::Detection {
     v1::Detection { feedback, ..detection(gate, change.detection()) }
 }
 
+fn circumstance(one: &detection::Circumstance) -> v1::Circumstance {
+    v1::Circumstance { text: one.text.clone(), relevance: one.relevance }
+}
+
+fn similar(one: &detection::Similar) -> v1::Similar {
+    let detection::Similar { id, at, similarity, score } = *one;
+    v1::Similar { id: id.to_string(), at: at.as_nanos(), similarity, score }
+}
+
 fn detection(gate: &Gate, detection: &Detection) -> v1::Detection {
     let direction = match detection.direction {
         via_types::Direction::Above => v1::Direction::Above,
@@ -127,7 +136,9 @@ fn detection(gate: &Gate, detection: &Detection) -> v1::Detection {
         expected: detection.expected.map(expected),
         percentile: detection.percentile,
         contributions: detection.contributions.iter().map(contribution).collect(),
-        context: detection.context.clone(),
+        context: detection.context.iter().map(|one| one.text.clone()).collect(),
+        circumstances: detection.context.iter().map(circumstance).collect(),
+        similar: detection.similar.iter().map(similar).collect(),
         counterfactual: detection.counterfactual.as_ref().map(|counter| v1::Counterfactual {
             feature: counter.feature.clone(),
             value: counter.value,

@@ -25,6 +25,12 @@ pub(crate) struct ConfigDocument {
     timing: Option<TimingDocument>,
     /// What single entities, by key, have different from the rest; at most 256.
     entities: Option<BTreeMap<String, EntityDocument>>,
+    /// When people are at work: said in explanations, changes no score.
+    business_hours: Option<BusinessHoursDocument>,
+    /// Known events, such as sales and holidays: a detection within one says so,
+    /// and its score stays.
+    #[schema(max_items = 100)]
+    calendar: Option<Vec<CalendarEventDocument>>,
 }
 
 /// What one entity has different. Whatever is left out is the stream's.
@@ -66,6 +72,51 @@ pub(crate) enum PriorityDocument {
     High,
 }
 
+/// When people are usually at work.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BusinessHoursDocument {
+    /// Offset of local time from UTC, minutes; times in explanations and dates of
+    /// the calendar are local. Summer time is not known.
+    #[schema(minimum = -840, maximum = 840)]
+    utc_offset_minutes: Option<i16>,
+    /// Working days: mon, tue, wed, thu, fri, sat, sun.
+    days: Option<Vec<String>>,
+    /// When work begins, `HH:MM`.
+    from: Option<String>,
+    /// When it ends, `HH:MM`; before `from` means on the next day.
+    to: Option<String>,
+}
+
+/// Something that is known to happen.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CalendarEventDocument {
+    /// What it is called.
+    #[schema(min_length = 1, max_length = 64)]
+    name: String,
+    /// When it begins: a date or an RFC 3339 time.
+    from: String,
+    /// When it ends: a date, whose day still belongs to it, or an RFC 3339 time.
+    to: String,
+    /// How often it comes again: none, day, week or year.
+    every: Option<EveryDocument>,
+}
+
+/// How often a known event comes again.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EveryDocument {
+    /// Never.
+    None,
+    /// At the same time each day.
+    Day,
+    /// At the same time each week.
+    Week,
+    /// On the same date each year.
+    Year,
+}
+
 /// The detectors of a stream.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +129,18 @@ pub(crate) struct DetectorsDocument {
     cardinality: Option<CardinalityDocument>,
     /// Gaps between events.
     burst: Option<BurstDocument>,
+    /// What stands out of the rhythm of the last 122 closed buckets (spectral residual).
+    spectral: Option<SpectralDocument>,
+    /// Since when a series is as it is (Bayesian online change-point detection).
+    change_point: Option<ChangePointDocument>,
+    /// Named values together against a sample of their past (random cut forest).
+    forest: Option<ForestDocument>,
+    /// The level at ten horizons from seconds to weeks.
+    multi_scale: Option<MultiScaleDocument>,
+    /// What an entity is like: moments of recent buckets against the past.
+    behavioural: Option<BehaviouralDocument>,
+    /// Whether a level has moved for good (adaptive windowing).
+    drift: Option<DriftDocument>,
 }
 
 /// Event rate against level, trend and season (Holt-Winters).
@@ -160,6 +223,96 @@ pub(crate) struct BurstDocument {
     threshold: Option<ThresholdDocument>,
 }
 
+/// What stands out of the rhythm of the last 122 closed buckets (spectral residual).
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SpectralDocument {
+    /// Whether it runs.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// Its own rule; null takes the stream's.
+    threshold: Option<ThresholdDocument>,
+}
+
+/// Since when a series is as it is (Bayesian online change-point detection).
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangePointDocument {
+    /// Whether it runs.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// Closed buckets between changes, as expected on average.
+    #[schema(minimum = 10, maximum = 1_000_000)]
+    gap_buckets: Option<f64>,
+    /// Its own rule; null takes the stream's.
+    threshold: Option<ThresholdDocument>,
+}
+
+/// Named values together against a sample of their past (random cut forest).
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForestDocument {
+    /// Whether it runs.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// Its own rule; null takes the stream's.
+    threshold: Option<ThresholdDocument>,
+}
+
+/// The level at ten horizons from seconds to weeks.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MultiScaleDocument {
+    /// Whether it runs.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// Its own rule; null takes the stream's.
+    threshold: Option<ThresholdDocument>,
+}
+
+/// What an entity is like: moments of recent buckets against the past.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BehaviouralDocument {
+    /// Whether it runs.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// Closed buckets that are recent.
+    #[schema(minimum = 8, maximum = 10_000)]
+    recent_buckets: Option<f64>,
+    /// Closed buckets that the past averages.
+    #[schema(minimum = 32, maximum = 1_000_000)]
+    past_buckets: Option<f64>,
+    /// Its own rule; null takes the stream's.
+    threshold: Option<ThresholdDocument>,
+}
+
+/// Whether a level has moved for good (adaptive windowing).
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DriftDocument {
+    /// Whether it runs.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// Probability of taking chance for a lasting change.
+    #[schema(minimum = 0.000_000_001, maximum = 0.5)]
+    delta: Option<f64>,
+    /// Its own rule; null takes the stream's.
+    threshold: Option<ThresholdDocument>,
+}
+
 /// When a score becomes a detection.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -172,6 +325,34 @@ pub(crate) struct ThresholdDocument {
     /// How fast the rules that adapt follow: 0 never, 1 at once.
     #[schema(minimum = 0, maximum = 1)]
     adaptive_factor: Option<f64>,
+    /// Which way a deviation has to go to be told.
+    direction: Option<SideDocument>,
+    /// How large a deviation has to be to be told, however rare it is.
+    min_deviation: Option<MinDeviationDocument>,
+}
+
+/// Which way a deviation has to go.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SideDocument {
+    /// Either way, or in no direction.
+    Any,
+    /// More than expected: larger values, more events, more distinct marks.
+    Above,
+    /// Less than expected.
+    Below,
+}
+
+/// How large a deviation has to be; both are asked of it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MinDeviationDocument {
+    /// From the expected value, in its unit; 0 asks for none.
+    #[schema(minimum = 0, maximum = 1e300)]
+    absolute: Option<f64>,
+    /// From what was expected, in parts of it; 0 asks for none.
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    relative: Option<f64>,
 }
 
 /// A rule and its figure: exactly one of these.
@@ -188,6 +369,8 @@ pub(crate) enum MethodDocument {
     Ensemble(f64),
     /// Detections allowed per entity and day while nothing is wrong.
     Budget(f64),
+    /// Detections allowed per day of all entities together while nothing is wrong.
+    StreamBudget(f64),
 }
 
 /// How much of a detection is explained.
@@ -284,11 +467,18 @@ mod tests {
         config.detectors.distribution.threshold = Some(Threshold::default());
         config.detectors.cardinality.threshold = Some(Threshold::default());
         config.detectors.burst.threshold = Some(Threshold::default());
-        let own = r#"{"threshold":{"method":{"mad":3},"sensitivity":1,"adaptive_factor":0},
+        let own = r#"{"threshold":{"method":{"mad":3},"sensitivity":1,"adaptive_factor":0,
+            "direction":"above","min_deviation":{}},
             "detectors":{"burst":{"enabled":true,"weight":1,"threshold":{}}},
             "explain":"none","priority":"low"}"#;
         let own = serde_json::from_str(own).expect("its shape is right");
         config.entities.insert("e".to_owned(), own);
+        config.detectors.spectral.threshold = Some(Threshold::default());
+        config.detectors.change_point.threshold = Some(Threshold::default());
+        config.detectors.forest.threshold = Some(Threshold::default());
+        config.detectors.multi_scale.threshold = Some(Threshold::default());
+        config.detectors.behavioural.threshold = Some(Threshold::default());
+        config.detectors.drift.threshold = Some(Threshold::default());
         let value = serde_json::to_value(config).expect("JSON");
         same(&document, &json!({"$ref": "#/components/schemas/ConfigDocument"}), &value, "config");
     }

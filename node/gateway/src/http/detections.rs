@@ -31,7 +31,8 @@ pub(crate) struct Wanted {
     severity: Option<String>,
     /// At least this score, 0..1.
     min_score: Option<f64>,
-    /// Whose strongest test is: volume, distribution, cardinality, burst.
+    /// Whose strongest test is: volume, distribution, cardinality, burst, spectral,
+    /// change_point, forest, multi_scale, behavioural, drift.
     detector: Option<String>,
     /// open or closed.
     state: Option<String>,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use via_catalog::View;
 use via_shard::Recorded;
-use via_types::detection::{Contribution, Counterfactual, Expected, State};
+use via_types::detection::{Circumstance, Contribution, Counterfactual, Expected, Similar, State};
 use via_types::profile::{DetectorState, Fact, ProfileView, SeriesPoint, Warmup};
 use via_types::{Detection, Feedback, Timestamp};
 
@@ -41,7 +41,8 @@ impl From<Expected> for ExpectedView {
 /// One term of a score; the terms sum to the evidence.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct ContributionView {
-    /// Which test spoke: volume, distribution, cardinality, burst.
+    /// Which test spoke: volume, distribution, cardinality, burst, spectral,
+    /// change_point, forest, multi_scale, behavioural, drift.
     detector: &'static str,
     /// What it looked at: value, a named value, rate, gap, distinct.
     feature: String,
@@ -79,6 +80,40 @@ pub(crate) struct CounterfactualView {
 impl From<&Counterfactual> for CounterfactualView {
     fn from(Counterfactual { feature, value, score }: &Counterfactual) -> Self {
         Self { feature: feature.clone(), value: *value, score: *score }
+    }
+}
+
+/// A circumstance, and how much it has to do with the detection.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct CircumstanceView {
+    /// One phrase.
+    text: String,
+    /// How much it bears on the detection, 0..1.
+    relevance: f64,
+}
+
+impl From<&Circumstance> for CircumstanceView {
+    fn from(Circumstance { text, relevance }: &Circumstance) -> Self {
+        Self { text: text.clone(), relevance: *relevance }
+    }
+}
+
+/// An earlier detection of the same entity that was like this one.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct SimilarView {
+    /// Its name, for `GET /api/v1/detections/{id}`; it may no longer be kept.
+    id: String,
+    /// Event time at which it began, RFC 3339.
+    at: String,
+    /// How much alike, 0..1: by test, feature, direction, size and duration.
+    similarity: f64,
+    /// Its highest score, 0..1.
+    score: f64,
+}
+
+impl From<&Similar> for SimilarView {
+    fn from(Similar { id, at, similarity, score }: &Similar) -> Self {
+        Self { id: id.to_string(), at: rfc3339(*at), similarity: *similarity, score: *score }
     }
 }
 
@@ -121,8 +156,13 @@ pub(crate) struct DetectionView {
     percentile: Option<f64>,
     /// The terms of the score, largest first.
     contributions: Vec<ContributionView>,
-    /// Circumstances worth knowing, each one phrase.
+    /// Circumstances worth knowing, each one phrase, most relevant first.
     context: Vec<String>,
+    /// The same with how much each bears on the detection.
+    circumstances: Vec<CircumstanceView>,
+    /// Up to five earlier detections of the entity that were like it, most alike
+    /// first.
+    similar: Vec<SimilarView>,
     /// The smallest change that would have made it normal.
     counterfactual: Option<CounterfactualView>,
     /// What one might do.
@@ -171,7 +211,9 @@ impl DetectionView {
             expected: detection.expected.map(Into::into),
             percentile: detection.percentile,
             contributions: detection.contributions.iter().map(Into::into).collect(),
-            context: detection.context.clone(),
+            context: detection.context.iter().map(|one| one.text.clone()).collect(),
+            circumstances: detection.context.iter().map(Into::into).collect(),
+            similar: detection.similar.iter().map(Into::into).collect(),
             counterfactual: detection.counterfactual.as_ref().map(Into::into),
             actions: detection.actions.clone(),
             reason: detection.reason.clone(),
@@ -300,12 +342,12 @@ impl EntityView {
     }
 }
 
-/// One closed bucket of an entity's recent past.
+/// One bucket of an entity's recent past, or one of its first events.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct PointView {
     /// When the bucket began, RFC 3339.
     at: String,
-    /// How long it was, seconds.
+    /// How long it was, seconds; 0 for an event.
     width_secs: f64,
     /// Events in it.
     count: f64,

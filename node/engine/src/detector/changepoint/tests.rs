@@ -78,8 +78,8 @@ proptest! {
             } else if number > YOUNG as usize {
                 naive.step(before.in_units(x), &before, hazard);
                 // Merged runs may be a few values older or younger.
-                let least = naive.recent(RECENT - 12) - 0.1;
-                let most = naive.recent(RECENT + 12) + 0.1;
+                let least = naive.recent(RECENT - 16) - 0.15;
+                let most = naive.recent(RECENT + 16) + 0.15;
                 prop_assert!(
                     (least..=most).contains(&told.probability),
                     "{number}: {} not in {least}..{most}", told.probability

@@ -13,22 +13,17 @@ use crate::math::smaller;
 
 /// One lane's evidence counts for no more: it alone would speak for all.
 const MOST: f32 = 100.0;
-/// Rows the usual mean averages.
-const MEMORY: f32 = 4096.0;
 
 /// The levels of an entity's lanes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HorizonLanes {
-    lanes: Vec<Horizons>,
-    /// Fading mean of the statistic.
-    usual: f32,
-    rows: f32,
+    pub(crate) lanes: Vec<Horizons>,
 }
 
 impl HorizonLanes {
     /// Judges a row seen at event time `at`: pairs of lane number and value,
     /// absent ones left out. The nominal evidence is the mean of the lanes that
-    /// are present; deviation and expectation are of it too.
+    /// are present; deviation is of it too, nothing being expected.
     pub fn judge(&self, row: impl Iterator<Item = (usize, f64)>, at: i64) -> Finding {
         let (mut sum, mut present) = (0.0, 0u32);
         for (number, x) in row {
@@ -41,8 +36,7 @@ impl HorizonLanes {
             return Finding::default();
         }
         let nominal = sum / present as f32;
-        let expected = f64::from(self.usual);
-        Finding { nominal, deviation: f64::from(nominal) - expected, expected }
+        Finding { nominal, deviation: f64::from(nominal), expected: 0.0 }
     }
 
     /// Returns lane `number`'s evidence of `x` alone, its share of the sum that
@@ -52,16 +46,21 @@ impl HorizonLanes {
         lane.map_or(0.0, |lane| smaller(lane.judge(x, at).finding.nominal, MOST))
     }
 
-    /// Takes a row in, judged as `joined`; new lanes are begun.
-    pub fn learn(&mut self, row: impl Iterator<Item = (usize, f64)>, at: i64, joined: &Finding) {
+    /// Takes the levels of late for normal.
+    pub fn adopt(&mut self) {
+        for lane in &mut self.lanes {
+            lane.adopt();
+        }
+    }
+
+    /// Takes a row in; new lanes are begun.
+    pub fn learn(&mut self, row: impl Iterator<Item = (usize, f64)>, at: i64) {
         for (number, x) in row {
             if number >= self.lanes.len() {
                 self.lanes.resize(number + 1, Horizons::default());
             }
             self.lanes[number].learn(x, at);
         }
-        self.rows = smaller(self.rows + 1.0, MEMORY);
-        self.usual += (joined.nominal - self.usual) / self.rows;
     }
 }
 
@@ -102,7 +101,7 @@ mod tests {
             } else if minute > 500 {
                 quiet = quiet.max(joined.nominal);
             }
-            state.learn(row.iter().copied(), at, &joined);
+            state.learn(row.iter().copied(), at);
         }
         assert!(loud > quiet + 1.0 && loud > 5.0, "{loud} after {quiet}");
     }

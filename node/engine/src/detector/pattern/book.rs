@@ -87,13 +87,6 @@ impl Book {
         self.held as usize
     }
 
-    /// Returns which point kept is nearest to `point`.
-    pub(super) fn most_alike(&self, sides: &[Side], point: &[i8]) -> usize {
-        let squares = squares(sides, point);
-        (1..self.held())
-            .fold(0, |best, next| if squares[next] < squares[best] { next } else { best })
-    }
-
     /// Returns how far `point` is from what is known.
     #[inline]
     pub(super) fn assess(&self, sides: &[Side], point: &[i8]) -> Found {

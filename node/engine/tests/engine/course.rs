@@ -1,0 +1,83 @@
+//! What no single event shows: slow leaks, lasting small shifts, values that stand
+//! together as never before; and that forests stay within their memory.
+
+use via_engine::Options;
+use via_types::{Detector, StreamConfig};
+
+use crate::feed::{Dice, Feed, MONDAY, STREAM, event, hash};
+
+/// The detectors that look at the course of buckets.
+const OF_COURSES: [Detector; 5] = [
+    Detector::Spectral,
+    Detector::ChangePoint,
+    Detector::MultiScale,
+    Detector::Behavioural,
+    Detector::Drift,
+];
+
+/// Feeds `count` values, one every ten seconds from minute zero on.
+fn run(feed: &mut Feed, from: usize, count: usize, mut value: impl FnMut(usize) -> f64) {
+    let events: Vec<_> =
+        (from..from + count).map(|i| event(MONDAY + i as f64 * 10.0, value(i))).collect();
+    feed.feed(&events);
+}
+
+/// Detections to which a detector of courses contributes.
+fn of_courses(feed: &Feed, since: usize) -> usize {
+    let is_one = |detector| OF_COURSES.contains(&detector);
+    let opened = feed.opened();
+    let found = opened[since..].iter().filter(|found| {
+        found.contributions.iter().any(|term| is_one(term.detector) && term.evidence > 0.5)
+    });
+    found.count()
+}
+
+#[test]
+fn a_slow_leak_is_found_by_those_who_look_from_further_away() {
+    let mut feed = Feed::default();
+    let mut dice = Dice::new(31);
+    run(&mut feed, 0, 60_000, |_| dice.normal(100.0, 5.0));
+    let before = feed.opened().len();
+    assert!(before <= 24, "{before} false alarms in 60,000 values");
+    // A standard deviation in half a day.
+    let mut dice = Dice::new(32);
+    run(&mut feed, 60_000, 20_000, |i| dice.normal(100.0, 5.0) + (i - 60_000) as f64 * 1.2e-3);
+    assert!(of_courses(&feed, before) >= 1, "{:#?}", feed.opened()[before..].first());
+}
+
+#[test]
+fn each_detector_of_courses_may_be_left_out() {
+    let mut config = StreamConfig::default();
+    config.detectors.spectral.enabled = false;
+    config.detectors.change_point.enabled = false;
+    config.detectors.multi_scale.enabled = false;
+    config.detectors.behavioural.enabled = false;
+    config.detectors.drift.enabled = false;
+    config.detectors.forest.enabled = false;
+    let mut feed = Feed::new(&config);
+    let mut dice = Dice::new(33);
+    run(&mut feed, 0, 8000, |i| dice.normal(if i < 6000 { 100.0 } else { 110.0 }, 5.0));
+    assert_eq!(of_courses(&feed, 0), 0);
+    let view = feed.engine.profile(STREAM, hash("e")).unwrap();
+    for state in view.detectors {
+        let is_on = state.enabled;
+        let is_quick = (state.detector as usize) < Detector::Spectral as usize;
+        assert_eq!(is_on, is_quick, "{}", state.detector);
+    }
+}
+
+#[test]
+fn forests_are_earned_and_stay_within_their_memory() {
+    let held = |memory_bytes: usize, events: usize| {
+        let options = Options { memory_bytes, ..Options::default() };
+        let mut feed = Feed::with(options, &StreamConfig::default());
+        let mut dice = Dice::new(34);
+        run(&mut feed, 0, events, |_| dice.normal(100.0, 5.0));
+        let view = feed.engine.profile(STREAM, hash("e")).unwrap();
+        let forest = view.detectors.iter().find(|state| state.detector == Detector::Forest);
+        forest.unwrap().facts[0].value
+    };
+    assert_eq!(held(1 << 26, 1000), 0.0, "not earned yet");
+    assert!(held(1 << 26, 1100) > 1e4);
+    assert_eq!(held(1 << 22, 3000), 0.0, "no room for one");
+}
