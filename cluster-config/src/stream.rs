@@ -39,6 +39,9 @@ pub fn check_stream(config: &StreamConfig) -> Result<(), String> {
     if distribution.min.zip(distribution.max).is_some_and(|(min, max)| min >= max) {
         wrong.push("detectors.distribution.min: must be below max".to_owned());
     }
+    if let Err(faults) = Calendar::of(&config.business_hours, &config.calendar) {
+        wrong.extend(faults);
+    }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
 }
 
@@ -210,6 +213,6 @@ mod tests {
         ] {
             assert!(said.contains(key), "{key} is not in {said}");
         }
-        assert_eq!(said.split("; ").filter(|part| part.contains(": ")).count(), 10, "{said}");
+        assert_eq!(said.split("; ").filter(|part| part.contains(": ")).count(), 11, "{said}");
     }
 }

@@ -11,9 +11,10 @@ use crate::engine::Engine;
 use crate::execute::Work;
 use crate::grove::{EARNED, Grove, places_in};
 use crate::history::EVENTS;
-use crate::judge::{Judgement, Sample, conclude, is_turn};
+use crate::judge::{Closing, Judgement, Sample, conclude, is_turn};
 use crate::learn::learn;
-use crate::profile::{CURRENT, DIRTY, OPEN, OWN, Profile, ROUND, SEEN, SKIPS, USED};
+use crate::plan::Plan;
+use crate::profile::{CURRENT, Cold, DIRTY, Hot, OPEN, OWN, Profile, ROUND, SEEN, SKIPS, USED};
 use crate::series::is_point;
 use crate::verdict::{Over, Speaking, over, settle_stream, stream_limit};
 use crate::{Answer, Outcome};
@@ -198,24 +199,10 @@ impl Engine {
         let Event { sample, slot, glance, .. } = event;
         let slot = *slot;
         let Profile { hot, cold } = self.places.get_mut(slot);
-        let mut allocates = hot.events < EVENTS;
-        if hot.events < 2 {
-            close::begin(hot, sample.at);
-        }
-        let mut verdict = Judgement::default();
-        if sample.at >= hot.wake && sample.at >= hot.bucket.end() {
-            allocates = true;
-            verdict.closing = close::close(hot, cold, work.plan, sample.at);
-        }
-        let turned;
-        let glance = if hot.events == 0 || sample.at >= hot.slot.end {
-            close::turn_slot(hot, cold, work.plan, sample.at);
-            turned = crate::calm::glance(hot, cold, work.plan, sample).0;
-            allocates = true;
-            &turned
-        } else {
-            glance
-        };
+        let (closing, turned) = pass_time(hot, cold, work.plan, sample);
+        let mut allocates = hot.events < EVENTS || closing.has_ended || turned.is_some();
+        let glance = turned.as_ref().unwrap_or(glance);
+        let mut verdict = Judgement::after(closing);
         conclude(hot, cold, (work.plan, &self.habits), (sample, glance), &mut verdict);
         let warming = hot.events < work.plan.warmup;
         let limit = stream_limit(hot, cold, work.plan, &self.habits);
@@ -269,4 +256,26 @@ impl Engine {
         }
         score
     }
+}
+
+/// Ends the bucket and the seasonal slot that ended before the event. Returns what
+/// the bucket held, and the event at another glance when the season has turned.
+#[inline(always)]
+fn pass_time(
+    hot: &mut Hot,
+    cold: &mut Cold,
+    plan: &Plan,
+    sample: &Sample<'_>,
+) -> (Closing, Option<Glance>) {
+    if hot.events < 2 {
+        close::begin(hot, sample.at);
+    }
+    let has_ended = sample.at >= hot.wake && sample.at >= hot.bucket.end();
+    let closing =
+        if has_ended { close::close(hot, cold, plan, sample.at) } else { Closing::default() };
+    if hot.events > 0 && sample.at < hot.slot.end {
+        return (closing, None);
+    }
+    close::turn_slot(hot, cold, plan, sample.at);
+    (closing, Some(glance(hot, cold, plan, sample).0))
 }

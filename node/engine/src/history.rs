@@ -162,7 +162,7 @@ impl History {
         let held = self.points.len();
         if held < POINTS {
             if held == self.points.capacity() {
-                self.points.reserve_exact(held.clamp(8, POINTS / 2).min(POINTS - held));
+                self.points.reserve_exact(held.clamp(2, POINTS / 2).min(POINTS - held));
             }
             self.points.push(point);
         } else {

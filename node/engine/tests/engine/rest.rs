@@ -70,7 +70,7 @@ fn a_profile_at_rest_is_small() {
         println!("one event every {pace} s: {young} B after 10 events, {mature} B after 10,000");
         assert!(young <= 400, "{young} B after 10 events, every {pace} s");
         // Every event of a slow entity is a point, whose tests and patterns it keeps.
-        let most = if pace < 1.0 { 2560 } else { 3456 };
+        let most = if pace < 1.0 { 2560 } else { 3840 };
         assert!(mature <= most, "{mature} B after 10,000 events, every {pace} s");
     }
 }
