@@ -297,6 +297,8 @@ fn stream(raw: &Raw) -> StreamConfig {
             lateness_secs: raw.engine.lateness.duration().as_secs_f64(),
             warmup_events: raw.engine.warmup_events,
         },
+        // Those of single entities are the stream's own affair.
+        entities: std::collections::BTreeMap::new(),
         // A stream's own affair: what is known of time is not a node's setting.
         business_hours: BusinessHours::default(),
         calendar: Vec::new(),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use toml::Value;
-use via_types::StreamConfig;
 use via_types::calendar::Calendar;
+use via_types::{StreamConfig, limit};
 
 use crate::manual::{Field, Kind, Manual};
 use crate::problem::shown;
@@ -23,19 +23,18 @@ use crate::units::Span;
 pub fn check_stream(config: &StreamConfig) -> Result<(), String> {
     let json = serde_json::to_value(config).map_err(|error| error.to_string())?;
     let mut wrong = Vec::new();
-    leaves(&json, "", &mut |key, value| {
-        let Some(field) = Manual::get().field(&setting(key)) else { return };
-        if value.is_null() && field.default.is_none() {
-            return;
+    judge(&json, "", &mut wrong);
+    // Single entities have the same settings under the same names.
+    for (entity, own) in json["entities"].as_object().into_iter().flatten() {
+        judge(own, &format!("entities.{entity}."), &mut wrong);
+        if entity.is_empty() || entity.len() > limit::ENTITY_KEY_BYTES {
+            wrong.push(format!("entities: keys have 1 to {} bytes", limit::ENTITY_KEY_BYTES));
         }
-        let said = plain(field, value);
-        if let Err(fault) = rule::check(field, &said) {
-            wrong.push(match in_seconds(field) {
-                Some(allowed) => format!("{key} = {value}: {allowed}"),
-                None => format!("{key} = {}: {fault}", shown(&said)),
-            });
-        }
-    });
+    }
+    if config.entities.len() > limit::ENTITY_CONFIGS {
+        let (many, most) = (config.entities.len(), limit::ENTITY_CONFIGS);
+        wrong.push(format!("entities: {many} are given, at most {most} are allowed"));
+    }
     let distribution = &config.detectors.distribution;
     if distribution.min.zip(distribution.max).is_some_and(|(min, max)| min >= max) {
         wrong.push("detectors.distribution.min: must be below max".to_owned());
@@ -44,6 +43,23 @@ pub fn check_stream(config: &StreamConfig) -> Result<(), String> {
         wrong.extend(faults);
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+}
+
+/// Adds what is out of range in `json`, whose keys stand behind `above`.
+fn judge(json: &Json, above: &str, wrong: &mut Vec<String>) {
+    leaves(json, "", &mut |key, value| {
+        let Some(field) = Manual::get().field(&setting(key)) else { return };
+        if value.is_null() && field.default.is_none() {
+            return;
+        }
+        let said = plain(field, value);
+        if let Err(fault) = rule::check(field, &said) {
+            wrong.push(match in_seconds(field) {
+                Some(allowed) => format!("{above}{key} = {value}: {allowed}"),
+                None => format!("{above}{key} = {}: {fault}", shown(&said)),
+            });
+        }
+    });
 }
 
 /// Says what is allowed for a time, which clients give as a number.
@@ -143,6 +159,28 @@ mod tests {
             }
             assert!(Manual::get().field(&setting(key)).is_some(), "{key} is no setting");
         });
+    }
+
+    #[test]
+    fn what_single_entities_have_different_is_judged_alike() {
+        let read = |own: &str| {
+            let config: StreamConfig = serde_json::from_str(own).expect("its shape is right");
+            check_stream(&config)
+        };
+        let fine = r#"{"entities":{"a.b":{"threshold":{"sensitivity":2.0},"priority":"high",
+            "detectors":{"burst":{"weight":0.5,"threshold":{"method":{"mad":3.0}}}}}}}"#;
+        assert_eq!(read(fine), Ok(()));
+        let odd = r#"{"entities":{"a.b":{"threshold":{"sensitivity":99.0},
+            "detectors":{"burst":{"weight":-1.0}}}}}"#;
+        let said = read(odd).expect_err("is refused");
+        for key in
+            ["entities.a.b.threshold.sensitivity = 99.0: ", "detectors.burst.weight = -1.0: "]
+        {
+            assert!(said.contains(key), "{key} is not in {said}");
+        }
+        assert!(read(r#"{"entities":{"":{}}}"#).is_err());
+        let many: Vec<String> = (0..257).map(|number| format!("\"e{number}\":{{}}")).collect();
+        assert!(read(&format!("{{\"entities\":{{{}}}}}", many.join(","))).is_err());
     }
 
     #[test]

@@ -84,6 +84,8 @@ kinds! {
     MachineState = 15, version 1, at most MIB, Plain;
     /// A stream's configuration as a shard keeps it.
     StreamConfig = 16, version 1, at most MIB, Plain;
+    /// What somebody said of a detection, at rest.
+    Feedback = 17, version 1, at most 64 << 10, Plain;
 }
 
 #[cfg(test)]

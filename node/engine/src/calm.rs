@@ -65,14 +65,14 @@ pub(crate) fn stand(
     glance: &Glance,
 ) {
     let mut verdict = Judgement::default();
-    conclude_calm(hot, plan, (sample, glance), &mut verdict);
+    conclude_calm(hot, cold, (plan, habits), (sample, glance), &mut verdict);
     habits.learn(at, hot, sample, (&verdict, turns(hot) as u16));
     hot.score = quick_score(verdict.evidence);
     note(hot, &verdict, turns(hot) as u16);
     listen(hot, &verdict);
     compare(hot, plan, sample, &verdict);
     show(hot, &verdict);
-    tend(hot);
+    tend(hot, plan);
     absorb(hot, cold, plan, sample, glance);
     hot.level.refresh();
     hot.gaps.refresh();

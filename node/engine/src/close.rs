@@ -77,13 +77,15 @@ pub(crate) fn close(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Clo
         close_empty(hot, cold, plan, ended, empty, &mut closing);
     }
     let start = ended.saturating_add(i64::from(empty) << hot.bucket.shift);
+    // A slot of a season that was made shorter ends sooner.
+    hot.slot.end = hot.slot.end.min(slot_end(plan, at));
     fit_width(hot, cold, empty);
     open(
         hot,
         if at < start.saturating_add(1 << hot.bucket.shift) { start } else { at },
         hot.bucket.shift,
     );
-    expect(hot, cold, plan);
+    expect(hot, cold);
     closing
 }
 
@@ -149,7 +151,7 @@ fn close_empty(
     let mut worst = crate::detector::volume::Counted::default();
     for number in 0..empty.min(LEARNED_RUN) {
         let start = from.saturating_add(i64::from(number) << hot.bucket.shift);
-        let season = season_at(hot, cold, plan, start);
+        let season = season_at(hot, cold, start);
         let counted = hot.rate.assess_silence(before + number + 1, season);
         if counted.nominal >= worst.nominal {
             worst = counted;
@@ -285,9 +287,9 @@ fn choose_width(hot: &mut Hot, cold: &mut Cold, empty: u32) {
     }
 }
 
-fn season_at(hot: &Hot, cold: &Cold, plan: &Plan, start: i64) -> f32 {
+fn season_at(hot: &Hot, cold: &Cold, start: i64) -> f32 {
     let middle = start.saturating_add(1 << hot.bucket.shift >> 1);
-    cold.rate_season.as_ref().map_or(0.0, |season| season.offset(middle, plan.period)) as f32
+    cold.rate_season.as_ref().map_or(0.0, |season| season.offset(middle)) as f32
 }
 
 /// Teaches the rate's season what the bucket being filled held.
@@ -320,9 +322,9 @@ fn fold_silence(hot: &mut Hot, cold: &mut Cold, plan: &Plan, (from, until): (i64
 /// the rate's level is what is left without it.
 fn fold(hot: &mut Hot, season: &mut Season, plan: &Plan, span: Span) {
     let middle = span.from.midpoint(span.until);
-    let before = season.offset(middle, plan.period);
+    let before = season.offset(middle);
     if season.fold(span, plan.gamma, plan.period) {
-        hot.rate.rebase((season.offset(middle, plan.period) - before) as f32);
+        hot.rate.rebase((season.offset(middle) - before) as f32);
     }
 }
 
@@ -331,14 +333,20 @@ fn is_seasonal(hot: &Hot, plan: &Plan) -> bool {
 }
 
 /// Prepares what the new bucket is compared with.
-fn expect(hot: &mut Hot, cold: &Cold, plan: &Plan) {
-    let season = season_at(hot, cold, plan, hot.bucket.start);
+fn expect(hot: &mut Hot, cold: &Cold) {
+    let season = season_at(hot, cold, hot.bucket.start);
     hot.bucket.season = season;
     let ready = hot.rate.is_ready() && hot.rate.buckets >= 6.0;
     hot.alarm = if ready { hot.rate.range(ALARM, season).1.max(4.0) as f32 } else { 0.0 };
     let ready = hot.distinct.is_ready();
     let many = hot.distinct.range(ALARM).1.max(4.0);
     hot.varied_at = if ready { hot.distinct.with(many) } else { 0.0 };
+}
+
+/// Returns when the seasonal slot ends that `at` is in.
+fn slot_end(plan: &Plan, at: i64) -> i64 {
+    let width = plan.period.slot_nanos();
+    (at - at.rem_euclid(width)).saturating_add(width)
 }
 
 /// Ends the value's seasonal slot when `at` is beyond it and learns what it held;
@@ -368,7 +376,7 @@ pub(crate) fn turn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) {
     };
     let step = (width / STEPS).max(1);
     let passed = (at - start) / step * step;
-    hot.offset = season.offset(start.saturating_add(passed + step / 2), plan.period);
+    hot.offset = season.offset(start.saturating_add(passed + step / 2));
     hot.flags |= SEASONAL;
     let end = if passed + 2 * step > width { width } else { passed + step };
     hot.next_slot(start.saturating_add(end));
@@ -381,7 +389,7 @@ fn learn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, (mut span, at): (Span
     let before = *season;
     // No further from what is usual than one wild value should be able to move it.
     let middle = span.from.midpoint(span.until);
-    let usual = hot.level.mean + season.offset(middle, plan.period);
+    let usual = hot.level.mean + season.offset(middle);
     let reach = FARTHEST * hot.level.deviation();
     span.mean = span.mean.clamp(usual - reach, usual + reach);
     if !season.fold(span, plan.gamma, plan.period) {
@@ -391,7 +399,7 @@ fn learn_slot(hot: &mut Hot, cold: &mut Cold, plan: &Plan, (mut span, at): (Span
     let gap = (f64::from(hot.gaps.mean) * 1e9) as i64;
     hot.level.rebase(plan.memory, |values| {
         let then = at.saturating_sub(gap.saturating_mul(values as i64));
-        (before.offset(then, plan.period), after.offset(then, plan.period))
+        (before.offset(then), after.offset(then))
     });
 }
 

@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 
 use bytemuck::Zeroable;
 use via_types::calendar::Calendar;
+use via_types::feedback::{Lesson, Taught};
 use via_types::{EntityHash, LogIndex, Revision, StreamConfig, StreamId, limit};
 
 use crate::Options;
 use crate::index::Index;
 use crate::peers::{EVERYBODY, Habits};
 use crate::plan::Plan;
-use crate::profile::{Cold, Hot, LIVE, Profile, SKIPS, USED};
+use crate::profile::{Cold, Hot, LIVE, OWN, Profile, SKIPS, USED};
 use crate::record::Record;
 use crate::slab::Slab;
 
@@ -23,6 +24,8 @@ const LANE_NAMES: usize = limit::LANES;
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
     pub(crate) plan: Plan,
+    /// Plans of entities that have something different, which have [`OWN`].
+    own: BTreeMap<(u64, u64), Plan>,
     /// Names of lanes, by number.
     pub(crate) lanes: Vec<String>,
     /// What its owner knows of time.
@@ -30,6 +33,18 @@ pub(crate) struct Stream {
     /// What is usual whoever the entity; away while a batch is executed.
     pub(crate) habits: Box<Habits>,
     is_configured: bool,
+}
+
+impl Stream {
+    /// Returns how the events of an entity are judged.
+    pub(crate) fn plan_of(&self, hot: &Hot) -> &Plan {
+        let own = if hot.is(OWN) { self.own.get(&entity_key(hot.hash())) } else { None };
+        own.unwrap_or(&self.plan)
+    }
+}
+
+fn entity_key(entity: EntityHash) -> (u64, u64) {
+    (entity.high(), entity.low())
 }
 
 /// Every profile of one shard, and what judges their events.
@@ -78,12 +93,37 @@ impl Engine {
         // What cannot be read was refused when it was written: explained without.
         known.calendar = Calendar::of(&config.business_hours, &config.calendar).unwrap_or_default();
         known.is_configured = true;
+        let key = |key: &String| entity_key(EntityHash::of(stream, key));
+        let plans = config.entities.iter().map(|(name, own)| (key(name), known.plan.with(own)));
+        let own: BTreeMap<_, _> = plans.collect();
+        let before = std::mem::replace(&mut known.own, own);
+        for (high, low) in before.into_keys() {
+            self.mark_own(stream, EntityHash::from_parts(low, high));
+        }
+        for name in config.entities.keys() {
+            self.mark_own(stream, EntityHash::of(stream, name));
+        }
+    }
+
+    /// Notes with a profile in memory whether its entity has a plan of its own.
+    fn mark_own(&mut self, stream: StreamId, entity: EntityHash) {
+        if let Some(slot) = self.find(stream, entity) {
+            let is_own = self.has_own(stream, entity);
+            let hot = &mut self.places.get_mut(slot).hot;
+            hot.flags = hot.flags & !OWN | if is_own { OWN } else { 0 };
+        }
+    }
+
+    fn has_own(&self, stream: StreamId, entity: EntityHash) -> bool {
+        let known = self.streams.get(&stream);
+        known.is_some_and(|known| known.own.contains_key(&entity_key(entity)))
     }
 
     /// Returns what is known of a stream; defaults until it is configured.
     pub(crate) fn stream_mut(&mut self, stream: StreamId) -> &mut Stream {
         self.streams.entry(stream).or_insert_with(|| Stream {
             plan: Plan::of(Revision::default(), &StreamConfig::default()),
+            own: BTreeMap::new(),
             lanes: Vec::new(),
             calendar: Calendar::usual(),
             habits: Box::default(),
@@ -146,11 +186,19 @@ impl Engine {
         (!std::mem::replace(&mut habits.is_asked, true)).then_some(EVERYBODY)
     }
 
+    /// Learns from the entry `at` what somebody said of a detection of a stream,
+    /// whichever shard it was made in; says what that changed. The stream's
+    /// habits have to be there: see [`Self::missing_habits`].
+    pub fn learn_label(&mut self, at: LogIndex, lesson: &Lesson) -> Taught {
+        let known = self.stream_mut(lesson.stream);
+        known.habits.be_taught(at, lesson, &known.plan)
+    }
+
     /// Brings back the habits of a stream, unless it has any.
     fn restore_habits(&mut self, stream: StreamId, as_of: LogIndex, record: Record) -> bool {
         let Some(rested) = record.habits() else { return false };
         let habits = &mut self.stream_mut(stream).habits;
-        if habits.peers.entities == 0 {
+        if habits.peers.entities == 0 && !habits.meta.is_taught() {
             **habits = Habits { skip: as_of.get(), is_asked: true, ..rested };
         }
         true
@@ -218,8 +266,11 @@ impl Engine {
         Some(self.place(hot, Cold { key: key.into(), ..Cold::default() }))
     }
 
-    fn place(&mut self, hot: Hot, cold: Cold) -> u32 {
+    fn place(&mut self, mut hot: Hot, cold: Cold) -> u32 {
         let hash = hot.hash();
+        if self.has_own(StreamId::new(hot.stream), hash) {
+            hot.flags |= OWN;
+        }
         let slot = match self.free.pop() {
             Some(slot) => {
                 *self.places.get_mut(slot) = Profile { hot, cold };

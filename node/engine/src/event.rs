@@ -14,7 +14,7 @@ use crate::history::EVENTS;
 use crate::judge::{Closing, Judgement, Sample, conclude, is_turn};
 use crate::learn::learn;
 use crate::plan::Plan;
-use crate::profile::{CURRENT, Cold, DIRTY, Hot, OPEN, Profile, ROUND, SEEN, SKIPS, USED};
+use crate::profile::{CURRENT, Cold, DIRTY, Hot, OPEN, OWN, Profile, ROUND, SEEN, SKIPS, USED};
 use crate::series::is_point;
 use crate::verdict::{Over, Speaking, over, settle_stream, stream_limit};
 use crate::{Answer, Outcome};
@@ -60,6 +60,25 @@ impl Engine {
             }
             hot.flags &= !SKIPS;
         }
+        if hot.is(OWN) {
+            return self.execute_own(work, row, slot, out);
+        }
+        self.execute_known(work, row, slot, out)
+    }
+
+    /// Executes an event of an entity that has a plan of its own.
+    fn execute_own(&mut self, work: &Work<'_>, row: usize, slot: u32, out: &mut Outcome) -> f32 {
+        let hot = &self.places.get(slot).hot;
+        let known = self.streams.get(&work.batch.stream);
+        let plan = known.map_or(*work.plan, |known| *known.plan_of(hot));
+        let may_be_calm = plan.has_calm && work.batch.lanes.is_empty();
+        let own = Work { plan: &plan, may_be_calm, ..*work };
+        self.execute_known(&own, row, slot, out)
+    }
+
+    /// Executes an event whose place is known.
+    fn execute_known(&mut self, work: &Work<'_>, row: usize, slot: u32, out: &mut Outcome) -> f32 {
+        let Profile { hot, cold } = self.places.get_mut(slot);
         let sample = work.sample(row);
         let (glance, is_calm) = glance(hot, cold, work.plan, &sample);
         let way = match (is_calm & work.may_be_calm, is_turn(hot)) {
@@ -132,7 +151,7 @@ impl Engine {
         let slot = *slot;
         let Profile { hot, cold } = self.places.get_mut(slot);
         let mut verdict = Judgement::default();
-        conclude(hot, cold, (work.plan, &self.habits.peers), (sample, glance), &mut verdict);
+        conclude(hot, cold, (work.plan, &self.habits), (sample, glance), &mut verdict);
         let limit = work.plan.limit.expect("only streams with a fixed limit have calm events");
         let (fired, warming) = (false, hot.events < work.plan.warmup);
         let speaking = Speaking { sample, verdict: &verdict, limit, fired, warming };
@@ -184,7 +203,7 @@ impl Engine {
         let mut allocates = hot.events < EVENTS || closing.has_ended || turned.is_some();
         let glance = turned.as_ref().unwrap_or(glance);
         let mut verdict = Judgement::after(closing);
-        conclude(hot, cold, (work.plan, &self.habits.peers), (sample, glance), &mut verdict);
+        conclude(hot, cold, (work.plan, &self.habits), (sample, glance), &mut verdict);
         let warming = hot.events < work.plan.warmup;
         let limit = stream_limit(hot, cold, work.plan, &self.habits);
         let judged = (sample.at, &verdict);

@@ -11,6 +11,7 @@ use crate::plan::Plan;
 use crate::{Answer, Outcome, Position};
 
 /// A batch being executed.
+#[derive(Clone, Copy)]
 pub(crate) struct Work<'a> {
     pub(crate) at: Position,
     pub(crate) stamp: Timestamp,

@@ -24,7 +24,8 @@ use crate::VERSION;
 use crate::ensemble::{score, shares};
 use crate::judge::{Judgement, Sample};
 use crate::math::exp2;
-use crate::peers::Peers;
+use crate::meta::LABELS_TERM;
+use crate::peers::Habits;
 use crate::plan::Plan;
 use crate::precedent::{Kind, number_of};
 use crate::profile::{Cold, FEATURES, Feature, Hot};
@@ -44,7 +45,7 @@ pub(crate) struct Case<'a> {
     pub(crate) hot: &'a Hot,
     pub(crate) cold: &'a Cold,
     pub(crate) plan: &'a Plan,
-    pub(crate) peers: &'a Peers,
+    pub(crate) habits: &'a Habits,
     pub(crate) sample: &'a Sample<'a>,
     pub(crate) verdict: &'a Judgement,
     /// The stream's lane names, by number.
@@ -148,10 +149,24 @@ pub(crate) fn strongest(verdict: &Judgement) -> Feature {
     Feature::ALL[best]
 }
 
-/// Returns the terms of the evidence, largest first (invariant E-2).
+/// Returns what labels add to the evidence or take from it, if anything.
+fn labels_term(case: &Case<'_>) -> Option<Contribution> {
+    let verdict = case.verdict;
+    let (evidence, whole) = (f64::from(verdict.evidence), f64::from(verdict.unlabelled));
+    (evidence != whole).then(|| Contribution {
+        detector: detector(case, strongest(verdict)),
+        feature: LABELS_TERM.to_owned(),
+        evidence: evidence - whole,
+        observed: evidence,
+        expected: whole,
+    })
+}
+
+/// Returns the terms of the evidence, largest first, then what labels changed
+/// (invariant E-2).
 pub(crate) fn contributions(case: &Case<'_>) -> Vec<Contribution> {
     let verdict = case.verdict;
-    let whole = f64::from(verdict.evidence);
+    let whole = f64::from(verdict.unlabelled);
     let parts = shares(&verdict.odds, &verdict.weights);
     let mut terms = Vec::with_capacity(FEATURES);
     let mut rest = 0.0;
@@ -173,6 +188,7 @@ pub(crate) fn contributions(case: &Case<'_>) -> Vec<Contribution> {
         first.evidence += rest * whole;
     }
     terms.sort_by(|a, b| b.evidence.total_cmp(&a.evidence));
+    terms.extend(labels_term(case));
     terms
 }
 

@@ -13,7 +13,7 @@ use crate::event::{Event, Way};
 use crate::execute::Work;
 use crate::judge::is_turn;
 use crate::prefetch::{prefetch, prefetch_lines};
-use crate::profile::{ALL_LINES, CALM_LINES, Profile, SEEN, SKIPS, WEIGHED_LINES};
+use crate::profile::{ALL_LINES, CALM_LINES, OWN, Profile, SEEN, SKIPS, WEIGHED_LINES};
 use crate::series::is_slow;
 use crate::{Answer, Outcome};
 
@@ -164,7 +164,7 @@ impl Engine {
             };
             group.slots[number] = slot;
             let Profile { hot, cold } = self.places.get_mut(slot);
-            if hot.is(SEEN | SKIPS) {
+            if hot.is(SEEN | SKIPS | OWN) {
                 continue;
             }
             hot.flags |= SEEN;

@@ -15,12 +15,12 @@ use crate::detector::forest::Apart;
 use crate::detector::lanes::Joined;
 use crate::detector::pattern::{Hour, Novelty};
 use crate::detector::volume::{Counted, endurance};
-use crate::ensemble::mix;
-use crate::math::{larger, log10, rough_exp2, rough_log2, smaller, within};
-use crate::peers::Peers;
+use crate::math::{log10, rough_exp2, rough_log2, smaller, within};
+use crate::peers::Habits;
 use crate::plan::Plan;
 use crate::profile::{Cold, EVERY_EVENT, FEATURES, Feature, Hot, OPEN};
 use crate::series::point;
+use crate::weigh::weigh;
 
 /// Magnitudes beyond this are judged as this, so that squares stay finite.
 const LARGEST: f64 = 1e37;
@@ -33,9 +33,6 @@ const SLOW: u64 = 9;
 /// Likewise once [`KNOWN`] events are known.
 const SLOWER: u64 = 14;
 const KNOWN: u64 = 4096;
-/// Share of its detector's weight that each statistic has: averages over many
-/// events have few independent pasts to be calibrated by.
-const RELIANCE: [f32; FEATURES] = [1.0, 1.0, 0.6, 0.6, 1.0, 1.0, 1.0, 1.0, 0.0, 0.15, 1.0];
 /// Nominal evidence above this grows only with its logarithm.
 const COMPRESSED: f32 = 16.0;
 
@@ -125,6 +122,8 @@ pub(crate) struct Judgement {
     pub(crate) evidence: f32,
     /// The same if no pattern had been told before.
     pub(crate) plain_evidence: f32,
+    /// The evidence before labels were minded.
+    pub(crate) unlabelled: f32,
     /// A detection was open before the event.
     pub(crate) was_open: bool,
 }
@@ -149,12 +148,12 @@ pub(crate) fn compressed(nominal: f32) -> f32 {
 pub(crate) fn judge(
     hot: &Hot,
     cold: &Cold,
-    (plan, peers): (&Plan, &Peers),
+    (plan, habits): (&Plan, &Habits),
     sample: &Sample<'_>,
     verdict: &mut Judgement,
 ) {
     let (glance, _) = glance(hot, cold, plan, sample);
-    conclude(hot, cold, (plan, peers), (sample, &glance), verdict);
+    conclude(hot, cold, (plan, habits), (sample, &glance), verdict);
 }
 
 /// Says whether this event stands for [`SLOW`] of its kind.
@@ -188,7 +187,7 @@ fn spread(hot: &Hot) -> u64 {
 pub(crate) fn conclude(
     hot: &Hot,
     cold: &Cold,
-    (plan, peers): (&Plan, &Peers),
+    (plan, habits): (&Plan, &Habits),
     (sample, glance): (&Sample<'_>, &Glance),
     verdict: &mut Judgement,
 ) {
@@ -201,13 +200,14 @@ pub(crate) fn conclude(
         verdict.speak(Feature::Lanes, verdict.joined.nominal, &lanes.joint.tail);
     }
     judge_bucket(verdict, hot, cold, sample);
+    let peers = &habits.peers;
     judge_course(verdict, cold, plan);
     if peers.concern(hot) && sample.lanes.lanes.is_empty() {
         peers.temper(hot, sample, verdict);
     }
     judge_point(verdict, (hot, cold), plan, sample);
     judge_forest(verdict, cold, plan, sample);
-    weigh(verdict, hot, plan);
+    weigh(verdict, (hot, cold, plan), &habits.meta, sample.at);
 }
 
 /// Makes evidence of a calm `sample`, which no lane, no bucket and no peer adds
@@ -215,12 +215,13 @@ pub(crate) fn conclude(
 #[inline(always)]
 pub(crate) fn conclude_calm(
     hot: &Hot,
-    plan: &Plan,
+    cold: &Cold,
+    (plan, habits): (&Plan, &Habits),
     (sample, glance): (&Sample<'_>, &Glance),
     verdict: &mut Judgement,
 ) {
     judge_series(hot, plan, (sample, glance), verdict);
-    weigh(verdict, hot, plan);
+    weigh(verdict, (hot, cold, plan), &habits.meta, sample.at);
 }
 
 /// Judges the value and the gap before it.
@@ -297,7 +298,7 @@ fn judge_value(verdict: &mut Judgement, hot: &Hot, sample: &Sample<'_>, glance: 
 /// Returns the most evidence that a deviation from a series that hardly ever
 /// moved may have: the rule of succession (Laplace), more for a step that is
 /// large for the level, or, from zero, in whole units.
-fn believable(hot: &Hot, deviation: f64) -> f32 {
+pub(crate) fn believable(hot: &Hot, deviation: f64) -> f32 {
     let size = deviation.abs();
     let relative = size / hot.usual().abs().max(1e-300);
     let large = if relative > FROM_ZERO {
@@ -402,23 +403,14 @@ pub(crate) fn with_row<T>(
     with(&row[..lanes.clamp(1, limit::LANES)])
 }
 
-/// Adds what the pattern says, with what all others say.
-fn weigh_pattern(verdict: &mut Judgement, hot: &Hot, others: f32) {
-    let mut novelty = verdict.novelty.joined(others);
-    if verdict.reading.flat {
-        let most = believable(hot, verdict.reading.step.deviation);
-        novelty.evidence = smaller(novelty.evidence, most);
-        novelty.plain = smaller(novelty.plain, most);
-    }
-    verdict.novelty = novelty;
-    verdict.nominal[Feature::Pattern as usize] = novelty.rarity;
-    verdict.odds[Feature::Pattern as usize] = rough_exp2(smaller(novelty.evidence, MOST) / LOG10_2);
-    // It knows its own history and needs no other's consent.
-    verdict.weights[Feature::Pattern as usize] = verdict.weights.iter().sum();
-}
-
 /// Judges buckets that passing time alone has closed.
-pub(crate) fn judge_time(hot: &Hot, cold: &Cold, plan: &Plan, closing: &Closing) -> Judgement {
+pub(crate) fn judge_time(
+    hot: &Hot,
+    cold: &Cold,
+    (plan, habits): (&Plan, &Habits),
+    closing: &Closing,
+    at: i64,
+) -> Judgement {
     let mut verdict = Judgement::after(*closing);
     if let Some(counted) = closing.rate {
         verdict.speak(Feature::Rate, counted.nominal, &hot.rate_tail);
@@ -432,44 +424,8 @@ pub(crate) fn judge_time(hot: &Hot, cold: &Cold, plan: &Plan, closing: &Closing)
         verdict.speak(Feature::Distinct, counted.nominal, &hot.distinct_tail);
     }
     judge_course(&mut verdict, cold, plan);
-    weigh(&mut verdict, hot, plan);
+    weigh(&mut verdict, (hot, cold, plan), &habits.meta, at);
     verdict
-}
-
-#[inline(always)]
-fn weigh(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
-    // The course knows the weights of its tests.
-    for feature in &Feature::ALL[..FEATURES - 1] {
-        let detector = feature.detector() as usize;
-        let trust = 1.0 - hot.doubt.get(detector).copied().unwrap_or(0.0);
-        let reliance = RELIANCE[*feature as usize];
-        verdict.weights[*feature as usize] *= plan.weights[detector] * trust * reliance;
-    }
-    verdict.mixed = mix(&verdict.odds, &verdict.weights);
-    let sensitivity = plan.threshold.sensitivity as f32;
-    // Several values speak with one voice, which is calibrated already.
-    let is_joint = verdict.weights[Feature::Lanes as usize] > 0.0;
-    let mixed = if is_joint { verdict.mixed } else { hot.joint.correct(verdict.mixed) };
-    let mut most = (mixed, mixed);
-    if plan.weights[Detector::Distribution as usize] > 0.0 && verdict.point.is_some() {
-        weigh_pattern(verdict, hot, mixed);
-        most = (larger(mixed, verdict.novelty.evidence), larger(mixed, verdict.novelty.plain));
-    }
-    verdict.evidence = smaller(most.0 * sensitivity, MOST);
-    verdict.plain_evidence = smaller(most.1 * sensitivity, MOST);
-}
-
-/// Puts together anew what is left of an event's evidence.
-pub(crate) fn combine(verdict: &mut Judgement, hot: &Hot, plan: &Plan) {
-    let pattern = std::mem::take(&mut verdict.weights[Feature::Pattern as usize]);
-    let mixed = mix(&verdict.odds, &verdict.weights);
-    verdict.weights[Feature::Pattern as usize] = pattern;
-    let is_joint = verdict.weights[Feature::Lanes as usize] > 0.0;
-    let mixed = if is_joint { mixed } else { hot.joint.correct(mixed) };
-    let sensitivity = plan.threshold.sensitivity as f32;
-    let whole = |pattern: f32| smaller(larger(mixed, pattern) * sensitivity, MOST);
-    verdict.evidence = whole(verdict.novelty.evidence);
-    verdict.plain_evidence = whole(verdict.novelty.plain);
 }
 
 /// Takes the nominal evidence of an event in, which stands for `times` of its

@@ -9,7 +9,7 @@ use crate::detector::pattern::Hour;
 use crate::judge::{Judgement, Sample, is_turn, is_turn_of, note, turns, with_row};
 use crate::math::{larger, smaller};
 use crate::plan::Plan;
-use crate::profile::{Cold, Feature, Hot, MARKED, NEGATIVE, UNSAFE};
+use crate::profile::{Cold, Feature, HINTS, Hot, MARKED, NEGATIVE, UNSAFE};
 use crate::series::is_begun;
 
 /// Values after which the histogram's bins are laid out.
@@ -99,7 +99,7 @@ fn learn_value(hot: &mut Hot, plan: &Plan, sample: &Sample<'_>, verdict: &Judgem
     hot.level.learn(verdict.plain, &verdict.reading, memory(plan, verdict));
     if hot.values.is_ready() {
         hot.values.learn(sample.value, plan.growth);
-        tend(hot);
+        tend(hot, plan);
     } else if hot.events + 1 >= LAID_OUT {
         lay_out(hot, plan);
     }
@@ -107,8 +107,12 @@ fn learn_value(hot: &mut Hot, plan: &Plan, sample: &Sample<'_>, verdict: &Judgem
 
 /// Looks at the histogram's bins, now and then.
 #[inline(always)]
-pub(crate) fn tend(hot: &mut Hot) {
+pub(crate) fn tend(hot: &mut Hot, plan: &Plan) {
     if is_turn_of(hot, TENDED) {
+        if hot.flags & HINTS != plan.hinted {
+            // Other hints than before: the same mass in other bins.
+            lay_out(hot, plan);
+        }
         let mean = hot.level.mean + hot.offset;
         hot.values.tend(mean, hot.level.deviation());
     }
@@ -122,6 +126,11 @@ fn memory(plan: &Plan, verdict: &Judgement) -> Memory {
 
 /// Lays the histogram's bins out around the first values, or as hinted.
 fn lay_out(hot: &mut Hot, plan: &Plan) {
+    hot.flags = hot.flags & !HINTS | plan.hinted;
+    if hot.values.is_ready() && plan.hinted == 0 {
+        // Without hints the bins follow the data, from wherever they are.
+        return;
+    }
     let mean = hot.level.mean + hot.offset;
     let least = (mean.abs() * 1e-6).max(1e-30);
     let reach = (REACH * hot.level.deviation()).max(least);

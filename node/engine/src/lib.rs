@@ -23,6 +23,7 @@ mod judge;
 mod learn;
 mod lifecycle;
 mod math;
+mod meta;
 mod minded;
 #[cfg(test)]
 mod noise;
@@ -39,8 +40,10 @@ mod template;
 mod tick;
 mod verdict;
 mod view;
+mod weigh;
 
 pub use engine::Engine;
+pub use meta::lesson;
 pub use record::Record;
 pub use template::{Assigned, News, Source, Template, TemplateId, TemplateOptions, Templates};
 

@@ -9,9 +9,10 @@ use via_types::detection::Direction;
 
 use crate::explain::columns::hottest;
 use crate::explain::{Case, direction, measured};
-use crate::judge::{Judgement, combine};
+use crate::judge::Judgement;
 use crate::plan::Plan;
 use crate::profile::Feature;
+use crate::weigh::combine;
 
 /// Says whether a threshold asks for more than rarity.
 pub(crate) fn is_choosy(threshold: &Threshold) -> bool {
@@ -33,7 +34,8 @@ pub(crate) fn minded(case: &Case<'_>) -> Judgement {
             }
         }
     }
-    combine(&mut verdict, case.hot, case.plan);
+    let (entity, meta) = ((case.hot, case.cold, case.plan), &case.habits.meta);
+    combine(&mut verdict, entity, meta, case.sample.at);
     verdict
 }
 

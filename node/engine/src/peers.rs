@@ -14,12 +14,15 @@
 use std::f32::consts::LOG10_2;
 
 use bytemuck::{Pod, Zeroable};
+use via_types::feedback::{Lesson, Taught};
 use via_types::{EntityHash, LogIndex};
 
 use crate::budget::{EMPTY, Ledger, Ledgers};
 use crate::calibration::{MOST, Tail};
 use crate::judge::{Judgement, Sample};
 use crate::math::{larger, rough_evidence, rough_exp2, within};
+use crate::meta::Meta;
+use crate::plan::Plan;
 use crate::profile::{FEATURES, Feature, Hot, STREAMS};
 
 /// Entities that make a stream's habits more than those of one of them.
@@ -80,6 +83,8 @@ pub(crate) struct Peers {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Habits {
     pub(crate) peers: Peers,
+    /// What people said of its detections.
+    pub(crate) meta: Meta,
     /// Replay skips entries up to this log index.
     pub(crate) skip: u64,
     /// Changed since their last export.
@@ -144,6 +149,16 @@ impl Habits {
 }
 
 impl Habits {
+    /// Learns what a label of the entry `at` teaches, unless what was restored
+    /// contains it (invariant D-2); says what it changed.
+    pub(crate) fn be_taught(&mut self, at: LogIndex, lesson: &Lesson, plan: &Plan) -> Taught {
+        if at.get() <= self.skip {
+            return self.meta.clone().be_taught(lesson, plan);
+        }
+        self.is_changed = true;
+        self.meta.be_taught(lesson, plan)
+    }
+
     /// Returns what the budget of a threshold has seen.
     pub(crate) fn ledger(&self, number: usize) -> &Ledger {
         self.ledgers.as_ref().map_or(&EMPTY, |ledgers| &ledgers[number])

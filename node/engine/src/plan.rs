@@ -2,7 +2,7 @@
 //! looked up once per batch. Owns defaults' translation and the meaning of
 //! names; refuses to know profiles. Called by the engine.
 
-use via_types::config::{Explain, Threshold};
+use via_types::config::{EntityConfig, Explain, Priority, Threshold};
 use via_types::{Detector, Revision, StreamConfig};
 
 use crate::budget::is_kept;
@@ -16,7 +16,13 @@ use crate::detector::drift::Caution;
 use crate::detector::season::Period;
 use crate::detector::volume::Smoothing;
 use crate::minded::is_choosy;
+use crate::profile::HINTS;
 use crate::rule::fixed_limit;
+
+/// 2^64 over the golden ratio: spreads numbers.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+/// The lowest bit of [`HINTS`].
+const LEAST_HINT: u32 = HINTS & HINTS.wrapping_neg();
 
 /// How one stream's events are judged.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,11 +53,14 @@ pub(crate) struct Plan {
     /// Values the long level averages.
     pub(crate) memory: f32,
     pub(crate) hints: (Option<f64>, Option<f64>),
+    /// Tells these hints from others, within [`HINTS`]; 0 for none.
+    pub(crate) hinted: u32,
     pub(crate) precision: u8,
     pub(crate) pace: Pace,
     pub(crate) manner: Manner,
     pub(crate) lateness: i64,
     pub(crate) warmup: u64,
+    pub(crate) priority: Priority,
 }
 
 impl Plan {
@@ -79,19 +88,16 @@ impl Plan {
             (drift.enabled, drift.weight, drift.threshold),
         ];
         let own = each.map(|(_, _, threshold)| threshold);
-        let limit = fixed_limit(&config.threshold);
-        let most = COMMON_MOST * config.threshold.sensitivity as f32;
-        let has_own = own.iter().any(Option::is_some);
-        Self {
+        let mut plan = Self {
             revision,
             weights: each.map(|(enabled, share, _)| weight(enabled, share)),
             threshold: config.threshold,
-            limit,
-            has_calm: !has_own && limit.is_some_and(|limit| limit > most),
+            limit: None,
+            has_calm: false,
             own,
-            has_own,
-            has_budget: is_kept(&config.threshold) || own.iter().flatten().any(is_kept),
-            is_choosy: is_choosy(&config.threshold) || own.iter().flatten().any(is_choosy),
+            has_own: false,
+            has_budget: false,
+            is_choosy: false,
             share: 1.0,
             explain: config.explain,
             smoothing: Smoothing { alpha: unit(volume.alpha), beta: unit(volume.beta) },
@@ -100,6 +106,7 @@ impl Plan {
             growth: growth(distribution.half_life_events.clamp(16.0, 1e6)),
             memory: (distribution.half_life_events.clamp(16.0, 1e6) * 0.5) as f32,
             hints: (distribution.min, distribution.max),
+            hinted: hinted(distribution.min, distribution.max),
             precision: cardinality.precision.clamp(10, 18),
             pace: Pace { alpha: unit(burst.alpha), slack: burst.slack.clamp(0.0, 5.0) as f32 },
             manner: Manner {
@@ -115,8 +122,56 @@ impl Plan {
             },
             lateness: (config.timing.lateness_secs.clamp(0.0, 9e9) * 1e9) as i64,
             warmup: u64::from(config.timing.warmup_events.max(2)),
-        }
+            priority: Priority::Normal,
+        };
+        plan.settle();
+        plan
     }
+
+    /// Returns the plan of an entity that has something different.
+    pub(crate) fn with(&self, own: &EntityConfig) -> Self {
+        let mut plan = *self;
+        for (detector, different) in &own.detectors {
+            let weight = &mut plan.weights[*detector as usize];
+            match (different.enabled, different.weight) {
+                (Some(false), _) => *weight = 0.0,
+                (Some(true), None) if *weight <= 0.0 => *weight = 1.0,
+                // One that is off in the stream stays off unless it is switched on.
+                (None, Some(_)) if *weight <= 0.0 => {}
+                (_, Some(given)) => *weight = given.clamp(0.0, 10.0) as f32,
+                (_, None) => {}
+            }
+            let threshold = &mut plan.own[*detector as usize];
+            *threshold = different.threshold.or(*threshold);
+        }
+        plan.threshold = own.threshold.over(plan.threshold);
+        plan.explain = own.explain.unwrap_or(plan.explain);
+        plan.priority = own.priority.unwrap_or(plan.priority);
+        plan.settle();
+        plan
+    }
+
+    /// Brings what follows from thresholds up to date with them.
+    fn settle(&mut self) {
+        let (threshold, own) = (&self.threshold, &self.own);
+        self.has_budget = is_kept(threshold) || own.iter().flatten().any(is_kept);
+        self.is_choosy = is_choosy(threshold) || own.iter().flatten().any(is_choosy);
+        self.limit = fixed_limit(&self.threshold);
+        self.has_own = self.own.iter().any(Option::is_some);
+        let most = COMMON_MOST * self.threshold.sensitivity as f32;
+        self.has_calm = !self.has_own && self.limit.is_some_and(|limit| limit > most);
+    }
+}
+
+/// Returns what tells hints from others.
+fn hinted(min: Option<f64>, max: Option<f64>) -> u32 {
+    if min.is_none() && max.is_none() {
+        return 0;
+    }
+    let bits = |hint: Option<f64>| hint.map_or(u64::MAX, f64::to_bits);
+    let mixed = bits(min).wrapping_mul(GOLDEN).rotate_left(29) ^ bits(max);
+    // None of them is 0, which is no hints at all.
+    (mixed.wrapping_mul(GOLDEN) >> 32) as u32 & HINTS | LEAST_HINT
 }
 
 fn unit(share: f64) -> f32 {

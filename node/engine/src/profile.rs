@@ -45,8 +45,12 @@ pub(crate) const SEEN: u32 = 512;
 pub(crate) const UNSAFE: u32 = 1024;
 /// A value below zero was seen.
 pub(crate) const NEGATIVE: u32 = 2048;
+/// The entity has a configuration of its own.
+pub(crate) const OWN: u32 = 4096;
+/// The highest bits tell by which hints the histogram's bins were laid out last.
+pub(crate) const HINTS: u32 = 0xfff0_0000;
 /// Flags that are the engine's affair and not part of a record.
-pub(crate) const TRANSIENT: u32 = DIRTY | ROUND | USED | LIVE | SKIPS | SEEN;
+pub(crate) const TRANSIENT: u32 = DIRTY | ROUND | USED | LIVE | SKIPS | SEEN | OWN;
 
 /// What the statistics look at, in the order of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use crate::detector::together::{Pair, Together};
 use crate::episode::Episode;
 use crate::grove::Resting;
 use crate::history::{History, POINTS, Point};
+use crate::meta::Meta;
 use crate::peers::Habits;
 use crate::profile::{Cold, Hot, Rules, TRANSIENT};
 
@@ -38,6 +39,14 @@ pub struct Record {
     grove: Option<Box<Resting>>,
     peers: Option<Words>,
     ledgers: Option<Words>,
+    labels: Option<Labels>,
+}
+
+/// What people said of a stream's detections.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Labels {
+    count: u32,
+    held: Words,
 }
 
 /// The marks of the bucket being filled.
@@ -152,6 +161,7 @@ impl Record {
             grove: cold.grove().map(|grove| Box::new(grove.rest())),
             peers: None,
             ledgers: None,
+            labels: None,
         }
     }
 
@@ -159,7 +169,8 @@ impl Record {
     pub(crate) fn of_habits(habits: &Habits) -> Self {
         let nobody = Self::of(&Hot::zeroed(), &Cold::default(), &[]);
         let ledgers = habits.ledgers.as_deref().map(Words::of);
-        Self { peers: Some(Words::of(&habits.peers)), ledgers, ..nobody }
+        let labels = (habits.meta.known() > 0).then(|| Labels::of(&habits.meta));
+        Self { peers: Some(Words::of(&habits.peers)), ledgers, labels, ..nobody }
     }
 
     /// Returns the habits of a stream, if these are such and of this layout.
@@ -168,7 +179,8 @@ impl Record {
             return None;
         }
         let (peers, ledgers) = (self.peers?.open()?, boxed(self.ledgers)?);
-        Some(Habits { peers, ledgers, ..Habits::default() })
+        let meta = self.labels.map_or(Some(Meta::default()), Labels::open)?;
+        Some(Habits { peers, ledgers, meta, ..Habits::default() })
     }
 
     /// Rebuilds the profile; `number` gives a lane's number in its stream.
@@ -215,6 +227,18 @@ fn boxed<T: Pod>(part: Option<Words>) -> Option<Option<Box<T>>> {
     match part {
         Some(words) => Some(Some(Box::new(words.open()?))),
         None => Some(None),
+    }
+}
+
+impl Labels {
+    fn of(meta: &Meta) -> Self {
+        Self { count: meta.known() as u32, held: Words::of_bytes(meta.at_rest()) }
+    }
+
+    fn open(self) -> Option<Meta> {
+        let mut memory = vec![0; Meta::size_at_rest(self.count as usize)?];
+        self.held.open_into(&mut memory)?;
+        Meta::open(&memory)
     }
 }
 

@@ -29,7 +29,8 @@ impl Engine {
             }
             let Profile { hot, cold } = self.places.get(slot);
             let stream = StreamId::new(hot.stream);
-            let Some(plan) = self.streams.get(&stream).map(|stream| stream.plan) else { continue };
+            let Some(known) = self.streams.get(&stream) else { continue };
+            let plan = *known.plan_of(hot);
             let judged = hot.is(LIVE) && hot.is(CURRENT) && hot.events >= plan.warmup;
             if !judged || at.index.get() <= cold.skip {
                 self.due[slot as usize] = now.saturating_add(REST);
@@ -55,7 +56,7 @@ impl Engine {
         let lanes = Row { lanes: &[], numbers: &[], row: 0, instead: None };
         let value = hot.level.mean + hot.offset;
         let sample = Sample { at: now, value, mark: 0, lanes };
-        let verdict = judge_time(hot, cold, plan, &closing);
+        let verdict = judge_time(hot, cold, (plan, &self.habits), &closing, now);
         let limit = stream_limit(hot, cold, plan, &self.habits);
         let over = over(hot, cold, (plan, &mut self.habits), (now, &verdict), limit);
         let fired = over.is_any();

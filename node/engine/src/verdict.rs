@@ -162,6 +162,11 @@ fn own_over(
     (at, verdict): (i64, &Judgement),
     over: &mut Over,
 ) {
+    // What labels say counts for single detectors, too.
+    let labelled = match verdict.unlabelled {
+        whole if whole > 0.0 => verdict.evidence / whole,
+        _ => 1.0,
+    };
     let rules = cold.rules();
     for (number, threshold) in plan.own.iter().enumerate() {
         let Some(threshold) = threshold else { continue };
@@ -172,7 +177,7 @@ fn own_over(
                 evidence = evidence.max(verdict.calibrated(feature));
             }
         }
-        let evidence = evidence * threshold.sensitivity as f32;
+        let evidence = evidence * threshold.sensitivity as f32 * labelled;
         let (rule, named) = (&mut rules[number], (number, threshold));
         let (limit, _) = limit_of(rule, named, (plan, habits), hot.gaps.mean);
         if evidence >= limit {
@@ -299,7 +304,7 @@ impl Engine {
             hot,
             cold,
             plan,
-            peers: &self.habits.peers,
+            habits: &self.habits,
             sample: speaking.sample,
             verdict: speaking.verdict,
             names: stream.map_or(&[], |stream| &stream.lanes),

@@ -17,8 +17,8 @@ impl Engine {
     /// Returns what was learned of an entity.
     pub fn profile(&self, stream: StreamId, entity: EntityHash) -> Option<ProfileView> {
         let slot = self.find(stream, entity)?;
-        let plan = &self.streams.get(&stream)?.plan;
         let Profile { hot, cold } = self.places.get(slot);
+        let plan = self.streams.get(&stream)?.plan_of(hot);
         Some(ProfileView {
             entity: cold.key.to_string(),
             first: Timestamp::from_nanos(hot.first),

@@ -15,7 +15,9 @@ use via_proto::v1::ingest_server::IngestServer;
 use crate::gate::Gate;
 use crate::grpc;
 use crate::health;
-use crate::http::{detections, docs, edge, entities, events, feed, producers, stats, streams};
+use crate::http::{
+    detections, docs, edge, entities, events, feed, feedback, overrides, producers, stats, streams,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -43,8 +45,11 @@ pub(crate) fn documented() -> OpenApiRouter<Gate> {
         .routes(routes!(streams::configure))
         .routes(routes!(entities::show, entities::reset))
         .routes(routes!(entities::series))
+        .routes(routes!(overrides::list))
+        .routes(routes!(overrides::show, overrides::put, overrides::delete))
         .routes(routes!(detections::list))
         .routes(routes!(detections::show))
+        .routes(routes!(feedback::say, feedback::take_back))
         .routes(routes!(producers::open))
         .routes(routes!(stats::show))
         .routes(routes!(docs::openapi))

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use via_codec::Kind;
 use via_storage::{Order, Space, Store, Write};
 use via_types::detection::Change;
-use via_types::{Detection, DetectionId, LogIndex, ShardId, TenantId};
+use via_types::{Detection, DetectionId, Feedback, LogIndex, ShardId, TenantId};
 
 use crate::cursor::Position;
 use crate::feed::Published;
-use crate::query::{Page, Query, Sort};
+use crate::query::{Page, Query, Recorded, Sort};
 use crate::{Cursor, Error, keys};
 
 /// Index entries read for one page: bounds the cost of a filter that matches
@@ -23,6 +23,11 @@ use crate::{Cursor, Error, keys};
 const SCAN: usize = 20_000;
 /// Index entries read at a time.
 const STRIDE: usize = 512;
+
+/// What a change was, in the feed's records.
+const OPENED: u8 = 0;
+const GROWN: u8 = 1;
+const LABELLED: u8 = 2;
 
 /// A detection as stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,10 +83,39 @@ impl Archive {
         writes.push(put(Space::Detections, &id, via_codec::encode(Kind::Detection, &stored)));
         let by_time = keys::by_time(published.tenant, detection.started, detection.id);
         writes.push(put(Space::DetectionsByTime, &by_time, Vec::new()));
-        let feed = keys::feed(published.shard, published.at);
-        let mut value = id.to_vec();
-        value.push(u8::from(matches!(*published.change, Change::Grown(_))));
-        writes.push(put(Space::Feed, &feed, value));
+        put_change(writes, published);
+    }
+
+    /// Adds what keeping `feedback`, said in the change `published`, takes.
+    pub(crate) fn put_feedback(
+        &self,
+        writes: &mut Vec<Write>,
+        published: &Published,
+        feedback: &Feedback,
+    ) {
+        let id = keys::detection(published.change.detection().id);
+        writes.push(put(Space::Feedback, &id, via_codec::encode(Kind::Feedback, feedback)));
+        put_change(writes, published);
+    }
+
+    /// Returns what was said of the detection with this id, if anything.
+    pub(crate) fn feedback(&self, id: DetectionId) -> Result<Option<Feedback>, Error> {
+        let Some(bytes) = self.store.get(Space::Feedback, &keys::detection(id))? else {
+            return Ok(None);
+        };
+        Ok(Some(via_codec::decode(Kind::Feedback, &bytes)?))
+    }
+
+    /// Returns the detection with this id and what was said of it, if it is `tenant`'s.
+    pub(crate) fn recorded(
+        &self,
+        tenant: TenantId,
+        id: DetectionId,
+    ) -> Result<Option<Recorded>, Error> {
+        let Some(stored) = self.get(id)?.filter(|stored| stored.tenant == tenant) else {
+            return Ok(None);
+        };
+        Ok(Some(Recorded { detection: stored.detection, feedback: self.feedback(id)? }))
     }
 
     /// Returns the detection with this id.
@@ -132,7 +166,7 @@ impl Archive {
     }
 
     fn change(&self, shard: ShardId, key: &[u8], value: &[u8]) -> Result<Option<Published>, Error> {
-        let (Some(at), Some((grown, id))) = (keys::detection_id(key), value.split_last()) else {
+        let (Some(at), Some((what, id))) = (keys::detection_id(key), value.split_last()) else {
             return Err(Error::BadCursor("a stored feed record is damaged"));
         };
         let Some(stored) = keys::detection_id(id).map(|id| self.get(id)).transpose()?.flatten()
@@ -140,7 +174,14 @@ impl Archive {
             return Ok(None);
         };
         let detection = Box::new(stored.detection);
-        let change = if *grown == 1 { Change::Grown(detection) } else { Change::Opened(detection) };
+        let change = match *what {
+            OPENED => Change::Opened(detection),
+            LABELLED => match self.feedback(detection.id)? {
+                Some(feedback) => Change::Labelled(detection, feedback),
+                None => Change::Grown(detection),
+            },
+            _ => Change::Grown(detection),
+        };
         Ok(Some(Published {
             shard,
             at: (at.index.get(), at.offset),
@@ -172,6 +213,7 @@ impl Archive {
             let stored = Stored::read(value)?;
             let Detection { started, id, .. } = stored.detection;
             writes.push(delete(Space::Detections, key));
+            writes.push(delete(Space::Feedback, key));
             writes
                 .push(delete(Space::DetectionsByTime, &keys::by_time(stored.tenant, started, id)));
         }
@@ -226,14 +268,15 @@ impl Archive {
             }
         };
         let mut page = Page::default();
-        let mut end = None;
+        let (mut found, mut end) = (Vec::new(), None);
         let scanned = self.scan_time(query, order, after, &mut |key, stored| {
-            page.items.push(stored.detection);
-            if page.items.len() == query.limit {
+            found.push(stored.detection);
+            if found.len() == query.limit {
                 end = Some(key.to_vec());
             }
-            page.items.len() < query.limit
+            found.len() < query.limit
         })?;
+        page.items = self.said_of(found)?;
         page.next = end.or(scanned).map(|key| Cursor(Position::Time { key }));
         Ok(page)
     }
@@ -306,14 +349,24 @@ impl Archive {
             true
         })?;
         let ranked: Vec<(u64, Vec<u8>)> = best.into_sorted_vec().into_iter().map(|r| r.0).collect();
-        let mut page = Page::default();
+        let mut found = Vec::new();
         for (_, key) in &ranked {
             let stored = keys::id_of_time(key).map(|id| self.get(id)).transpose()?.flatten();
-            page.items.extend(stored.map(|stored| stored.detection));
+            found.extend(stored.map(|stored| stored.detection));
         }
+        let mut page = Page { items: self.said_of(found)?, next: None };
         let last = ranked.into_iter().next_back().filter(|_| more);
         page.next = last.map(|(bits, key)| Cursor(Position::Score { bits, key }));
         Ok(page)
+    }
+
+    /// Adds to each detection what was said of it.
+    fn said_of(&self, found: Vec<Detection>) -> Result<Vec<Recorded>, Error> {
+        let read = |detection: Detection| {
+            let feedback = self.feedback(detection.id)?;
+            Ok(Recorded { detection, feedback })
+        };
+        found.into_iter().map(read).collect()
     }
 
     /// Visits every record of `shard` in `space`, in order, a piece at a time.
@@ -339,6 +392,18 @@ impl Archive {
             first = false;
         }
     }
+}
+
+/// Adds a change to the feed.
+fn put_change(writes: &mut Vec<Write>, published: &Published) {
+    let feed = keys::feed(published.shard, published.at);
+    let mut value = keys::detection(published.change.detection().id).to_vec();
+    value.push(match *published.change {
+        Change::Opened(_) => OPENED,
+        Change::Grown(_) => GROWN,
+        Change::Labelled(..) => LABELLED,
+    });
+    writes.push(put(Space::Feed, &feed, value));
 }
 
 pub(crate) fn put(space: Space, key: &[u8], value: Vec<u8>) -> Write {

@@ -297,7 +297,7 @@ impl Driver {
             Done::Purged
             | Done::Events(..)
             | Done::Recorded(_)
-            | Done::Reset(..)
+            | Done::Deed(..)
             | Done::Minor(_) => {}
         }
     }

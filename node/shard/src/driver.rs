@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use via_catalog::View;
 use via_consensus::Group;
@@ -21,6 +21,7 @@ use via_types::entry::{Command, Events, ShardEntry, StreamConfigured};
 use via_types::{Batch, Clock, Revision, StreamId, Timestamp, limit};
 
 use crate::checkpoint::Checkpoints;
+use crate::deed::Asked;
 use crate::record::Unrecorded;
 use crate::replica::Replica;
 use crate::request::{Fate, Request, Waiting, answer, answer_all, complain};
@@ -47,7 +48,7 @@ pub(crate) enum Done {
     Durable(Result<(), Error>),
     /// The log was purged, or the reason why not was told.
     Purged,
-    Reset(oneshot::Sender<Result<bool, Error>>, Fate),
+    Deed(Asked, Fate),
     /// A tick or a configuration.
     Minor(Fate),
 }
@@ -171,7 +172,7 @@ impl Driver {
                     self.queued_bytes += bytes;
                     self.queue.push_back(Waiting { batch, answer, bytes, since, ticket });
                 }
-                Request::Reset { stream, entity, reply } => self.reset(stream, entity, reply).await,
+                Request::Deed { command, reply } => self.deed(command, reply).await,
             }
             let room = self.queued_bytes < QUEUE_BYTES;
             next = if room { self.requests.try_recv().ok() } else { None };
@@ -395,24 +396,6 @@ impl Driver {
         Ok(())
     }
 
-    async fn reset(
-        &mut self,
-        stream: StreamId,
-        entity: String,
-        reply: oneshot::Sender<Result<bool, Error>>,
-    ) {
-        let entry = ShardEntry::Command(Command::Reset { stream, entity });
-        match self.submit(&entry, "reset").await {
-            Ok(pending) => {
-                self.resets += 1;
-                self.tasks.push(Box::pin(async move { Done::Reset(reply, pending.await) }));
-            }
-            Err(source) => {
-                let _gone = reply.send(Err(Error::Consensus { shard: self.replica.shard, source }));
-            }
-        }
-    }
-
     /// Once a second: time passes for silent entities, changed configurations
     /// are proposed.
     async fn pulse(&mut self) {
@@ -438,7 +421,7 @@ impl Driver {
     }
 
     /// Returns the leader's stamp, which never goes back.
-    fn now(&mut self) -> Timestamp {
+    pub(crate) fn now(&mut self) -> Timestamp {
         self.stamp = self.stamp.max(self.clock.now());
         self.stamp
     }
@@ -454,12 +437,7 @@ impl Driver {
                 self.recording = false;
                 complain(shard, "detections", &result);
             }
-            Done::Reset(reply, result) => {
-                self.resets -= 1;
-                let result = result.map_err(|source| Error::Consensus { shard, source });
-                let _gone =
-                    reply.send(result.map(|done| done.outcome.take::<bool>().unwrap_or_default()));
-            }
+            Done::Deed(asked, fate) => self.done(asked, fate),
             Done::Minor(result) => complain(shard, "tick or configuration", &result),
             Done::Chunk(_) | Done::Boundary(_) | Done::Durable(_) | Done::Purged => {
                 self.advance_checkpoint(done);

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
+use tokio::sync::{Semaphore, broadcast, mpsc};
 use via_engine::Answer;
 use via_types::profile::{ProfileView, SeriesPoint};
-use via_types::{Batch, Detection, DetectionId, EntityHash, Receipt, ShardId, StreamId, TenantId};
+use via_types::{Batch, DetectionId, EntityHash, Receipt, ShardId, StreamId, TenantId};
 
 use crate::feed::{Feed, Published, Start};
-use crate::query::{Filter, Page, Query, Stats};
+use crate::query::{Filter, Page, Query, Recorded, Stats};
 use crate::replica::Replica;
 use crate::request::Request;
 use crate::writes::Writes;
@@ -92,20 +92,6 @@ impl Handle {
         replica.with_profile(stream, hash, |engine| engine.series(stream, hash, max_points))
     }
 
-    /// Forgets what was learned of an entity; says whether there was something.
-    ///
-    /// # Errors
-    /// See [`Error::fate`].
-    pub async fn reset(&self, stream: StreamId, entity: &str) -> Result<bool, Error> {
-        let shard = EntityHash::of(stream, entity).shard(self.shards());
-        let (reply, answered) = oneshot::channel();
-        let request = Request::Reset { stream, entity: entity.to_owned(), reply };
-        let closed = || Error::NotReady { shard, what: "the node is shutting down".to_owned() };
-        self.door(shard)?.send(request).await.map_err(|_| closed())?;
-        let lost = || Error::Unknown { shard, what: "the node is shutting down".to_owned() };
-        answered.await.map_err(|_| lost())?
-    }
-
     /// Lists recorded detections.
     ///
     /// # Errors
@@ -114,13 +100,12 @@ impl Handle {
         self.any_replica().archive.list(query)
     }
 
-    /// Returns one recorded detection of `tenant`.
+    /// Returns one recorded detection of `tenant`, and what was said of it.
     ///
     /// # Errors
     /// A store that fails.
-    pub fn detection(&self, tenant: TenantId, id: DetectionId) -> Result<Option<Detection>, Error> {
-        let stored = self.any_replica().archive.get(id)?;
-        Ok(stored.filter(|stored| stored.tenant == tenant).map(|stored| stored.detection))
+    pub fn detection(&self, tenant: TenantId, id: DetectionId) -> Result<Option<Recorded>, Error> {
+        self.any_replica().archive.recorded(tenant, id)
     }
 
     /// Follows recorded changes that pass `filter`.

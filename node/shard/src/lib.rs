@@ -6,6 +6,7 @@
 mod archive;
 mod checkpoint;
 pub mod cursor;
+pub mod deed;
 mod driver;
 pub mod error;
 pub mod feed;
@@ -28,11 +29,12 @@ mod snapshot;
 pub mod writes;
 
 pub use cursor::Cursor;
+pub use deed::{Labelled, Said};
 pub use error::Error;
 pub use feed::{Feed, FeedItem, Start};
 pub use handle::Handle;
 pub use host::{Ground, Host};
 pub use options::Options;
-pub use query::{Filter, Page, Query, Sort, Stats};
+pub use query::{Filter, Page, Query, Recorded, Sort, Stats};
 pub use via_engine::Answer;
 pub use writes::Writes;

@@ -12,11 +12,13 @@ use via_engine::{Answer, Engine, Outcome, Record};
 use via_storage::{Space, Store};
 use via_types::detection::Change;
 use via_types::entry::{Command, Events, ProfileImage, StreamConfigured};
+use via_types::feedback::Lesson;
 use via_types::{
     Batch, EntityHash, LogIndex, Receipt, RowReason, ShardId, StreamConfig, StreamId, Term,
     Timestamp,
 };
 
+use crate::deed::Deed;
 use crate::ledger::{Ledger, Told, Verdict};
 use crate::{Error, keys};
 
@@ -230,21 +232,34 @@ impl Live {
         Ok(receipt)
     }
 
-    /// Lets time pass or forgets an entity; says whether something was forgotten.
-    pub(crate) fn command(&mut self, at: LogIndex, command: &Command) -> bool {
-        match command {
+    /// Lets time pass, forgets an entity, or learns from a label.
+    pub(crate) fn command(&mut self, at: LogIndex, command: &Command) -> Result<Deed, Error> {
+        Ok(match command {
             Command::Tick { stamp } => {
                 self.ledger.stamp = self.ledger.stamp.max(*stamp);
                 let mut outcome = std::mem::take(&mut self.outcome);
                 let position = via_engine::Position { shard: self.shard, index: at, base: 0 };
                 self.engine.tick(position, self.ledger.stamp, &mut outcome);
                 self.keep(at, outcome);
-                false
+                Deed::Done
             }
             Command::Reset { stream, entity } => {
-                self.engine.reset(*stream, EntityHash::of(*stream, entity))
+                Deed::Forgot(self.engine.reset(*stream, EntityHash::of(*stream, entity)))
             }
+            Command::Label { lesson, .. } => {
+                let lesson = Lesson { version: at, ..Lesson::clone(lesson) };
+                self.learn(at, &lesson)?
+            }
+            Command::Learn { lesson } => self.learn(at, lesson)?,
+        })
+    }
+
+    /// Learns what a label teaches, as its stream's habits do.
+    fn learn(&mut self, at: LogIndex, lesson: &Lesson) -> Result<Deed, Error> {
+        if let Some(everybody) = self.engine.missing_habits(lesson.stream) {
+            self.fetch(lesson.stream, everybody)?;
         }
+        Ok(Deed::Taught(Box::new(self.engine.learn_label(at, lesson)), at))
     }
 
     /// Keeps what the engine told for recording, and its buffers for next time.

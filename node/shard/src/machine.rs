@@ -13,9 +13,10 @@ use via_types::detection::Change;
 use via_types::entry::{
     CheckpointDone, Chunk, Command, Detections, Events, ShardEntry, StreamConfigured,
 };
-use via_types::{EntityHash, LogIndex, NodeId, TenantId};
+use via_types::{DetectionId, EntityHash, Feedback, LogIndex, NodeId, TenantId};
 
 use crate::archive::{delete, put};
+use crate::deed::Deed;
 use crate::feed::Published;
 use crate::keys::{self, Fact};
 use crate::replica::{Replica, State};
@@ -235,21 +236,72 @@ impl Shard {
 
     fn command(&self, at: Position, command: &Command) -> Result<Outcome, Error> {
         let mut forgot = false;
-        if let Command::Tick { stamp } = command {
-            retention::by_age(&self.replica, at.index, *stamp)?;
-        }
-        if let Command::Reset { stream, entity } = command {
-            let key = keys::profile(self.replica.shard, *stream, EntityHash::of(*stream, entity));
-            forgot = self.replica.store.get(Space::Profiles, &key)?.is_some();
-            self.replica.store.write(vec![delete(Space::Profiles, &key)])?;
-        }
-        self.replica.advance(at, |state| {
-            if let Some(live) = &mut state.live {
-                forgot |= live.command(at.index, command);
-                self.replica.signal(live);
+        match command {
+            Command::Tick { stamp } => retention::by_age(&self.replica, at.index, *stamp)?,
+            Command::Reset { stream, entity } => {
+                let hash = EntityHash::of(*stream, entity);
+                let key = keys::profile(self.replica.shard, *stream, hash);
+                forgot = self.replica.store.get(Space::Profiles, &key)?.is_some();
+                self.replica.store.write(vec![delete(Space::Profiles, &key)])?;
             }
+            Command::Label { lesson, note, author, stamp } => {
+                let feedback = Feedback {
+                    label: lesson.label,
+                    note: note.clone(),
+                    author: author.clone(),
+                    at: *stamp,
+                    version: at.index,
+                };
+                self.keep_feedback(at, lesson.id, feedback)?;
+            }
+            Command::Learn { .. } => {}
+        }
+        let deed = self.replica.advance(at, |state| {
+            let Some(live) = &mut state.live else { return Ok(None) };
+            let deed = live.command(at.index, command)?;
+            self.replica.signal(live);
+            Ok::<_, Error>(Some(deed))
+        })?;
+        Ok(match deed {
+            Some(Deed::Forgot(live)) => Outcome::of(Deed::Forgot(live | forgot)),
+            Some(deed) => Outcome::of(deed),
+            // What is stored is forgotten, whoever executes.
+            None if matches!(command, Command::Reset { .. }) => Outcome::of(Deed::Forgot(forgot)),
+            None => Outcome::none(),
+        })
+    }
+
+    /// Keeps what was said of a detection of this shard, and shows it. What was
+    /// forgotten meanwhile is not kept; an entry applied again changes nothing.
+    fn keep_feedback(
+        &self,
+        at: Position,
+        id: DetectionId,
+        feedback: Feedback,
+    ) -> Result<(), Error> {
+        let archive = &self.replica.archive;
+        let known = archive.feedback(id)?;
+        let is_newer = known.is_none_or(|known| known.version < at.index);
+        let Some(stored) = archive.get(id)?.filter(|_| is_newer) else {
+            return Ok(());
+        };
+        let shard = self.replica.shard;
+        let change = Change::Labelled(Box::new(stored.detection), feedback.clone());
+        let place = (at.index.get(), 0);
+        let (tenant, change) = (stored.tenant, Arc::new(change));
+        let published = Published { shard, at: place, tenant, change };
+        let mut writes = Vec::new();
+        archive.put_feedback(&mut writes, &published, &feedback);
+        self.replica.store.write(writes)?;
+        let live = self.replica.with(|state| {
+            state.feed_end = state.feed_end.max(Some(place));
+            state.live.is_some()
         });
-        Ok(Outcome::of(forgot))
+        if live {
+            // Nobody listening is not an error.
+            let _listeners = self.replica.feed.send(published);
+        }
+        Ok(())
     }
 }
 

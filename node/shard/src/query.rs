@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use via_types::detection::State;
-use via_types::{Detection, Detector, EntityHash, Severity, StreamId, TenantId, Timestamp};
+use via_types::{
+    Detection, Detector, EntityHash, Feedback, Severity, StreamId, TenantId, Timestamp,
+};
 
 use crate::Cursor;
 
@@ -73,11 +75,20 @@ pub struct Query {
     pub after: Option<Cursor>,
 }
 
+/// A recorded detection and what was said of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// The detection.
+    pub detection: Detection,
+    /// What somebody said of it; none when nobody did.
+    pub feedback: Option<Feedback>,
+}
+
 /// One page of detections.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// The detections.
-    pub items: Vec<Detection>,
+    pub items: Vec<Recorded>,
     /// Where the next page begins; none at the end.
     pub next: Option<Cursor>,
 }

@@ -188,9 +188,7 @@ impl Window {
             match entry {
                 ShardEntry::Events(events) => drop(live.execute(at, &events)?),
                 ShardEntry::StreamConfig(configured) => live.configure(&configured)?,
-                ShardEntry::Command(command) => {
-                    live.command(at, &command);
-                }
+                ShardEntry::Command(command) => drop(live.command(at, &command)?),
                 // Stored already, when they were applied.
                 ShardEntry::Detections(_)
                 | ShardEntry::Checkpoint(_)

@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use via_consensus::Committed;
 use via_engine::Answer;
-use via_types::{Batch, ShardId, StreamId, limit};
+use via_types::entry::Command;
+use via_types::{Batch, ShardId, limit};
 
+use crate::deed::Reply;
 use crate::live::{Answered, Refused};
 use crate::writes::Ticket;
 use crate::{Error, metrics};
@@ -21,7 +22,7 @@ pub(crate) type Fate = Result<Committed, Arc<via_consensus::Error>>;
 #[derive(Debug)]
 pub(crate) enum Request {
     Write { batch: Box<Batch>, answer: Answer, bytes: usize, ticket: Ticket },
-    Reset { stream: StreamId, entity: String, reply: oneshot::Sender<Result<bool, Error>> },
+    Deed { command: Command, reply: Reply },
 }
 
 /// A write that waits for its entry.

@@ -16,8 +16,14 @@ use crate::replica::Replica;
 use crate::{Error, keys, replay};
 
 /// The spaces whose keys begin with the shard, in the order they are sent.
-const SPACES: [Space; 5] =
-    [Space::Shards, Space::Ledgers, Space::Profiles, Space::Detections, Space::Feed];
+const SPACES: [Space; 6] = [
+    Space::Shards,
+    Space::Ledgers,
+    Space::Profiles,
+    Space::Detections,
+    Space::Feed,
+    Space::Feedback,
+];
 /// Records read at a time, and about how many bytes one piece holds.
 const STRIDE: usize = 256;
 

@@ -36,11 +36,14 @@ pub enum Space {
     /// covered index, how far its feed is trimmed, how old its entries are, its
     /// streams' configurations by index. Rewritten by checkpoints and as they change.
     Shards = 12,
+    /// `shard u16, index u64, offset u32` → what was said of the detection of that
+    /// name. Rewritten by its labels; lives and dies with it.
+    Feedback = 13,
 }
 
 impl Space {
     /// Every space.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Node,
         Self::Machines,
         Self::Profiles,
@@ -50,6 +53,7 @@ impl Space {
         Self::Catalog,
         Self::Feed,
         Self::Shards,
+        Self::Feedback,
     ];
 }
 
@@ -59,6 +63,6 @@ mod tests {
 
     #[test]
     fn the_numbers_of_spaces_never_change() {
-        assert_eq!(Space::ALL.map(|space| space as u8), [1, 2, 3, 4, 6, 7, 9, 11, 12]);
+        assert_eq!(Space::ALL.map(|space| space as u8), [1, 2, 3, 4, 6, 7, 9, 11, 12, 13]);
     }
 }

@@ -4,11 +4,13 @@
 
 mod course;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Error as _, IgnoredAny, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::Detector;
 use crate::calendar::{BusinessHours, CalendarEvent};
 pub use course::{Behavioural, ChangePoint, Drift, Forest, MultiScale, Spectral};
 
@@ -26,10 +28,98 @@ pub struct StreamConfig {
     pub mapping: Mapping,
     /// Event-time discipline and warm-up.
     pub timing: Timing,
+    /// What single entities, by key, have different from the rest.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub entities: BTreeMap<String, EntityConfig>,
     /// When people are at work: said in explanations, changes no score.
     pub business_hours: BusinessHours,
     /// Known events: said in explanations, changes no score.
     pub calendar: Vec<CalendarEvent>,
+}
+
+/// What one entity of a stream has different; what is left out is the stream's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EntityConfig {
+    /// Detectors that it has different.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub detectors: BTreeMap<Detector, EntityDetector>,
+    /// When a score becomes a detection.
+    #[serde(skip_serializing_if = "EntityThreshold::is_empty")]
+    pub threshold: EntityThreshold,
+    /// How much is explained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explain: Option<Explain>,
+    /// How much it matters beside the other entities of its stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+}
+
+/// What one entity has different of one detector.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EntityDetector {
+    /// Whether it runs; one that the stream has off runs with weight 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Weight in the ensemble, 0..10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
+    /// Overrides the entity's threshold for this detector alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<Threshold>,
+}
+
+/// What one entity has different of its stream's threshold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EntityThreshold {
+    /// The rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+    /// Multiplies evidence before the rule, 0.1..10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sensitivity: Option<f64>,
+    /// How fast the adaptive rules follow, 0..1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adaptive_factor: Option<f64>,
+    /// Which way a deviation has to go to be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Side>,
+    /// How large a deviation has to be to be told; replaces the stream's as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_deviation: Option<MinDeviation>,
+}
+
+impl EntityThreshold {
+    /// Says whether it has nothing different.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Returns `threshold` with what is different.
+    pub fn over(&self, threshold: Threshold) -> Threshold {
+        Threshold {
+            method: self.method.unwrap_or(threshold.method),
+            sensitivity: self.sensitivity.unwrap_or(threshold.sensitivity),
+            adaptive_factor: self.adaptive_factor.unwrap_or(threshold.adaptive_factor),
+            direction: self.direction.unwrap_or(threshold.direction),
+            min_deviation: self.min_deviation.unwrap_or(threshold.min_deviation),
+        }
+    }
+}
+
+/// How much an entity matters beside the others of its stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Its detections are one step less severe.
+    Low,
+    /// As all others.
+    #[default]
+    Normal,
+    /// Its detections are one step more severe.
+    High,
 }
 
 /// The detectors of a stream.

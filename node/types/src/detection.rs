@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DetectionId, Revision, StreamId, Timestamp};
+use crate::{DetectionId, Feedback, Revision, StreamId, Timestamp};
 
 /// A statistical test on a profile. The order is the order in records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -77,6 +77,12 @@ impl fmt::Display for Detector {
 pub struct UnknownName {
     word: String,
     allowed: &'static str,
+}
+
+impl UnknownName {
+    pub(crate) fn new(word: &str, allowed: &'static str) -> Self {
+        Self { word: word.to_owned(), allowed }
+    }
 }
 
 impl FromStr for Detector {
@@ -286,13 +292,25 @@ pub enum Change {
     Opened(Box<Detection>),
     /// The same one again, whole, after it grew or ended.
     Grown(Box<Detection>),
+    /// The same one again, after somebody said something of it.
+    Labelled(Box<Detection>, Feedback),
 }
 
 impl Change {
     /// Returns the detection as it is now.
     pub fn detection(&self) -> &Detection {
         match self {
-            Self::Opened(detection) | Self::Grown(detection) => detection,
+            Self::Opened(detection) | Self::Grown(detection) | Self::Labelled(detection, _) => {
+                detection
+            }
+        }
+    }
+
+    /// Returns what was said, where that is the change.
+    pub fn feedback(&self) -> Option<&Feedback> {
+        match self {
+            Self::Opened(_) | Self::Grown(_) => None,
+            Self::Labelled(_, feedback) => Some(feedback),
         }
     }
 }

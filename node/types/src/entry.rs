@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::detection::Change;
+use crate::feedback::Lesson;
 use crate::{Batch, Column, EntityHash, LogIndex, Revision, StreamId, TenantId, Timestamp};
 
 /// One entry of a shard's log.
@@ -104,5 +105,21 @@ pub enum Command {
         stream: StreamId,
         /// The entity's key.
         entity: String,
+    },
+    /// Keeps what somebody says of a detection of this shard, and learns from it.
+    Label {
+        /// What it teaches; its version is this entry's index.
+        lesson: Box<Lesson>,
+        /// In the author's words.
+        note: String,
+        /// Who said it.
+        author: String,
+        /// The leader's clock.
+        stamp: Timestamp,
+    },
+    /// Learns from what was said of a detection of another shard.
+    Learn {
+        /// What it teaches.
+        lesson: Box<Lesson>,
     },
 }

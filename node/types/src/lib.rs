@@ -11,6 +11,7 @@ pub mod entity;
 pub mod entry;
 pub mod event;
 pub mod fate;
+pub mod feedback;
 pub mod id;
 pub mod invariant;
 pub mod limit;
@@ -25,6 +26,7 @@ pub use detection::{Contribution, Detection, Detector, Direction, Severity};
 pub use entity::EntityHash;
 pub use event::Event;
 pub use fate::Fate;
+pub use feedback::{Feedback, Label};
 pub use id::{
     DetectionId, Epoch, GroupId, LogIndex, NodeId, ProducerId, Revision, Sequence, ShardId,
     StreamId, TenantId, Term,

@@ -51,7 +51,18 @@ pub const TENANTS: usize = 4_096;
 pub const PRODUCER_NAMES: usize = 65_536;
 /// Longest configuration of one stream as JSON, bytes: every shard keeps a copy.
 pub const CONFIG_BYTES: usize = 65_536;
+/// Most entities of one stream with a configuration of their own: each is a plan
+/// in every shard; those that differ by kind belong into streams of their own.
+pub const ENTITY_CONFIGS: usize = 256;
 /// Most addresses of one node: a few networks, each in two families.
 pub const NODE_ADDRESSES: usize = 8;
 /// Longest address of a node, bytes: a host name of 253 and a port.
 pub const NODE_ADDRESS_BYTES: usize = 260;
+/// Labels of a stream that are learned from, the newest: so that what was said
+/// long ago of another system does not count for ever.
+pub const LABELS: usize = 64;
+/// Longest note of a label, bytes: a paragraph.
+pub const NOTE_BYTES: usize = 2_048;
+/// How long deviations like one that was expected are expected of its entity,
+/// seconds of event time after it: a week, so that a weekly one is met.
+pub const EXPECTED_SECS: u64 = 7 * 86_400 + 3_600;

@@ -7,7 +7,7 @@ use via_types::{Batch, EntityHash, LogIndex, ShardId, StreamId, Timestamp};
 use crate::calm::glance;
 use crate::judge::{Judgement, Row, Sample, conclude};
 use crate::noise::{normals, uniforms};
-use crate::peers::Peers;
+use crate::peers::Habits;
 use crate::profile::{FEATURES, Feature};
 use crate::{Answer, Engine, Options, Outcome, Position, close};
 
@@ -70,8 +70,8 @@ fn ask(engine: &mut Engine, hash: EntityHash, at: i64, value: f64) -> Option<Jud
     if at >= hot.wake && at >= hot.bucket.end() {
         verdict.closing = close::close(&mut hot, &mut cold, &plan, at);
     }
-    let peers = Peers::default();
-    conclude(&hot, &cold, (&plan, &peers), (&sample, &glance), &mut verdict);
+    let habits = Habits::default();
+    conclude(&hot, &cold, (&plan, &habits), (&sample, &glance), &mut verdict);
     Some(verdict)
 }
 

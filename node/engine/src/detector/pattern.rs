@@ -90,7 +90,6 @@ pub(crate) struct Patterns {
     together: f32,
     /// Wild values of late, fading.
     wild: f32,
-    padding: u32,
     course: Book,
     beside: Book,
     day: Day,
@@ -116,8 +115,9 @@ struct Day {
     hours: [i16; HOURS],
     /// One bit for each hour that is known.
     known: u32,
-    /// The hour being filled.
+    /// The hour being filled, and of which period it is.
     hour: u32,
+    period: u32,
     sum: f32,
     count: f32,
     /// The greatest rarity when each hour last was, and what it is time and
@@ -129,10 +129,15 @@ struct Day {
     course: Course,
 }
 
+/// 2^64 over the golden ratio: spreads numbers.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// When a point is, by hour.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Hour {
     number: u32,
+    /// Tells one configured period from another; 0 for none.
+    period: u32,
     /// How much of it is over, 0..1.
     inside: f32,
 }
@@ -142,7 +147,9 @@ impl Hour {
     pub(crate) fn of(at: i64, period: Period) -> Self {
         let width = (period.nanos / HOURS as i64).max(1);
         let number = at.div_euclid(width).rem_euclid(HOURS as i64) as u32;
-        Self { number, inside: at.rem_euclid(width) as f32 / width as f32 }
+        let spread = (period.nanos as u64).wrapping_mul(GOLDEN) >> 32;
+        let given = if period.is_given { spread as u32 | 1 } else { 0 };
+        Self { number, period: given, inside: at.rem_euclid(width) as f32 / width as f32 }
     }
 }
 
@@ -378,6 +385,9 @@ impl Day {
     /// Returns what is usual at that time of an hour, by its course once all hours
     /// are known; none before it was once.
     fn usual(&self, hour: Hour) -> Option<f32> {
+        if hour.period != self.period {
+            return None;
+        }
         if self.known.count_ones() as usize != HOURS {
             return self.middle(hour.number);
         }
@@ -393,6 +403,10 @@ impl Day {
 
     /// Takes a point in; when another hour begins, what the last one held.
     fn learn(&mut self, distance: f32, hour: Hour, rarity: f32) {
+        if hour.period != self.period {
+            // Hours of another period are other hours.
+            *self = Self { hour: hour.number, period: hour.period, ..Self::zeroed() };
+        }
         if hour.number != self.hour && self.count > 0.0 {
             let mean = self.sum / self.count;
             let usual = self.middle(self.hour).unwrap_or(mean);
@@ -421,6 +435,9 @@ impl Day {
 
     /// Returns how rare the rarest is at that hour.
     fn habit(&self, hour: Hour) -> Habit {
+        if hour.period != self.period {
+            return Habit::default();
+        }
         let all: u32 = self.habits.iter().map(|habit| u32::from(*habit)).sum();
         let usual = f32::from(self.habits[hour.number as usize % HOURS]) / PEAKS;
         Habit { usual, excess: larger(usual - all as f32 / HOURS as f32 / PEAKS, 0.0) }
@@ -453,7 +470,7 @@ mod tests {
 
     use super::*;
 
-    const HOUR: Hour = Hour { number: 3, inside: 0.5 };
+    const HOUR: Hour = Hour { number: 3, period: 0, inside: 0.5 };
 
     fn taught(values: impl IntoIterator<Item = f64>) -> Patterns {
         let mut patterns = Patterns::zeroed();

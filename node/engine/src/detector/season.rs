@@ -44,6 +44,11 @@ const ABSURD: f64 = 4.0;
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 struct Cycle {
+    /// The configured length it was learned with, nanoseconds, and the periods it
+    /// was gathered from; 0 before the first fold.
+    length: i64,
+    blocks: u32,
+    unused: u32,
     /// Level at the last slot and trend per slot; while the first periods are
     /// gathered, the first slot's mean, and the trend so far.
     level: f64,
@@ -87,7 +92,8 @@ pub(crate) struct Period {
 /// How a period is divided.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
-    /// Nanoseconds of a slot.
+    /// Nanoseconds of the whole, and of a slot.
+    length: i64,
     width: i64,
     slots: usize,
     /// Periods gathered before the season is known.
@@ -121,10 +127,10 @@ impl Period {
 
     fn clocks(self) -> [Clock; 2] {
         let blocks = if self.is_given { 1 } else { 2 };
-        let short =
-            Clock { width: self.slot_nanos(), slots: SHORT_SLOTS, blocks, is_given: self.is_given };
-        let width = 7 * DAY / WEEK_SLOTS as i64;
-        [short, Clock { width, slots: WEEK_SLOTS, blocks: 2, is_given: false }]
+        let (length, width, is_given) = (self.nanos, self.slot_nanos(), self.is_given);
+        let short = Clock { length, width, slots: SHORT_SLOTS, blocks, is_given };
+        let (length, width) = (7 * DAY, 7 * DAY / WEEK_SLOTS as i64);
+        [short, Clock { length, width, slots: WEEK_SLOTS, blocks: 2, is_given: false }]
     }
 }
 
@@ -135,24 +141,24 @@ impl Clock {
 }
 
 impl Season {
-    /// Returns the deviation expected at `at`.
-    pub(crate) fn offset(&self, at: i64, period: Period) -> f64 {
+    /// Returns the deviation expected at `at`: by the lengths that were learned,
+    /// until the first fold of another one.
+    pub(crate) fn offset(&self, at: i64) -> f64 {
         let [day, week] = &self.cycles;
-        let [hours, quarters] = period.clocks();
-        let place = |clock: Clock| {
-            let number = at.div_euclid(clock.width);
-            let inside = at.rem_euclid(clock.width) as f64 / clock.width as f64;
-            (clock.slot(number), inside as f32)
+        let place = |cycle: &Cycle, slots: usize| {
+            let width = (cycle.length / slots as i64).max(1);
+            let inside = at.rem_euclid(width) as f64 / width as f64;
+            (at.div_euclid(width).rem_euclid(slots as i64) as usize, inside as f32)
         };
         let mut offset = 0.0;
         if day.used == 1 {
-            let (slot, inside) = place(hours);
+            let (slot, inside) = place(day, SHORT_SLOTS);
             let value = |slot: usize| day.slots[slot % SHORT_SLOTS];
             offset += f64::from(Course::of(value, SHORT_SLOTS, slot).at(inside));
         }
         if week.used == 1 {
-            let (slot, inside) = place(quarters);
-            let known = day.known(period);
+            let (slot, inside) = place(week, WEEK_SLOTS);
+            let known = day.known();
             let value = |slot: usize| week.slots[slot % WEEK_SLOTS] - known.of(slot) as f32;
             offset += f64::from(Course::of(value, WEEK_SLOTS, slot).at(inside));
         }
@@ -165,9 +171,11 @@ impl Season {
         let [hours, quarters] = period.clocks();
         let [day, week] = &mut self.cycles;
         let before = (day.used, week.used);
+        day.follow(hours);
+        week.follow(quarters);
         let nothing = Known { slots: None };
         day.fold(span, (hours, nothing), f64::from(gamma));
-        week.fold(span, (quarters, day.known(period)), f64::from(gamma));
+        week.fold(span, (quarters, day.known()), f64::from(gamma));
         before != (day.used, week.used)
     }
 
@@ -192,10 +200,11 @@ impl Season {
 
     /// Returns the period in use, seconds, and its strength 0..1.
     pub(crate) fn strength(&self, period: Period) -> Option<(f64, f64)> {
-        let lengths = [period.nanos, 7 * DAY];
-        let used = self.cycles.iter().zip(lengths).find(|(cycle, _)| cycle.used == 1)?;
-        let strength = 1.0 - used.0.left / used.0.plain.max(f64::MIN_POSITIVE);
-        Some((used.1 as f64 / 1e9, strength.clamp(0.0, 1.0)))
+        let is_used =
+            |(cycle, clock): &(&Cycle, Clock)| cycle.used == 1 && cycle.length == clock.length;
+        let (used, clock) = self.cycles.iter().zip(period.clocks()).find(is_used)?;
+        let strength = 1.0 - used.left / used.plain.max(f64::MIN_POSITIVE);
+        Some((clock.length as f64 / 1e9, strength.clamp(0.0, 1.0)))
     }
 }
 
@@ -216,9 +225,29 @@ impl Known<'_> {
 }
 
 impl Cycle {
-    fn known(&self, period: Period) -> Known<'_> {
-        let is_known = self.used == 1 && period.nanos == DAY;
+    fn known(&self) -> Known<'_> {
+        let is_known = self.used == 1 && self.length == DAY;
         Known { slots: is_known.then_some(&self.slots) }
+    }
+
+    /// Begins again where another length is configured than what is known was
+    /// learned with; so does what is half gathered from other periods.
+    fn follow(&mut self, clock: Clock) {
+        let is_gathered = self.blocks > 0 && self.folds as usize >= self.gathered(clock);
+        let is_alike = self.blocks as usize == clock.blocks || is_gathered;
+        if self.length != clock.length || !is_alike {
+            *self = Self::begun(clock);
+        }
+    }
+
+    /// Returns one of which nothing is known.
+    fn begun(clock: Clock) -> Self {
+        Self { length: clock.length, blocks: clock.blocks as u32, ..Self::zeroed() }
+    }
+
+    /// Returns how many slots are gathered before the season is known.
+    fn gathered(&self, clock: Clock) -> usize {
+        self.blocks as usize * clock.slots
     }
 
     fn fold(&mut self, span: Span, (clock, known): (Clock, Known<'_>), gamma: f64) {
@@ -240,9 +269,9 @@ impl Cycle {
         self.sum = 0.0;
         self.count = 0;
         let missed = number.saturating_sub(self.ended).saturating_sub(1);
-        let gathered = clock.blocks * clock.slots;
+        let gathered = self.gathered(clock);
         if self.folds == 0 || missed > clock.slots as i64 / 4 && self.folds < gathered as u32 {
-            *self = Self { level: y, ended: number - 1, ..Self::zeroed() };
+            *self = Self { level: y, ended: number - 1, ..Self::begun(clock) };
         } else if missed < 0 {
             return;
         }
@@ -310,7 +339,7 @@ impl Cycle {
         let is_clear = self.tests >= LEAST_TESTS && self.left < limit * self.plain;
         self.used = u32::from(clock.is_given || is_clear);
         if self.tests >= TESTS && self.left > ABSURD * self.plain {
-            *self = Self::zeroed();
+            *self = Self::begun(clock);
             return;
         }
         self.folds = self.folds.saturating_add(1);
@@ -373,7 +402,7 @@ mod tests {
         for hour in 0..48 {
             let at = 24 * 40 * HOUR + hour * HOUR / 2;
             let expected = wave(at as f64 / DAY as f64);
-            let found = season.offset(at, PERIOD);
+            let found = season.offset(at);
             assert!((found - expected).abs() < 1.0, "{found} for {expected} at {hour}");
         }
         assert!(season.strength(PERIOD).unwrap().1 > 0.95);
@@ -401,11 +430,11 @@ mod tests {
         teach(&mut season, (0, 24 * 20), |day| wave(day) + noise());
         teach(&mut season, (24 * 20, 24 * 50), |day| wave(day + 1.0 / 24.0) + noise());
         let at = 24 * 50 * HOUR + HOUR / 2;
-        let found = season.offset(at, PERIOD);
+        let found = season.offset(at);
         let expected = wave((at + HOUR) as f64 / DAY as f64);
         assert!((found - expected).abs() < 3.0, "{found} for {expected}");
         teach(&mut season, (24 * 50, 24 * 120), |_| noise());
-        let left = (0..24).map(|hour| season.offset(hour * HOUR, PERIOD).abs());
+        let left = (0..24).map(|hour| season.offset(hour * HOUR).abs());
         assert!(left.fold(0.0, f64::max) < 3.0, "{:?}", season.cycles[0]);
     }
 
@@ -417,7 +446,7 @@ mod tests {
         teach(&mut season, (0, 24 * 49), |day| wave(day) + weekly(day) + noise());
         for day in [0.5, 1.5, 3.5, 5.5] {
             let at = (49.0 * DAY as f64 + day * DAY as f64) as i64;
-            let found = season.offset(at, PERIOD) - season.offset(at + 2 * DAY, PERIOD);
+            let found = season.offset(at) - season.offset(at + 2 * DAY);
             let expected = weekly(day) - weekly(day + 2.0);
             assert!((found - expected).abs() < 8.0, "{found} for {expected} on {day}");
         }

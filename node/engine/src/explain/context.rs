@@ -26,6 +26,8 @@ const BUSY: f64 = 1.5;
 const TREND: f64 = 2.0;
 /// Events until which knowing few is more relevant than not.
 const FEW: f64 = 32.0;
+/// Least relevance of what people said; more the more it changed.
+const SAID: f64 = 0.3;
 /// Relevance of a detection that was exactly alike.
 const ALIKE: f64 = 0.8;
 
@@ -49,6 +51,7 @@ pub(crate) fn context(case: &Case<'_>, feature: Feature, similar: &[Similar]) ->
         circumstance(text, strength)
     }));
     all.extend(before(case, similar));
+    all.extend(labelled(case));
     let events = case.hot.events as f64;
     let known = format!("{} events known of this entity", figure(events));
     all.push(circumstance(known, FEW / (FEW + events)));
@@ -108,6 +111,15 @@ fn trend(case: &Case<'_>, feature: Feature) -> Option<Circumstance> {
     let relevance = trend.abs() / (trend.abs() + TREND) * if is_against { 0.5 } else { 1.0 };
     let text = format!("values were {way} before, by {} standard deviations", figure(trend.abs()));
     Some(circumstance(text, relevance))
+}
+
+/// Says that labels of people counted.
+fn labelled(case: &Case<'_>) -> Option<Circumstance> {
+    let (evidence, whole) = (case.verdict.evidence, case.verdict.unlabelled);
+    let way = if evidence > whole { "more" } else { "less" };
+    let text = format!("counts {way}, as people said of others like it");
+    let share = f64::from((evidence - whole).abs()) / f64::from(whole.max(f32::MIN_POSITIVE));
+    (evidence != whole).then(|| circumstance(text, SAID.max(share)))
 }
 
 /// Says that there were detections like it.

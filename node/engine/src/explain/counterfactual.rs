@@ -88,7 +88,7 @@ fn score(case: &Case<'_>, asked: Asked) -> f64 {
 
 fn ask(case: &Case<'_>, (hot, cold): (&Hot, &Cold), sample: &Sample<'_>, after: Closing) -> Asked {
     let mut verdict = Judgement::after(after);
-    judge(hot, cold, (case.plan, case.peers), sample, &mut verdict);
+    judge(hot, cold, (case.plan, case.habits), sample, &mut verdict);
     if case.plan.is_choosy && verdict.evidence >= case.limit {
         verdict = minded(&Case { hot, cold, sample, verdict: &verdict, ..*case });
     }

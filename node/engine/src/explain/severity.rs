@@ -1,6 +1,7 @@
 //! How much a detection matters. Owns the ranks; refuses to know budgets and
 //! thresholds, which decide whether there is one.
 
+use via_types::config::Priority;
 use via_types::{Detector, Severity};
 
 use crate::explain::{Case, measured, strongest};
@@ -43,6 +44,11 @@ pub(crate) fn severity(case: &Case<'_>, evidence: f64, lasting: Lasting) -> Seve
     if is_amount && relative(case, feature) < SLIGHT {
         rank = rank.min(1);
     }
+    let rank = match case.plan.priority {
+        Priority::Low => rank.saturating_sub(1),
+        Priority::Normal => rank,
+        Priority::High => rank + 1,
+    };
     Severity::ALL[rank.min(3)].min(ceiling(case))
 }
 

@@ -110,7 +110,7 @@ fn opening(
         feed.one(fed.clone());
         let opened = feed.changes[known..].iter().find_map(|change| match change {
             Change::Opened(found) if found.contributions[0].feature == feature => Some(found),
-            Change::Opened(_) | Change::Grown(_) => None,
+            Change::Opened(_) | Change::Grown(_) | Change::Labelled(..) => None,
         });
         if let (Some(before), Some(found)) = (before, opened) {
             return Some((before, number, (**found).clone()));

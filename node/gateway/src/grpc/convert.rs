@@ -1,7 +1,7 @@
 //! Between VIA's words and the protocol's messages.
 
 use via_proto::v1;
-use via_types::detection::{self, State};
+use via_types::detection::{self, Change, State};
 use via_types::{Contribution, Detection, Epoch, Fate, Origin, ProducerId, Scored, Sequence};
 
 use crate::gate::Gate;
@@ -85,6 +85,17 @@ fn contribution(term: &Contribution) -> v1::Contribution {
     }
 }
 
+pub(super) fn change(gate: &Gate, change: &Change) -> v1::Detection {
+    let said = change.feedback().and_then(|said| Some((said, said.label?)));
+    let feedback = said.map(|(said, label)| v1::Feedback {
+        label: label.name().to_owned(),
+        note: said.note.clone(),
+        author: said.author.clone(),
+        at: said.at.as_nanos(),
+    });
+    v1::Detection { feedback, ..detection(gate, change.detection()) }
+}
+
 fn circumstance(one: &detection::Circumstance) -> v1::Circumstance {
     v1::Circumstance { text: one.text.clone(), relevance: one.relevance }
 }
@@ -94,7 +105,7 @@ fn similar(one: &detection::Similar) -> v1::Similar {
     v1::Similar { id: id.to_string(), at: at.as_nanos(), similarity, score }
 }
 
-pub(super) fn detection(gate: &Gate, detection: &Detection) -> v1::Detection {
+fn detection(gate: &Gate, detection: &Detection) -> v1::Detection {
     let direction = match detection.direction {
         via_types::Direction::Above => v1::Direction::Above,
         via_types::Direction::Below => v1::Direction::Below,
@@ -138,5 +149,6 @@ pub(super) fn detection(gate: &Gate, detection: &Detection) -> v1::Detection {
         attributes: detection.attributes.clone(),
         revision: detection.revision.get(),
         engine: detection.engine,
+        feedback: None,
     }
 }

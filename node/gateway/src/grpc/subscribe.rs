@@ -60,7 +60,7 @@ fn say(gate: &Gate, item: Item) -> SubscribeResponse {
     match item {
         Item::Gap { cursor } => gap(cursor),
         Item::Change { change, cursor } => {
-            let detection = convert::detection(gate, change.detection());
+            let detection = convert::change(gate, &change);
             SubscribeResponse { cursor, item: Some(Said::Detection(detection)) }
         }
     }

@@ -4,6 +4,8 @@
 
 #![expect(dead_code, reason = "schemas only: configurations are read as StreamConfig")]
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -21,12 +23,53 @@ pub(crate) struct ConfigDocument {
     mapping: Option<MappingDocument>,
     /// Event-time discipline and warm-up.
     timing: Option<TimingDocument>,
+    /// What single entities, by key, have different from the rest; at most 256.
+    entities: Option<BTreeMap<String, EntityDocument>>,
     /// When people are at work: said in explanations, changes no score.
     business_hours: Option<BusinessHoursDocument>,
     /// Known events, such as sales and holidays: a detection within one says so,
     /// and its score stays.
     #[schema(max_items = 100)]
     calendar: Option<Vec<CalendarEventDocument>>,
+}
+
+/// What one entity has different. Whatever is left out is the stream's.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EntityDocument {
+    /// Detectors that it has different, by name.
+    detectors: Option<BTreeMap<String, EntityDetectorDocument>>,
+    /// When a score becomes a detection.
+    threshold: Option<ThresholdDocument>,
+    /// How much is explained.
+    explain: Option<ExplainDocument>,
+    /// How much it matters beside the other entities of its stream.
+    priority: Option<PriorityDocument>,
+}
+
+/// What one entity has different of one detector.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EntityDetectorDocument {
+    /// Whether it runs; one that the stream has off runs with weight 1.
+    enabled: Option<bool>,
+    /// Its weight against the other detectors.
+    #[schema(minimum = 0, maximum = 10)]
+    weight: Option<f64>,
+    /// Its own rule.
+    threshold: Option<ThresholdDocument>,
+}
+
+/// How much an entity matters.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PriorityDocument {
+    /// Its detections are one step less severe.
+    Low,
+    /// As all others.
+    Normal,
+    /// Its detections are one step more severe.
+    High,
 }
 
 /// When people are usually at work.
@@ -388,10 +431,18 @@ mod tests {
 
     fn same(document: &Value, schema: &Value, value: &Value, key: &str) {
         let schema = resolve(document, schema);
-        if key.ends_with(".method") || key.ends_with(".explain") {
+        let choices = [".method", ".explain", ".priority"];
+        if choices.iter().any(|choice| key.ends_with(choice)) {
             return;
         }
         let Some(object) = value.as_object() else { return };
+        if schema["properties"].is_null() {
+            // Named by whoever writes it.
+            for value in object.values() {
+                same(document, &schema["additionalProperties"], value, &format!("{key}.*"));
+            }
+            return;
+        }
         let known = schema["properties"].as_object().unwrap_or_else(|| panic!("{key}: {schema}"));
         let (known_keys, keys): (Vec<_>, Vec<_>) =
             (known.keys().collect(), object.keys().collect());
@@ -416,6 +467,12 @@ mod tests {
         config.detectors.distribution.threshold = Some(Threshold::default());
         config.detectors.cardinality.threshold = Some(Threshold::default());
         config.detectors.burst.threshold = Some(Threshold::default());
+        let own = r#"{"threshold":{"method":{"mad":3},"sensitivity":1,"adaptive_factor":0,
+            "direction":"above","min_deviation":{}},
+            "detectors":{"burst":{"enabled":true,"weight":1,"threshold":{}}},
+            "explain":"none","priority":"low"}"#;
+        let own = serde_json::from_str(own).expect("its shape is right");
+        config.entities.insert("e".to_owned(), own);
         config.detectors.spectral.threshold = Some(Threshold::default());
         config.detectors.change_point.threshold = Some(Threshold::default());
         config.detectors.forest.threshold = Some(Threshold::default());

@@ -178,7 +178,7 @@ pub(crate) async fn list(
     let Page { items, next } = page;
     let view = gate.view();
     Ok(Json(DetectionList {
-        items: items.iter().map(|item| DetectionView::of(&gate, &view, item)).collect(),
+        items: items.iter().map(|item| DetectionView::recorded(&gate, &view, item)).collect(),
         next: next.map(|cursor| write_cursor(&cursor, print)),
     }))
 }
@@ -194,10 +194,13 @@ pub(crate) async fn show(
     let id: DetectionId = id.parse().map_err(|error| bad("id", &format!("{error}")))?;
     let tenant = gate.tenant();
     let found = reading(&gate, move |shard| shard.detection(tenant, id)).await?;
-    let detection = found.ok_or_else(|| {
-        Problem::new(Code::UnknownDetection, format!("there is no detection {id}"))
-    })?;
-    Ok(Json(DetectionView::of(&gate, &gate.view(), &detection)))
+    let recorded = found.ok_or_else(|| unknown(id))?;
+    Ok(Json(DetectionView::recorded(&gate, &gate.view(), &recorded)))
+}
+
+/// Says that there is no such detection.
+pub(crate) fn unknown(id: DetectionId) -> Problem {
+    Problem::new(Code::UnknownDetection, format!("there is no detection {id}"))
 }
 
 /// Reads the store beside the threads that serve requests.

@@ -44,7 +44,7 @@ fn unknown(stream: &str, entity: &str) -> Problem {
     Problem::new(Code::UnknownEntity, words)
 }
 
-fn check(entity: &str) -> Result<(), Problem> {
+pub(crate) fn check(entity: &str) -> Result<(), Problem> {
     if entity.len() > limit::ENTITY_KEY_BYTES {
         return Err(Problem::new(Code::BadParameter, "entity keys have at most 256 bytes"));
     }

@@ -54,7 +54,7 @@ pub(crate) enum LiveMessage {
     Detection {
         /// Resume here to see only what follows.
         cursor: String,
-        /// opened, or grown.
+        /// opened, grown, or labelled: somebody said something of it, or took it back.
         change: &'static str,
         /// The detection as it is now.
         detection: Box<DetectionView>,
@@ -75,8 +75,12 @@ impl LiveMessage {
                 change: match &*change {
                     Change::Opened(_) => "opened",
                     Change::Grown(_) => "grown",
+                    Change::Labelled(..) => "labelled",
                 },
-                detection: Box::new(DetectionView::of(gate, &gate.view(), change.detection())),
+                detection: Box::new(
+                    DetectionView::of(gate, &gate.view(), change.detection())
+                        .said(change.feedback()),
+                ),
             },
         }
     }

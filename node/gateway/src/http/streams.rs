@@ -1,6 +1,8 @@
 //! Streams and their configuration. Every change names the revision it was
 //! based on: `If-Match` carries the `ETag` that was read (invariant C-1).
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -134,18 +136,38 @@ pub(crate) async fn configure(
     headers: HeaderMap,
     body: Document,
 ) -> Result<Response, Problem> {
-    let based_on = based_on(&headers)?;
-    let stream = gate.stream(&name)?;
+    let (stream, based_on) = unchanged(&gate, &name, &headers)?;
+    let own = said(body.bytes())?;
+    let changed = replace(&gate, &stream, based_on, &own).await?;
+    tagged(StatusCode::OK, &changed)
+}
+
+/// Returns a stream that is still as whoever wants to change it has read it.
+pub(crate) fn unchanged(
+    gate: &Gate,
+    name: &str,
+    headers: &HeaderMap,
+) -> Result<(Arc<Stream>, Revision), Problem> {
+    let based_on = based_on(headers)?;
+    let stream = gate.stream(name)?;
     if stream.revision != based_on {
         // Refused here already: a stale change costs no entry (C-1).
         let words = format!("it is at revision {}, not {based_on}", stream.revision);
         let problem = Problem::new(Code::StaleRevision, words);
         return Err(problem.with("current_revision", stream.revision.get()));
     }
-    let own = said(body.bytes())?;
-    check(&gate, &own)?;
-    let changed = gate.control().put_stream_config(gate.tenant(), &name, based_on, &own).await?;
-    tagged(StatusCode::OK, &changed)
+    Ok((stream, based_on))
+}
+
+/// Checks what a stream is to say of its configuration, and lets it say that.
+pub(crate) async fn replace(
+    gate: &Gate,
+    stream: &Stream,
+    based_on: Revision,
+    own: &Value,
+) -> Result<Arc<Stream>, Problem> {
+    check(gate, own)?;
+    Ok(gate.control().put_stream_config(gate.tenant(), &stream.name, based_on, own).await?)
 }
 
 fn based_on(headers: &HeaderMap) -> Result<Revision, Problem> {

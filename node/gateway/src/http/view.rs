@@ -7,11 +7,13 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use via_catalog::View;
+use via_shard::Recorded;
 use via_types::detection::{Circumstance, Contribution, Counterfactual, Expected, Similar, State};
 use via_types::profile::{DetectorState, Fact, ProfileView, SeriesPoint, Warmup};
-use via_types::{Detection, Timestamp};
+use via_types::{Detection, Feedback, Timestamp};
 
 use crate::gate::Gate;
+use crate::http::feedback::FeedbackView;
 
 /// Writes a time as RFC 3339 in UTC.
 pub(crate) fn rfc3339(at: Timestamp) -> String {
@@ -174,6 +176,9 @@ pub(crate) struct DetectionView {
     revision: u64,
     /// The engine's version that made it.
     engine: u32,
+    /// What somebody said of it; absent when nobody did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feedback: Option<FeedbackView>,
 }
 
 impl DetectionView {
@@ -215,7 +220,18 @@ impl DetectionView {
             attributes: serde_json::from_str(&detection.attributes).ok(),
             revision: detection.revision.get(),
             engine: detection.engine,
+            feedback: None,
         }
+    }
+
+    /// Shows a detection with what was said of it.
+    pub(crate) fn recorded(gate: &Gate, view: &View, recorded: &Recorded) -> Self {
+        Self::of(gate, view, &recorded.detection).said(recorded.feedback.as_ref())
+    }
+
+    /// Adds what was said of it.
+    pub(crate) fn said(self, feedback: Option<&Feedback>) -> Self {
+        Self { feedback: feedback.and_then(FeedbackView::of), ..self }
     }
 }
 

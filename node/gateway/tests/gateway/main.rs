@@ -4,8 +4,10 @@
 mod bad_input;
 mod documents;
 mod exactly_once;
+mod feedback;
 mod grpc;
 mod live;
+mod overrides;
 mod rig;
 mod schema;
 mod slow;

@@ -10,7 +10,7 @@ use via_types::{Detection, DetectionId, EntityHash, TenantId};
 
 const SHARDS: u16 = 2;
 
-fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options {
         shards: SHARDS,
         checkpoint_interval: Duration::from_secs(3_600),
@@ -18,12 +18,12 @@ fn options() -> Options {
     }
 }
 
-fn mine() -> Filter {
+pub(crate) fn mine() -> Filter {
     Filter { tenant: TenantId::new(1), ..Filter::default() }
 }
 
 /// Steady values, then one far away, for `entity`.
-async fn misbehave(rig: &Rig, entity: &str) {
+pub(crate) async fn misbehave(rig: &Rig, entity: &str) {
     let shard = EntityHash::of(rig.stream, entity).shard(SHARDS);
     for _ in 0..8 {
         let mut steady = batch(rig.stream, entity, 100, rig.tick());
@@ -43,7 +43,7 @@ fn listed(rig: &Rig, sort: Sort, limit: usize) -> Vec<Detection> {
     loop {
         let page = rig.handle().detections(&query).expect("readable");
         assert!(page.items.len() <= limit);
-        all.extend(page.items);
+        all.extend(page.items.into_iter().map(|found| found.detection));
         match page.next {
             Some(next) => query.after = Some(next),
             None => return all,
@@ -52,7 +52,7 @@ fn listed(rig: &Rig, sort: Sort, limit: usize) -> Vec<Detection> {
 }
 
 /// Waits until the wild values of so many entities are recorded.
-async fn settle(rig: &Rig, entities: usize) {
+pub(crate) async fn settle(rig: &Rig, entities: usize) {
     rig.until("detections are recorded", |rig| {
         let found = listed(rig, Sort::Newest, 100);
         let wild = found.iter().filter(|detection| detection.value == 1e6);
@@ -83,7 +83,7 @@ async fn a_wild_value_is_recorded_and_survives_a_crash_unchanged() {
         let sum: f64 = detection.contributions.iter().map(|one| one.evidence).sum();
         assert!((sum - detection.evidence).abs() < 1e-6, "invariant E-2: {detection:?}");
         let found = rig.handle().detection(TenantId::new(1), detection.id).expect("readable");
-        assert_eq!(found.as_ref(), Some(detection));
+        assert_eq!(found.map(|found| found.detection).as_ref(), Some(detection));
         let foreign = rig.handle().detection(TenantId::new(2), detection.id).expect("readable");
         assert_eq!(foreign, None);
     }
@@ -106,7 +106,9 @@ async fn lists_in_each_order_page_by_page() {
     let one = Filter { stream: Some(rig.stream), entity: Some("e3".to_owned()), ..mine() };
     let query = Query { filter: one, limit: 100, ..Query::default() };
     let page = rig.handle().detections(&query).expect("readable");
-    assert!(!page.items.is_empty() && page.items.iter().all(|found| found.entity == "e3"));
+    assert!(
+        !page.items.is_empty() && page.items.iter().all(|found| found.detection.entity == "e3")
+    );
     let other = Filter { tenant: TenantId::new(2), ..Filter::default() };
     let query = Query { filter: other, limit: 100, ..Query::default() };
     assert!(rig.handle().detections(&query).expect("readable").items.is_empty());

@@ -2,4 +2,5 @@
 
 mod counting;
 mod detections;
+mod feedback;
 mod rig;

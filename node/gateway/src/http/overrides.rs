@@ -1,0 +1,154 @@
+//! What single entities have different from their stream. It is part of the
+//! stream's configuration, so it has its revision (invariant C-1), comes into
+//! force with it at one log index of every shard, and is checked by the same
+//! schema.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use via_catalog::Stream;
+use via_types::config::EntityConfig;
+
+use crate::gate::Gate;
+use crate::http::config_schema::EntityDocument;
+use crate::http::entities::check;
+use crate::http::media::{Document, parse};
+use crate::http::streams::{replace, unchanged};
+use crate::problem::{Code, Problem};
+
+/// What one entity has different.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct OverrideView {
+    /// The entity's key.
+    entity: String,
+    /// What it has different; the rest is the stream's.
+    #[schema(value_type = EntityDocument)]
+    config: Value,
+}
+
+/// Every entity of a stream that has something different, by key.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct OverrideList {
+    /// The revision of the stream's configuration; also the `ETag`.
+    revision: u64,
+    /// The entities.
+    items: Vec<OverrideView>,
+}
+
+/// Returns what a stream says itself.
+fn own(stream: &Stream) -> Result<Value, Problem> {
+    serde_json::from_str(&stream.own).map_err(|error| {
+        Problem::new(Code::Internal, format!("the configuration cannot be shown: {error}"))
+    })
+}
+
+fn tagged<T: Serialize>(stream: &Stream, body: T) -> Response {
+    let mut response = Json(body).into_response();
+    let tag = format!("\"{}\"", stream.revision.get());
+    let tag = HeaderValue::from_str(&tag).expect("a quoted number is a header");
+    response.headers_mut().insert(header::ETAG, tag);
+    response
+}
+
+fn nothing(entity: &str) -> Problem {
+    let words = format!("entity {entity:?} has no configuration of its own");
+    Problem::new(Code::UnknownEntity, words)
+}
+
+fn found(stream: &Stream, entity: String) -> Result<Response, Problem> {
+    let config = own(stream)?["entities"][&entity].take();
+    if config.is_null() {
+        return Err(nothing(&entity));
+    }
+    Ok(tagged(stream, OverrideView { entity, config }))
+}
+
+/// Lists the entities that have a configuration of their own.
+#[utoipa::path(get, path = "/api/v1/streams/{stream}/overrides", operation_id = "list_entity_configs", tag = "streams",
+    params(("stream" = String, Path, description = "The stream's name")),
+    responses((status = 200, description = "Every entity that has something different", body = OverrideList,
+        headers(("ETag" = String, description = "The stream's revision")))))]
+pub(crate) async fn list(
+    State(gate): State<Gate>,
+    Path(stream): Path<String>,
+) -> Result<Response, Problem> {
+    let stream = gate.stream(&stream)?;
+    let entities = own(&stream)?["entities"].take();
+    let entities = if let Value::Object(entities) = entities { entities } else { Map::new() };
+    let items = entities.into_iter().map(|(entity, config)| OverrideView { entity, config });
+    Ok(tagged(&stream, OverrideList { revision: stream.revision.get(), items: items.collect() }))
+}
+
+/// Shows what an entity has different from its stream.
+#[utoipa::path(get, path = "/api/v1/streams/{stream}/entities/{entity}/config", operation_id = "get_entity_config", tag = "streams",
+    params(("stream" = String, Path, description = "The stream's name"),
+        ("entity" = String, Path, description = "The entity's key, percent-encoded")),
+    responses((status = 200, description = "What it has different", body = OverrideView,
+        headers(("ETag" = String, description = "The stream's revision")))))]
+pub(crate) async fn show(
+    State(gate): State<Gate>,
+    Path((stream, entity)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    check(&entity)?;
+    found(&*gate.stream(&stream)?, entity)
+}
+
+/// Sets what an entity has different from its stream; it need not have been seen.
+#[utoipa::path(put, path = "/api/v1/streams/{stream}/entities/{entity}/config", operation_id = "put_entity_config", tag = "streams",
+    params(("stream" = String, Path, description = "The stream's name"),
+        ("entity" = String, Path, description = "The entity's key, percent-encoded"),
+        ("If-Match" = String, Header, description = "The stream's ETag that was read")),
+    request_body(content = EntityDocument, description = "All that it has different"),
+    responses((status = 200, description = "What it has different now", body = OverrideView,
+        headers(("ETag" = String, description = "The stream's new revision")))))]
+pub(crate) async fn put(
+    State(gate): State<Gate>,
+    Path((stream, entity)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Document,
+) -> Result<Response, Problem> {
+    check(&entity)?;
+    let (stream, based_on) = unchanged(&gate, &stream, &headers)?;
+    // As its own type first, which names a key that is there twice.
+    let _: EntityConfig = parse(body.bytes(), Code::BadConfig)?;
+    let said: Value = parse(body.bytes(), Code::BadConfig)?;
+    let mut own = own(&stream)?;
+    let members = own.as_object_mut().ok_or_else(|| broken("it is no object"))?;
+    let entities = members.entry("entities").or_insert_with(|| json!({}));
+    entities.as_object_mut().ok_or_else(|| broken("entities"))?.insert(entity.clone(), said);
+    let changed = replace(&gate, &stream, based_on, &own).await?;
+    found(&changed, entity)
+}
+
+/// Lets an entity be judged like all others of its stream again.
+#[utoipa::path(delete, path = "/api/v1/streams/{stream}/entities/{entity}/config", operation_id = "delete_entity_config", tag = "streams",
+    params(("stream" = String, Path, description = "The stream's name"),
+        ("entity" = String, Path, description = "The entity's key, percent-encoded"),
+        ("If-Match" = String, Header, description = "The stream's ETag that was read")),
+    responses((status = 204, description = "It has nothing different any more",
+        headers(("ETag" = String, description = "The stream's new revision")))))]
+pub(crate) async fn delete(
+    State(gate): State<Gate>,
+    Path((stream, entity)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    check(&entity)?;
+    let (stream, based_on) = unchanged(&gate, &stream, &headers)?;
+    let mut own = own(&stream)?;
+    let gone = own["entities"].as_object_mut().and_then(|entities| entities.remove(&entity));
+    gone.ok_or_else(|| nothing(&entity))?;
+    let changed = replace(&gate, &stream, based_on, &own).await?;
+    let mut response = tagged(&changed, ());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    *response.body_mut() = axum::body::Body::empty();
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    Ok(response)
+}
+
+fn broken(what: &str) -> Problem {
+    Problem::new(Code::Internal, format!("the stream's configuration is damaged: {what}"))
+}
