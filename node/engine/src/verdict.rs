@@ -154,6 +154,14 @@ fn pay(
     }
 }
 
+/// Returns what labels multiply evidence by: it counts for single detectors, too.
+fn labelled(verdict: &Judgement) -> f32 {
+    match verdict.unlabelled {
+        whole if whole > 0.0 => verdict.evidence / whole,
+        _ => 1.0,
+    }
+}
+
 /// Finds whose own threshold is reached.
 fn own_over(
     hot: &Hot,
@@ -162,11 +170,7 @@ fn own_over(
     (at, verdict): (i64, &Judgement),
     over: &mut Over,
 ) {
-    // What labels say counts for single detectors, too.
-    let labelled = match verdict.unlabelled {
-        whole if whole > 0.0 => verdict.evidence / whole,
-        _ => 1.0,
-    };
+    let labelled = labelled(verdict);
     let rules = cold.rules();
     for (number, threshold) in plan.own.iter().enumerate() {
         let Some(threshold) = threshold else { continue };
@@ -203,8 +207,10 @@ impl Engine {
         (speaking, over): (&Speaking<'_>, Over),
     ) -> (Judgement, bool) {
         let left = minded(&self.case(plan, slot, speaking));
+        let labelled = labelled(&left);
         let has_own = Feature::ALL.iter().any(|one| {
-            over.own >> one.detector() as u32 & 1 == 1 && left.calibrated(*one) >= over.least
+            over.own >> one.detector() as u32 & 1 == 1
+                && left.calibrated(*one) * labelled >= over.least
         });
         (left, speaking.fired && (left.evidence >= speaking.limit || has_own))
     }

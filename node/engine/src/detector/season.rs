@@ -439,6 +439,27 @@ mod tests {
     }
 
     #[test]
+    fn another_length_begins_its_cycle_anew_and_the_other_goes_on() {
+        let mut season = Season::zeroed();
+        let mut noise = normals(9);
+        let weekly = |day: f64| if day as i64 % 7 < 2 { -30.0 } else { 0.0 };
+        teach(&mut season, (0, 24 * 49), |day| wave(day) + weekly(day) + noise());
+        let before = season;
+        let given = Period { nanos: 4 * HOUR, is_given: true };
+        assert!(before.strength(PERIOD).is_some_and(|(secs, _)| secs == 86_400.0));
+        assert!(before.strength(given).is_some_and(|(secs, _)| secs == 7.0 * 86_400.0));
+        let span = Span { from: 49 * DAY, until: 49 * DAY + HOUR / 6, mean: 0.0 };
+        assert!(season.fold(span, 0.1, given), "the day is out of use");
+        let [day, week] = &season.cycles;
+        assert!(day.used == 0 && day.folds <= 1 && day.length == given.nanos);
+        assert_eq!((week.used, week.folds), (1, before.cycles[1].folds));
+        // A day that is given is the same day: what was learned of it stays.
+        let mut season = before;
+        season.fold(span, 0.1, Period { nanos: DAY, is_given: true });
+        assert_eq!(season.cycles[0].slots, before.cycles[0].slots);
+    }
+
+    #[test]
     fn days_of_the_week_add_to_those_of_the_day() {
         let mut season = Season::zeroed();
         let mut noise = normals(8);

@@ -2,6 +2,7 @@
 //! nothing where nobody said anything.
 
 use via_engine::{Engine, Options, Record, lesson};
+use via_types::config::Side;
 use via_types::detection::Detection;
 use via_types::feedback::{Label, Taught};
 use via_types::{EntityHash, LogIndex, Revision, StreamConfig, StreamId};
@@ -51,7 +52,15 @@ fn a_label_states_what_it_changed() {
 
 #[test]
 fn what_labels_change_is_a_term_of_its_own_and_what_is_promised_holds() {
-    let mut feed = Feed::default();
+    let mut choosy = StreamConfig::default();
+    choosy.threshold.direction = Side::Above;
+    for config in [StreamConfig::default(), choosy] {
+        terms_and_promises(&config);
+    }
+}
+
+fn terms_and_promises(config: &StreamConfig) {
+    let mut feed = Feed::new(config);
     let mut dice = Dice::new(6);
     feed.feed(&jumpy(&mut dice, 0, 3200, 1500, 9.0));
     let detection = newest(&feed);
