@@ -65,6 +65,8 @@ const ENOUGH: u16 = 3;
 const MANY: u16 = 32;
 /// Statistics no rarer than one in so many are common.
 pub(crate) const COMMON_ODDS: f32 = 200.0;
+/// Halvings that find where it ends.
+const BISECTIONS: usize = 12;
 /// The most evidence of a mixture of common statistics: log10 of [`COMMON_ODDS`].
 pub(crate) const COMMON_MOST: f32 = 2.302;
 /// How much of the slope a tail had it keeps beyond what was seen: tails of real
@@ -141,6 +143,18 @@ impl Tail {
         let (floor, low) = if k == 0 { (0.0, held) } else { (LEVELS[k - 1], self.weight(k - 1)) };
         let share = (nominal - floor) / (LEVELS[k] - floor);
         held / (low + (self.weight(k) - low) * share)
+    }
+
+    /// Returns the nominal evidence up to which observations are common: no rarer
+    /// than one in [`COMMON_ODDS`], within 0.004.
+    #[cold]
+    pub(crate) fn common_up_to(&self) -> f32 {
+        let (mut low, mut high) = (0.0, LEVELS[COUNT - 1]);
+        for _ in 0..BISECTIONS {
+            let middle = 0.5 * (low + high);
+            if self.odds(middle) <= COMMON_ODDS { low = middle } else { high = middle }
+        }
+        low
     }
 
     /// Returns the calibrated evidence of nominal evidence `nominal`.

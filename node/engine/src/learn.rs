@@ -145,12 +145,14 @@ fn lay_out(hot: &mut Hot, plan: &Plan) {
 #[inline(always)]
 pub(crate) fn compare(hot: &mut Hot, plan: &Plan, sample: &Sample<'_>, verdict: &Judgement) {
     let is_common = |feature: Feature| verdict.odds[feature as usize] <= COMMON_ODDS;
-    hot.level.compare(&verdict.reading, is_common(Feature::Step));
+    let bound = |feature: Feature| hot.tails[feature as usize].common_up_to();
+    hot.level.compare(&verdict.reading, is_common(Feature::Step), || bound(Feature::Step));
     if hot.values.is_ready() {
         hot.values.compare(sample.value, is_common(Feature::Value));
     }
     if verdict.gap.is_some() && hot.gaps.is_ready() {
-        hot.gaps.compare(verdict.gapped, is_common(Feature::Gap));
+        let bound = || hot.tails[Feature::Gap as usize].common_up_to();
+        hot.gaps.compare(verdict.gapped, is_common(Feature::Gap), plan.pace, bound);
     }
     if is_turn_of(hot, COMPARED) {
         let most = hot.joint.correct(COMMON_MOST) * plan.threshold.sensitivity as f32;

@@ -66,6 +66,12 @@ impl Gapped {
     }
 }
 
+/// Returns the nominal evidence of a sum.
+#[inline(always)]
+fn nominal(sum: f32, pace: Pace) -> f32 {
+    2.0 * larger(pace.slack, 0.1) * sum * std::f32::consts::LOG10_E
+}
+
 impl Gaps {
     /// Measures a gap of `gap` seconds, and says whether what it leads to is common.
     #[inline(always)]
@@ -87,16 +93,24 @@ impl Gaps {
         if !self.is_ready() {
             return Gapped::default();
         }
-        let slack = larger(pace.slack, 0.1);
-        let sum = larger(gapped.short, gapped.long);
-        Gapped { nominal: 2.0 * slack * sum * std::f32::consts::LOG10_E, ..gapped }
+        Gapped { nominal: nominal(larger(gapped.short, gapped.long), pace), ..gapped }
     }
 
-    /// Learns which sums are common from one that is or is not.
+    /// Learns which sums are common from one that is or is not; where it was taken
+    /// for the other, anew: all whose nominal evidence is below `bound`.
     #[inline]
-    pub(crate) fn compare(&mut self, gapped: Gapped, is_common: bool) {
+    pub(crate) fn compare(
+        &mut self,
+        gapped: Gapped,
+        is_common: bool,
+        pace: Pace,
+        bound: impl FnOnce() -> f32,
+    ) {
         let sum = larger(gapped.short, gapped.long);
-        self.common = if is_common { larger(self.common, sum) } else { smaller(self.common, sum) };
+        if is_common != (sum < self.common) {
+            let most = bound() / nominal(1.0, pace);
+            self.common = if is_common { larger(most, sum) } else { smaller(most, sum) };
+        }
     }
 
     /// Takes a gap in that was judged.
