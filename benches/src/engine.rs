@@ -53,6 +53,12 @@ pub(crate) fn run() -> Result<Table> {
         let late = turns.iter().map(|turn| turn.late).collect();
         let late = Row::new(format!("p99 of one batch, {what}"), Unit::Seconds, late);
         rows.push(late.target(Some(Target::AtMost(2e-3))));
+        let floor = (0..RUNS).map(|_| touch(&batches, entities, RUN)).collect();
+        rows.push(Row::new(
+            format!("its memory touched, nothing else, {what}"),
+            Unit::PerSecond,
+            floor,
+        ));
     }
     let title = format!("engine, one core, batches of {BATCH}, {RUNS} runs of {RUN:?}");
     Ok(Table { title, rows, notes: Vec::new() })
@@ -74,6 +80,39 @@ fn batches(mut workload: Workload, spacing: i64, count: usize) -> Vec<Batch> {
 fn busy() -> Duration {
     let spent = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(spent).expect("a clock that starts at 0 is not negative")
+}
+
+/// Cache lines that an event like most others changes, and those of a profile.
+const TOUCHED: usize = 8;
+const LINES: usize = 15;
+
+/// Returns how many events a second this machine would judge now if it only had
+/// to change as many cache lines, of as many records as large, as judging does:
+/// what no engine that keeps so much of each entity can exceed.
+fn touch(batches: &[Batch], entities: u32, length: Duration) -> f64 {
+    let mut records = vec![[[1u64; 8]; LINES]; entities as usize];
+    let (mut events, mut whole, mut last) = (0u32, Duration::ZERO, 0);
+    for batch in batches.iter().cycle() {
+        let numbers: Vec<usize> = batch
+            .entity
+            .iter()
+            .map(|key| batch.hashes[*key as usize].low() as usize % records.len())
+            .collect();
+        let begun = busy();
+        for number in &numbers {
+            for line in &mut records[*number][..TOUCHED] {
+                line[0] = line[0].wrapping_mul(3);
+            }
+        }
+        whole += busy() - begun;
+        events += numbers.len() as u32;
+        last ^= numbers[0];
+        if whole >= length {
+            break;
+        }
+    }
+    assert!(records[last % records.len()][0][0] % 2 == 1, "the records were changed");
+    f64::from(events) / whole.as_secs_f64()
 }
 
 struct Bench {

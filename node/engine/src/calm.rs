@@ -8,11 +8,11 @@ use via_types::{Detector, LogIndex};
 use crate::detector::burst::Gapped;
 use crate::detector::forecast::Brief;
 use crate::ensemble::quick_score;
-use crate::judge::{Judgement, Sample, conclude_calm, note, turns};
+use crate::judge::{Judgement, Sample, conclude_calm, note, stands};
 use crate::learn::{compare, fill, listen, show, tend};
 use crate::peers::Habits;
 use crate::plan::Plan;
-use crate::profile::{Cold, Hot, MARKED, OPEN, UNSAFE};
+use crate::profile::{Cold, Hot, MARKED, OPEN, UNSAFE, VARIED};
 use crate::series::is_slow;
 
 /// Events from which on calm ones are told from others.
@@ -34,12 +34,11 @@ pub(crate) struct Glance {
 /// every respect that its evidence cannot reach anything. Without branches: a
 /// guess is wrong too often.
 #[inline(always)]
-pub(crate) fn glance(hot: &Hot, cold: &Cold, plan: &Plan, sample: &Sample<'_>) -> (Glance, bool) {
+pub(crate) fn glance(hot: &Hot, plan: &Plan, sample: &Sample<'_>) -> (Glance, bool) {
     let is_plain = (hot.flags & (OPEN | UNSAFE) == 0) & (hot.events >= SEASONED);
     let is_in_time = sample.at < hot.wake;
     let is_full = (hot.alarm > 0.0) & (hot.count as f32 + 1.0 >= hot.alarm);
-    let is_varied = (hot.varied_at > 0.0) & (cold.sketch.estimate() as f32 >= hot.varied_at);
-    let is_quiet = !is_full & !(is_varied & (sample.mark != 0));
+    let is_quiet = !is_full & !(hot.is(VARIED) & (sample.mark != 0));
     let plain = sample.value - hot.offset;
     let gap = (sample.at.wrapping_sub(hot.last) as f64 * 1e-9) as f32;
     let (brief, is_usual) = hot.level.glance(plain);
@@ -66,9 +65,9 @@ pub(crate) fn stand(
 ) {
     let mut verdict = Judgement::default();
     conclude_calm(hot, cold, (plan, habits), (sample, glance), &mut verdict);
-    habits.learn(at, hot, sample, (&verdict, turns(hot) as u16));
+    habits.learn(at, hot, sample, (&verdict, stands(hot) as u16));
     hot.score = quick_score(verdict.evidence);
-    note(hot, &verdict, turns(hot) as u16);
+    note(hot, &verdict, stands(hot) as u16);
     listen(hot, &verdict);
     compare(hot, plan, sample, &verdict);
     show(hot, &verdict);
@@ -98,6 +97,7 @@ pub(crate) fn absorb(
     if sample.mark != 0 && plan.weights[Detector::Cardinality as usize] > 0.0 {
         hot.flags |= MARKED;
         cold.sketch.insert(sample.mark, plan.precision);
+        hot.compare_marks(&cold.sketch);
     }
     fill(hot, sample);
     hot.events += 1;

@@ -341,6 +341,7 @@ fn expect(hot: &mut Hot, cold: &Cold) {
     let ready = hot.distinct.is_ready();
     let many = hot.distinct.range(ALARM).1.max(4.0);
     hot.varied_at = if ready { hot.distinct.with(many) } else { 0.0 };
+    hot.compare_marks(&cold.sketch);
 }
 
 /// Returns when the seasonal slot ends that `at` is in.

@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::execute::Work;
 use crate::grove::{EARNED, Grove, places_in};
 use crate::history::EVENTS;
-use crate::judge::{Closing, Judgement, Sample, conclude, is_turn};
+use crate::judge::{Closing, Judgement, Sample, conclude, is_standing, is_turn};
 use crate::learn::learn;
 use crate::plan::Plan;
 use crate::profile::{CURRENT, Cold, DIRTY, Hot, OPEN, OWN, Profile, ROUND, SEEN, SKIPS, USED};
@@ -78,10 +78,10 @@ impl Engine {
 
     /// Executes an event whose place is known.
     fn execute_known(&mut self, work: &Work<'_>, row: usize, slot: u32, out: &mut Outcome) -> f32 {
-        let Profile { hot, cold } = self.places.get_mut(slot);
+        let hot = &self.places.get(slot).hot;
         let sample = work.sample(row);
-        let (glance, is_calm) = glance(hot, cold, work.plan, &sample);
-        let way = match (is_calm & work.may_be_calm, is_turn(hot)) {
+        let (glance, is_calm) = glance(hot, work.plan, &sample);
+        let way = match (is_calm & work.may_be_calm, is_standing(hot)) {
             (true, false) => Way::Absorb,
             (true, true) => Way::Stand,
             (false, _) => Way::Weigh,
@@ -277,5 +277,5 @@ fn pass_time(
         return (closing, None);
     }
     close::turn_slot(hot, cold, plan, sample.at);
-    (closing, Some(glance(hot, cold, plan, sample).0))
+    (closing, Some(glance(hot, plan, sample).0))
 }

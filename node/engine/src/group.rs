@@ -11,7 +11,7 @@ use crate::calm::{Glance, glance};
 use crate::engine::Engine;
 use crate::event::{Event, Way};
 use crate::execute::Work;
-use crate::judge::is_turn;
+use crate::judge::is_standing;
 use crate::prefetch::{prefetch, prefetch_lines};
 use crate::profile::{ALL_LINES, CALM_LINES, OWN, Profile, SEEN, SKIPS, WEIGHED_LINES};
 use crate::series::is_slow;
@@ -41,30 +41,37 @@ impl Engine {
         let batch = work.batch;
         let mut group = Group::default();
         for step in 0..batch.len().div_ceil(GROUP) + STAGES - 1 {
-            let rows = |stage: usize| {
-                let first = step.checked_sub(stage)? * GROUP;
-                (first < batch.len()).then(|| first..(first + GROUP).min(batch.len()))
-            };
-            if let Some(rows) = rows(0) {
-                self.ask(batch, rows);
+            let first = |stage: usize| Some(step.checked_sub(stage)? * GROUP);
+            if let Some(further) = first(0) {
+                self.ask_columns(batch, further);
             }
-            if let Some(rows) = rows(1) {
-                self.guess(batch, rows);
+            // Turn by turn: a processor has room for a few dozen requests at a time.
+            for number in 0..GROUP {
+                let row = |stage: usize| Some(first(stage)? + number).filter(|x| *x < batch.len());
+                if let Some(row) = row(0) {
+                    self.index.prefetch(batch.hashes[batch.entity[row] as usize]);
+                }
+                if let Some(row) = row(1) {
+                    self.guess_key(batch, batch.entity[row] as usize);
+                }
+                if let Some(row) = row(2) {
+                    self.fetch(batch, row);
+                }
+                if let Some(row) = row(3) {
+                    self.glance(work, (number, row), &mut group);
+                }
             }
-            if let Some(rows) = rows(2) {
-                self.fetch(batch, rows);
-            }
-            if let Some(rows) = rows(3) {
-                self.glance(work, rows.clone(), &mut group);
+            if let Some(first) = first(3) {
+                let rows = first..(first + GROUP).min(batch.len());
                 self.execute_group(work, rows, &group, out);
             }
         }
     }
 
-    /// Asks for the index's lines, and for the batch's own further on.
+    /// Asks for the batch's own lines further on.
     #[inline(always)]
-    fn ask(&self, batch: &Batch, rows: Range<usize>) {
-        let further = rows.start + STAGES * GROUP;
+    fn ask_columns(&self, batch: &Batch, first: usize) {
+        let further = first + STAGES * GROUP;
         if further < batch.len() {
             prefetch(&batch.at[further]);
             prefetch(&batch.value[further]);
@@ -75,19 +82,9 @@ impl Engine {
                 prefetch(&batch.hashes[*key as usize]);
             }
         }
-        for key in &batch.entity[rows] {
-            self.index.prefetch(batch.hashes[*key as usize]);
-        }
     }
 
-    /// Asks for the first lines of the profiles that are likely meant.
-    #[inline(always)]
-    fn guess(&self, batch: &Batch, rows: Range<usize>) {
-        for key in &batch.entity[rows] {
-            self.guess_key(batch, *key as usize);
-        }
-    }
-
+    /// Asks for the first line of the profile that is likely meant.
     #[inline(always)]
     fn guess_key(&self, batch: &Batch, key: usize) {
         let slot = match self.found[key] {
@@ -135,54 +132,51 @@ impl Engine {
         }
     }
 
-    /// Finds the profiles and asks for what their events will touch.
+    /// Finds the profile of an event and asks for what it will touch.
     #[inline(always)]
-    fn fetch(&mut self, batch: &Batch, rows: Range<usize>) {
-        for (key, at) in batch.entity[rows.clone()].iter().zip(&batch.at[rows]) {
-            let Some(slot) = self.look_up(batch, *key as usize) else { continue };
-            let Profile { hot, cold } = self.places.get(slot);
-            prefetch_lines::<1, CALM_LINES, _>(hot);
-            prefetch(cold);
-            if is_turn(hot) | (*at >= hot.wake) {
-                prefetch_lines::<CALM_LINES, WEIGHED_LINES, _>(hot);
-            }
-            if *at >= hot.wake {
-                prefetch_lines::<WEIGHED_LINES, ALL_LINES, _>(hot);
-                prefetch(&cold.counted);
-            }
+    fn fetch(&mut self, batch: &Batch, row: usize) {
+        let Some(slot) = self.look_up(batch, batch.entity[row] as usize) else { return };
+        let at = batch.at[row];
+        let Profile { hot, cold } = self.places.get(slot);
+        prefetch_lines::<1, CALM_LINES, _>(hot);
+        prefetch(cold);
+        if is_standing(hot) | (at >= hot.wake) {
+            prefetch_lines::<CALM_LINES, WEIGHED_LINES, _>(hot);
+        }
+        if at >= hot.wake {
+            prefetch_lines::<WEIGHED_LINES, ALL_LINES, _>(hot);
+            prefetch(&cold.counted);
         }
     }
 
-    /// Glances at the events of a group, and asks for what those that are not
-    /// calm will touch.
+    /// Glances at an event of a group, and asks for what it will touch if it is not
+    /// calm.
     #[inline(always)]
-    fn glance(&mut self, work: &Work<'_>, rows: Range<usize>, group: &mut Group) {
-        for (number, row) in rows.enumerate() {
-            group.ways[number] = Way::Later;
-            let Some(slot) = self.found[work.batch.entity[row] as usize].checked_sub(1) else {
-                continue;
-            };
-            group.slots[number] = slot;
-            let Profile { hot, cold } = self.places.get_mut(slot);
-            if hot.is(SEEN | SKIPS | OWN) {
-                continue;
-            }
-            hot.flags |= SEEN;
-            let sample = work.sample(row);
-            cold.sketch.prefetch(sample.mark);
-            let (glance, is_calm) = glance(hot, cold, work.plan, &sample);
-            let is_calm = is_calm & work.may_be_calm;
-            group.glances[number] = glance;
-            let way = if is_turn(hot) { Way::Stand } else { Way::Absorb };
-            group.ways[number] = if is_calm { way } else { Way::Weigh };
-            if group.ways[number] == Way::Weigh {
-                prefetch_lines::<CALM_LINES, WEIGHED_LINES, _>(hot);
-            }
-            if sample.at >= hot.wake {
-                cold.prefetch();
-            } else if group.ways[number] == Way::Weigh && is_slow(hot) {
-                cold.prefetch_series();
-            }
+    fn glance(&mut self, work: &Work<'_>, (number, row): (usize, usize), group: &mut Group) {
+        group.ways[number] = Way::Later;
+        let Some(slot) = self.found[work.batch.entity[row] as usize].checked_sub(1) else {
+            return;
+        };
+        group.slots[number] = slot;
+        let Profile { hot, cold } = self.places.get_mut(slot);
+        if hot.is(SEEN | SKIPS | OWN) {
+            return;
+        }
+        hot.flags |= SEEN;
+        let sample = work.sample(row);
+        let (glance, is_calm) = glance(hot, work.plan, &sample);
+        let is_calm = is_calm & work.may_be_calm;
+        group.glances[number] = glance;
+        let way = if is_standing(hot) { Way::Stand } else { Way::Absorb };
+        group.ways[number] = if is_calm { way } else { Way::Weigh };
+        cold.sketch.prefetch(sample.mark);
+        if group.ways[number] == Way::Weigh {
+            prefetch_lines::<CALM_LINES, WEIGHED_LINES, _>(hot);
+        }
+        if sample.at >= hot.wake {
+            cold.prefetch();
+        } else if group.ways[number] == Way::Weigh && is_slow(hot) {
+            cold.prefetch_series();
         }
     }
 

@@ -33,6 +33,9 @@ const SLOW: u64 = 9;
 /// Likewise once [`KNOWN`] events are known.
 const SLOWER: u64 = 14;
 const KNOWN: u64 = 4096;
+/// Calm events that each weighed one stands for before so many events are known.
+const YOUNG_SLOW: u64 = 3;
+const ADULT: u64 = 256;
 /// Nominal evidence above this grows only with its logarithm.
 const COMPRESSED: f32 = 16.0;
 
@@ -152,7 +155,7 @@ pub(crate) fn judge(
     sample: &Sample<'_>,
     verdict: &mut Judgement,
 ) {
-    let (glance, _) = glance(hot, cold, plan, sample);
+    let (glance, _) = glance(hot, plan, sample);
     conclude(hot, cold, (plan, habits), (sample, &glance), verdict);
 }
 
@@ -174,6 +177,20 @@ pub(crate) fn is_turn_of(hot: &Hot, log: u32) -> bool {
 #[inline(always)]
 pub(crate) fn turns(hot: &Hot) -> u64 {
     if hot.events < KNOWN { SLOW } else { SLOWER }
+}
+
+/// Says whether this event, if it is calm, stands for [`stands`] of its kind: those
+/// whose turn it is are among them.
+#[inline(always)]
+pub(crate) fn is_standing(hot: &Hot) -> bool {
+    spread(hot) < u64::MAX / stands(hot)
+}
+
+/// Returns how many calm events each that is weighed stands for: fewer while the
+/// entity is young, since few tell how rare everything is.
+#[inline(always)]
+pub(crate) fn stands(hot: &Hot) -> u64 {
+    if hot.events < ADULT { YOUNG_SLOW } else { turns(hot) }
 }
 
 /// Returns the number of the event, spread over all 64-bit numbers.

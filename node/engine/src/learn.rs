@@ -59,6 +59,7 @@ pub(crate) fn learn(
     if sample.mark != 0 && plan.weights[Detector::Cardinality as usize] > 0.0 {
         hot.flags |= MARKED;
         cold.sketch.insert(sample.mark, plan.precision);
+        hot.compare_marks(&cold.sketch);
     }
     if let Some(point) = verdict.point
         && is_begun(hot)

@@ -47,6 +47,8 @@ pub(crate) const UNSAFE: u32 = 1024;
 pub(crate) const NEGATIVE: u32 = 2048;
 /// The entity has a configuration of its own.
 pub(crate) const OWN: u32 = 4096;
+/// There are more distinct marks than [`Hot::varied_at`].
+pub(crate) const VARIED: u32 = 8192;
 /// The highest bits tell by which hints the histogram's bins were laid out last.
 pub(crate) const HINTS: u32 = 0xfff0_0000;
 /// Flags that are the engine's affair and not part of a record.
@@ -300,6 +302,13 @@ impl Hot {
     pub(crate) fn next_slot(&mut self, end: i64) {
         self.slot.end = end;
         self.wake = end.min(self.bucket.end());
+    }
+
+    /// Notes whether there are so many distinct marks that they are worth a look.
+    #[inline(always)]
+    pub(crate) fn compare_marks(&mut self, sketch: &Sketch) {
+        let is_varied = (self.varied_at > 0.0) & (sketch.estimate() as f32 >= self.varied_at);
+        self.flags = self.flags & !VARIED | if is_varied { VARIED } else { 0 };
     }
 
     /// Returns the width of its buckets, seconds.

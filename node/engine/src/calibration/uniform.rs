@@ -65,7 +65,7 @@ fn ask(engine: &mut Engine, hash: EntityHash, at: i64, value: f64) -> Option<Jud
     let (mut hot, mut cold) = (profile.hot, profile.cold);
     let lanes = Row { lanes: &[], numbers: &[], row: 0, instead: None };
     let sample = Sample { at, value, mark: 0, lanes };
-    let (glance, _) = glance(&hot, &cold, &plan, &sample);
+    let (glance, _) = glance(&hot, &plan, &sample);
     let mut verdict = Judgement::default();
     if at >= hot.wake && at >= hot.bucket.end() {
         verdict.closing = close::close(&mut hot, &mut cold, &plan, at);

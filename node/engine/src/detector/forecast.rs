@@ -27,7 +27,7 @@ const MAD_TO_SD: f64 = 1.2533;
 /// Standard deviations below which slow statistics say nothing.
 const CALM: f64 = 1.6;
 /// Standard deviations below which they are common, at a glance.
-const COMMON: f64 = 2.8;
+const COMMON: f64 = 2.6;
 /// Halvings that find a deviate, to 0.001.
 const BISECTIONS: usize = 12;
 /// Changes of the value before its scale is known.
