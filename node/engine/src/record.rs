@@ -5,6 +5,7 @@
 
 mod bits;
 mod code;
+mod fields;
 mod points;
 mod shapes;
 #[cfg(test)]
@@ -15,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use via_types::{Column, limit};
 
 use self::bits::{Bits, Reader, Writer};
-use self::code::{Coder, Shaped};
+use self::code::Coder;
+use self::fields::Shaped;
 use crate::budget::Ledgers;
 use crate::close::WIDEST;
 use crate::detector::cardinality::Sketch;
@@ -72,7 +74,7 @@ impl Record {
         plain.wake = 0;
         let room = if cold.course().is_some() { MORE_ROOM } else { ROOM };
         let mut coder = Coder::of(Writer::with_room_for(room));
-        coder.part(plain);
+        coder.part(&mut plain);
         if coder.bits.flag(!cold.sketch.is_empty()) {
             coder.marks(&cold.sketch);
         }
@@ -150,7 +152,8 @@ impl Record {
         }
         let Rare { names, episode, grove } = self.rare.map_or_else(Rare::default, |rare| *rare);
         let mut coder = Coder::of(Reader::of(&self.plain));
-        let mut hot = coder.part(Hot::zeroed());
+        let mut hot = Hot::zeroed();
+        coder.part(&mut hot);
         if hot.bucket.shift > WIDEST {
             return None;
         }
@@ -190,7 +193,7 @@ impl Coder<Writer> {
     fn write<T: Shaped>(&mut self, part: Option<&T>) {
         self.bits.flag(part.is_some());
         if let Some(part) = part {
-            self.part(*part);
+            self.part(&mut part.clone());
         }
     }
 
@@ -208,24 +211,34 @@ impl Coder<Writer> {
 
     fn write_lanes(&mut self, lanes: &Lanes, count: usize) {
         for number in 0..count {
-            self.part(lanes.lanes[number]);
-            self.part(lanes.far.lanes.get(number).copied().unwrap_or(Horizons::zeroed()));
+            self.part(&mut lanes.lanes[number].clone());
+            self.part(&mut lanes.far.lanes.get(number).copied().unwrap_or(Horizons::zeroed()));
         }
-        self.part(lanes.joint);
+        self.part(&mut lanes.joint.clone());
         self.bits.number(lanes.together.pairs.len() as u32);
         for pair in &lanes.together.pairs {
-            self.part(*pair);
+            self.part(&mut pair.clone());
         }
         self.bits.number(lanes.together.moves.len() as u32);
         for lately in &lanes.together.moves {
-            self.part(*lately);
+            self.part(&mut lately.clone());
         }
     }
 }
 
 impl Coder<Reader<'_>> {
     fn read<T: Shaped>(&mut self) -> Option<Box<T>> {
-        self.bits.flag(false).then(|| Box::new(self.part(T::zeroed())))
+        self.bits.flag(false).then(|| {
+            let mut part = bytemuck::zeroed_box();
+            self.part(&mut *part);
+            part
+        })
+    }
+
+    fn read_plain<T: Shaped>(&mut self) -> T {
+        let mut part = T::zeroed();
+        self.part(&mut part);
+        part
     }
 
     fn read_history(&mut self) -> Option<History> {
@@ -246,7 +259,7 @@ impl Coder<Reader<'_>> {
         let mut lanes = Lanes::default();
         let mut is_as_before = true;
         for (place, name) in names.iter().enumerate() {
-            let (lane, far) = (self.part(Lane::zeroed()), self.part(Horizons::zeroed()));
+            let (lane, far) = (self.read_plain::<Lane>(), self.read_plain::<Horizons>());
             let Some(number) = number(name) else {
                 is_as_before = false;
                 continue;
@@ -259,17 +272,17 @@ impl Coder<Reader<'_>> {
             lanes.lanes[number] = lane;
             lanes.far.lanes[number] = far;
         }
-        lanes.joint = self.part(Joint::zeroed());
+        lanes.joint = self.read_plain::<Joint>();
         let count = self.bits.number(0) as usize;
         if count > Together::places(names.len()) {
             return None;
         }
-        let pairs = (0..count).map(|_| self.part(Pair::zeroed())).collect();
+        let pairs = (0..count).map(|_| self.read_plain::<Pair>()).collect();
         let count = self.bits.number(0) as usize;
         if count > limit::LANES {
             return None;
         }
-        let moves = (0..count).map(|_| self.part(Move::zeroed())).collect();
+        let moves = (0..count).map(|_| self.read_plain::<Move>()).collect();
         // By place: they begin anew where lanes are numbered otherwise.
         if is_as_before {
             lanes.together = Together { moves, pairs };

@@ -51,16 +51,12 @@ pub(super) trait Bits {
         (folded >> 1) as i64 ^ -((folded & 1) as i64)
     }
 
-    /// Passes a number of about 2^`k` (Rice, Plaunt, IEEE Trans. Comm. 19, 1971).
-    fn rice(&mut self, value: u32, k: u32) -> u32 {
-        let many = self.unary((value >> k).min(UNARY), UNARY);
-        if many == UNARY {
-            return self.number(value);
-        }
-        many << k | self.bits(value, k)
-    }
+    /// Passes a number of about 2^`k`, at most 2^31 (Rice, Plaunt, IEEE Trans. Comm.
+    /// 19, 1971).
+    fn rice(&mut self, value: u32, k: u32) -> u32;
 
     /// Passes a number that is as large as `usual` ones were.
+    #[inline(always)]
     fn like(&mut self, value: u32, usual: &mut Usual) -> u32 {
         let value = self.rice(value, usual.k());
         usual.learn(value);
@@ -68,6 +64,7 @@ pub(super) trait Bits {
     }
 
     /// Likewise one that is signed.
+    #[inline(always)]
     fn near(&mut self, value: i32, usual: &mut Usual) -> i32 {
         let folded = self.like((value << 1 ^ value >> 31) as u32, usual);
         (folded >> 1) as i32 ^ -((folded & 1) as i32)
@@ -89,7 +86,7 @@ impl Usual {
 
     pub(super) fn k(self) -> u32 {
         // The logarithm of what half of them exceed.
-        32 - (self.mean * 11 >> 8).leading_zeros()
+        32 - ((self.mean * 11) >> 8).leading_zeros()
     }
 
     pub(super) fn learn(&mut self, value: u32) {
@@ -102,50 +99,82 @@ fn lowest(value: u32, count: u32) -> u32 {
     (u64::from(value) & ((1u64 << count) - 1)) as u32
 }
 
-/// Writes.
+/// Writes. Whole bytes are stored as soon as they are known, always eight at a
+/// time: whether a number completes one nobody can guess.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     bytes: Vec<u8>,
+    /// Bytes that are written.
+    at: usize,
     held: u64,
+    /// Bits held, fewer than 8.
     count: u32,
 }
 
 impl Writer {
     pub(super) fn with_room_for(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), held: 0, count: 0 }
+        Self { bytes: vec![0; bytes], ..Self::default() }
     }
 
     /// Returns how many bits were written.
     #[cfg(test)]
     pub(super) fn written(&self) -> usize {
-        self.bytes.len() * 8 + self.count as usize
+        self.at * 8 + self.count as usize
     }
 
     /// Returns what was written, the last byte filled up with zeros.
     pub(super) fn finish(mut self) -> Vec<u8> {
-        let left = self.held.to_le_bytes();
-        self.bytes.extend_from_slice(&left[..self.count.div_ceil(8) as usize]);
+        self.put(0, 0);
+        self.bytes.truncate(self.at + usize::from(self.count > 0));
         self.bytes
+    }
+
+    /// Writes `count` bits, at most 48; the others are 0.
+    #[inline(always)]
+    fn put(&mut self, value: u64, count: u32) {
+        self.held |= value << self.count;
+        self.count += count;
+        if self.at + 8 > self.bytes.len() {
+            self.grow();
+        }
+        if let Some(eight) = self.bytes.get_mut(self.at..self.at + 8) {
+            eight.copy_from_slice(&self.held.to_le_bytes());
+        }
+        self.at += (self.count / 8) as usize;
+        self.held >>= self.count & !7;
+        self.count &= 7;
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.bytes.resize(self.bytes.len() * 2 + 64, 0);
     }
 }
 
 impl Bits for Writer {
-    #[inline]
+    #[inline(always)]
     fn bits(&mut self, value: u32, count: u32) -> u32 {
         let value = lowest(value, count);
-        self.held |= u64::from(value) << self.count;
-        self.count += count;
-        if self.count >= 32 {
-            self.bytes.extend_from_slice(&(self.held as u32).to_le_bytes());
-            self.held >>= 32;
-            self.count -= 32;
-        }
+        self.put(u64::from(value), count);
         value
     }
 
-    #[inline]
+    #[inline(always)]
     fn unary(&mut self, value: u32, most: u32) -> u32 {
         self.bits((1 << value) - 1, most.min(value + 1));
+        value
+    }
+
+    #[inline(always)]
+    fn rice(&mut self, value: u32, k: u32) -> u32 {
+        let many = value >> k;
+        if many < UNARY && k < 32 {
+            let ones = (1u64 << many) - 1;
+            self.put(ones | u64::from(lowest(value, k)) << (many + 1), many + 1 + k);
+        } else {
+            self.unary(UNARY, UNARY);
+            self.number(value);
+        }
         value
     }
 
@@ -157,7 +186,10 @@ impl Bits for Writer {
 /// Reads.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
-    rest: &'a [u8],
+    bytes: &'a [u8],
+    /// Bytes of which all bits are held or read.
+    at: usize,
+    /// The next bits; those beyond `count` are read again.
     held: u64,
     count: u32,
     /// Bits read that there were not.
@@ -166,43 +198,56 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn of(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, held: 0, count: 0, missing: 0 }
+        Self { bytes, at: 0, held: 0, count: 0, missing: 0 }
     }
 
-    /// Makes sure that 32 bits are held.
-    #[inline]
+    /// Makes sure that 56 bits are held, where there are so many.
+    #[inline(always)]
     fn fill(&mut self) {
-        if self.count >= 32 {
-            return;
-        }
-        if let Some((head, rest)) = self.rest.split_first_chunk::<4>() {
-            self.held |= u64::from(u32::from_le_bytes(*head)) << self.count;
-            self.rest = rest;
-            self.count += 32;
-            return;
-        }
-        while let Some((byte, rest)) = self.rest.split_first() {
+        let Some(eight) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) else {
+            return self.fill_last();
+        };
+        self.held |= u64::from_le_bytes(*eight) << self.count;
+        self.at += ((63 - self.count) / 8) as usize;
+        self.count |= 56;
+    }
+
+    #[cold]
+    fn fill_last(&mut self) {
+        while self.count < 56
+            && let Some(byte) = self.bytes.get(self.at)
+        {
             self.held |= u64::from(*byte) << self.count;
-            self.rest = rest;
+            self.at += 1;
             self.count += 8;
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pass(&mut self, count: u32) {
+        if count > self.count {
+            self.miss(count);
+        }
         self.held >>= count;
-        self.missing = self.missing.saturating_add(count.saturating_sub(self.count));
-        self.count = self.count.saturating_sub(count);
+        self.count -= count;
+    }
+
+    #[cold]
+    fn miss(&mut self, count: u32) {
+        self.missing = self.missing.saturating_add(count - self.count);
+        self.count = count;
     }
 
     /// Says whether exactly what was written was read.
     pub(super) fn is_whole(&self) -> bool {
-        self.missing == 0 && self.rest.is_empty() && self.count < 8 && self.held == 0
+        let left = (self.bytes.len() - self.at) * 8 + self.count as usize;
+        let rest = self.bytes.get(self.at).copied().unwrap_or(0);
+        self.missing == 0 && left < 8 && self.held == 0 && rest == 0
     }
 }
 
 impl Bits for Reader<'_> {
-    #[inline]
+    #[inline(always)]
     fn bits(&mut self, _: u32, count: u32) -> u32 {
         self.fill();
         let value = lowest(self.held as u32, count);
@@ -210,12 +255,25 @@ impl Bits for Reader<'_> {
         value
     }
 
-    #[inline]
+    #[inline(always)]
     fn unary(&mut self, _: u32, most: u32) -> u32 {
         self.fill();
         let value = self.held.trailing_ones().min(most);
         self.pass(most.min(value + 1));
         value
+    }
+
+    #[inline(always)]
+    fn rice(&mut self, _: u32, k: u32) -> u32 {
+        self.fill();
+        let many = self.held.trailing_ones().min(UNARY);
+        if many == UNARY {
+            self.pass(UNARY);
+            return self.number(0);
+        }
+        let low = lowest((self.held >> (many + 1)) as u32, k);
+        self.pass(many + 1 + k);
+        many << k | low
     }
 
     fn is_written(&self) -> bool {

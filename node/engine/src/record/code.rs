@@ -6,170 +6,14 @@
 //! What is left out is zeros; of floats, what their exponents have in common; of
 //! times and tails, what follows from those before. Digits are noise and stay.
 
-use bytemuck::Pod;
-
 use super::bits::{Bits, Usual};
+use super::fields::{Kind, MOST, Shaped, Unit};
 
-/// Numbers of a kind that lie one after another.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Field {
-    /// 32-bit floats, and those of a quantity that is not negative; likewise
-    /// rounded to 16 significant bits; rounded to 12.
-    Float(usize),
-    Size(usize),
-    Short(usize),
-    Small(usize),
-    Brief(usize),
-    /// 32-bit floats that count.
-    Whole(usize),
-    /// 64-bit floats.
-    Double(usize),
-    /// 32-bit integers.
-    Count(usize),
-    /// Nanoseconds; other 64-bit integers; the lengths of periods.
-    Time(usize),
-    Long(usize),
-    Length(usize),
-    /// So many upper halves of floats, 8-bit and 16-bit integers, as a whole.
-    Halves(usize),
-    Steps(usize),
-    Wide(usize),
-    /// Tails.
-    Tail(usize),
-    /// The same several times.
-    Group(usize, &'static [Self]),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Float,
-    Size,
-    Short,
-    Small,
-    Brief,
-    Whole,
-    Double,
-    Count,
-    Raw,
-    Time,
-    Long,
-    Length,
-    Halves,
-    Steps,
-    Wide,
-    Tail,
-}
-
-/// A number of known kind, or some that have one code.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Unit {
-    kind: Kind,
-    bytes: u16,
-    /// The float whose exponent is like this one's, so many units before it.
-    back: u16,
-    /// That is the same float of the element before.
-    is_repeated: bool,
-}
-
-/// Units that a part has at most.
-const MOST: usize = 384;
-/// Values of one kind in a row from which on they are elements of one array.
-const ARRAY: usize = 8;
 /// Doubles that may come again.
 const AGAIN: usize = 16;
 /// The periods of seasons, nanoseconds.
 const DAY: u64 = 86_400_000_000_000;
-
-impl Field {
-    const fn parts(self) -> (Kind, usize, usize) {
-        match self {
-            Self::Float(count) => (Kind::Float, 4, count),
-            Self::Size(count) => (Kind::Size, 4, count),
-            Self::Short(count) => (Kind::Short, 4, count),
-            Self::Small(count) => (Kind::Small, 4, count),
-            Self::Brief(count) => (Kind::Brief, 4, count),
-            Self::Whole(count) => (Kind::Whole, 4, count),
-            Self::Double(count) => (Kind::Double, 8, count),
-            Self::Count(count) => (Kind::Count, 4, count),
-            Self::Time(count) => (Kind::Time, 8, count),
-            Self::Long(count) => (Kind::Long, 8, count),
-            Self::Length(count) => (Kind::Length, 8, count),
-            Self::Halves(count) => (Kind::Halves, 2 * count, 1),
-            Self::Steps(count) => (Kind::Steps, count, 1),
-            Self::Wide(count) => (Kind::Wide, 2 * count, 1),
-            Self::Tail(count) => (Kind::Tail, 32, count),
-            Self::Group(..) => (Kind::Raw, 0, 0),
-        }
-    }
-}
-
-/// Returns how many units and bytes such fields have.
-pub(super) const fn size(fields: &[Field]) -> (usize, usize) {
-    let (mut units, mut bytes, mut at) = (0, 0, 0);
-    while at < fields.len() {
-        if let Field::Group(times, fields) = fields[at] {
-            let each = size(fields);
-            units += times * each.0;
-            bytes += times * each.1;
-        } else {
-            let (_, each, count) = fields[at].parts();
-            units += count;
-            bytes += count * each;
-        }
-        at += 1;
-    }
-    (units, bytes)
-}
-
-/// Returns the units of such fields, `units` of them known already.
-const fn laid<const N: usize>(
-    (mut units, mut at): ([Unit; N], usize),
-    fields: &[Field],
-) -> ([Unit; N], usize) {
-    let mut field = 0;
-    while field < fields.len() {
-        if let Field::Group(times, fields) = fields[field] {
-            let (each, _) = size(fields);
-            let mut time = 0;
-            while time < times {
-                let first = at;
-                (units, at) = laid((units, at), fields);
-                let mut unit = first;
-                while time > 0 && unit < at {
-                    units[unit].back = each as u16;
-                    units[unit].is_repeated = true;
-                    unit += 1;
-                }
-                time += 1;
-            }
-        } else {
-            let (kind, bytes, count) = fields[field].parts();
-            let mut number = 0;
-            while number < count {
-                let back = if at == 0 { 0 } else { 1 };
-                let is_repeated = count >= ARRAY && number > 0;
-                units[at] = Unit { kind, bytes: bytes as u16, back, is_repeated };
-                at += 1;
-                number += 1;
-            }
-        }
-        field += 1;
-    }
-    (units, at)
-}
-
-/// Returns the units of such fields.
-pub(super) const fn units<const N: usize>(fields: &[Field]) -> [Unit; N] {
-    const NONE: Unit = Unit { kind: Kind::Raw, bytes: 0, back: 0, is_repeated: false };
-    assert!(N <= MOST);
-    laid(([NONE; N], 0), fields).0
-}
-
-/// Plain memory whose numbers are known by kind.
-pub(super) trait Shaped: Pod {
-    /// What it holds, in order.
-    const UNITS: &'static [Unit];
-}
+const WEEK: u64 = 7 * DAY;
 
 /// Codes parts one after another, learning what they have in common.
 #[derive(Debug)]
@@ -204,15 +48,14 @@ impl<B: Bits> Coder<B> {
         }
     }
 
-    /// Passes a part of a profile; a reader's is taken for zeros.
-    pub(super) fn part<T: Shaped>(&mut self, mut part: T) -> T {
-        self.memory(bytemuck::bytes_of_mut(&mut part), T::UNITS);
-        part
+    /// Passes a part of a profile, which for a reader is zeros.
+    pub(super) fn part<T: Shaped>(&mut self, part: &mut T) {
+        self.memory(bytemuck::bytes_of_mut(part), T::UNITS);
     }
 
     /// Passes memory of which nothing is known, a multiple of 4 bytes.
     pub(super) fn words(&mut self, memory: &mut [u8]) {
-        const WORD: Unit = Unit { kind: Kind::Raw, bytes: 4, back: 0, is_repeated: false };
+        const WORD: Unit = Unit::word();
         for words in memory.chunks_mut(MOST * 4) {
             self.memory(words, &[WORD; MOST][..words.len() / 4]);
         }
@@ -240,9 +83,10 @@ impl<B: Bits> Coder<B> {
             for (number, unit) in units.iter().enumerate() {
                 let (own, others) = rest.split_at(usize::from(unit.bytes));
                 rest = others;
-                let is_zero = match own.first_chunk::<4>() {
-                    Some(head) if *head != [0; 4] => false,
-                    Some(_) | None => own.iter().all(|byte| *byte == 0),
+                let is_zero = match (own.len(), own.first_chunk::<4>(), own.first_chunk::<8>()) {
+                    (4, Some(word), _) => u32::from_le_bytes(*word) == 0,
+                    (8, _, Some(double)) => u64::from_le_bytes(*double) == 0,
+                    _ => own.iter().all(|byte| *byte == 0),
                 };
                 present[number / 8] |= u8::from(!is_zero) << (number % 8);
             }
@@ -290,6 +134,7 @@ impl<B: Bits> Coder<B> {
     }
 
     /// Passes an exponent, or that there is none and the number has another code.
+    #[inline(always)]
     fn exponent(&mut self, exponent: Option<i16>, (unit, number): (Unit, usize)) -> Option<i16> {
         const NONE: u32 = u16::MAX as u32;
         let like = self.last[number];
@@ -485,11 +330,10 @@ impl<B: Bits> Coder<B> {
         let Some((total, above)) = counts.split_last_mut() else { return };
         let mut before = self.bits.number(u32::from(u16::from_le_bytes(*total))) as u16;
         *total = before.to_le_bytes();
-        for (level, count) in above.iter_mut().enumerate() {
+        for (count, usual) in above.iter_mut().zip(&mut self.shorter) {
             let less = before.wrapping_sub(u16::from_le_bytes(*count));
             let most = 16 - before.leading_zeros() as i32;
             let length = 16 - less.leading_zeros() as i32;
-            let usual = &mut self.shorter[level % 15];
             // A count may be all of what was before, which is as long.
             let like = (most - *usual).max(0);
             let off = self.bits.near(length - like, &mut self.tails);
@@ -508,8 +352,6 @@ impl<B: Bits> Coder<B> {
         }
     }
 }
-
-const WEEK: u64 = 7 * DAY;
 
 /// Exponents that are told by their rank.
 const RANKS: usize = 15;
@@ -556,14 +398,14 @@ fn whole_exponent(exponent: i16) -> u32 {
     u32::from(exponent.wrapping_add(127) as u16 & 0xff)
 }
 
-#[inline]
+#[inline(always)]
 fn on_word(memory: &mut [u8], pass: impl FnOnce(u32) -> u32) {
     if let Some(bytes) = memory.first_chunk_mut::<4>() {
         *bytes = pass(u32::from_le_bytes(*bytes)).to_le_bytes();
     }
 }
 
-#[inline]
+#[inline(always)]
 fn on_double(memory: &mut [u8], pass: impl FnOnce(u64) -> u64) {
     if let Some(bytes) = memory.first_chunk_mut::<8>() {
         *bytes = pass(u64::from_le_bytes(*bytes)).to_le_bytes();

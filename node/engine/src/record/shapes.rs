@@ -2,7 +2,7 @@
 //! `code` goes by. A kind that is wrong costs bits and nothing else; that the
 //! sizes are right is checked when this is compiled.
 
-use super::code::{Field, Shaped, Unit, size, units};
+use super::fields::{Field, Shaped, Unit, size, units};
 use crate::course::Course;
 use crate::detector::horizons::Horizons;
 use crate::detector::lanes::{Joint, Lane};
