@@ -24,6 +24,7 @@ const FLAGS: u8 = 0b0000_0011;
 const PACKED: u8 = 0b0000_0001;
 /// Payloads smaller than this do not get smaller by packing.
 const PACK_FROM: usize = 96;
+const PACK_LARGE_FROM: usize = 3 << 10;
 /// Most memory a decoded value may claim: varints are smaller than what they
 /// decode to.
 const DECODE_LIMIT: usize = 64 << 20;
@@ -71,7 +72,11 @@ pub fn try_encode_into<T: Serialize + ?Sized>(
         out.truncate(start);
         return Err(unencodable(kind, &error));
     }
-    let flags = if kind.packing() == Packing::Lz4 { pack(out, start) } else { 0 };
+    let flags = match kind.packing() {
+        Packing::Plain => 0,
+        Packing::Lz4 => pack(out, start, PACK_FROM),
+        Packing::Lz4Large => pack(out, start, PACK_LARGE_FROM),
+    };
     seal(kind, flags, &mut out[start..]);
     Ok(())
 }
@@ -186,11 +191,11 @@ fn unencodable(kind: Kind, error: &EncodeError) -> Error {
     Error::Encode { kind, what: error.to_string() }
 }
 
-/// Replaces the payload after `start` by its packed form when that is smaller;
-/// returns the flags that say so.
-fn pack(out: &mut Vec<u8>, start: usize) -> u8 {
+/// Replaces the payload after `start` by its packed form when it has `from` bytes
+/// and that is smaller; returns the flags that say so.
+fn pack(out: &mut Vec<u8>, start: usize, from: usize) -> u8 {
     let plain = &out[start + OVERHEAD..];
-    if plain.len() < PACK_FROM {
+    if plain.len() < from {
         return 0;
     }
     let packed = lz4_flex::block::compress(plain);

@@ -47,6 +47,9 @@ macro_rules! kinds {
 pub(crate) enum Packing {
     Plain,
     Lz4,
+    /// Only payloads so large that they are more than what has its own compact
+    /// form, which does not get smaller.
+    Lz4Large,
 }
 
 const MIB: usize = 1 << 20;
@@ -59,7 +62,7 @@ kinds! {
     /// One entry of a shard's log.
     ShardEntry = 3, version 2, at most limit::ENTRY_BYTES, Plain;
     /// One profile at rest.
-    Profile = 4, version 1, at most 256 << 10, Lz4;
+    Profile = 4, version 1, at most 256 << 10, Lz4Large;
     /// One detection at rest.
     Detection = 5, version 2, at most 256 << 10, Lz4;
     /// A shard's producers, unique ids and counters.

@@ -16,7 +16,7 @@ use crate::detector::drift::{Caution, Window};
 use crate::detector::horizons::Horizons;
 use crate::detector::spectral::Rhythm;
 use crate::judge::compressed;
-use crate::math::{larger, rough_log2, smaller};
+use crate::math::{larger, rough_log2, rounded, smaller};
 use crate::plan::Plan;
 
 /// The tests, in the order of what is kept of each.
@@ -49,6 +49,8 @@ const BELIEVED: f32 = 64.0;
 const SELDOM: u32 = 8;
 /// How much of what was told still counts at the next point.
 const FADE: f32 = 0.99;
+/// Binary digits of 24 that what was said does without.
+const SPARE: u32 = 8;
 /// Points of the newer part from which on a drift has lasted.
 const LASTING: u32 = 16;
 
@@ -127,10 +129,10 @@ pub(crate) struct Turn {
 impl Said {
     fn of(finding: Finding, about: f32) -> Self {
         Self {
-            nominal: finding.nominal,
-            deviation: finding.deviation as f32,
-            expected: finding.expected as f32,
-            about,
+            nominal: rounded(finding.nominal, SPARE),
+            deviation: rounded(finding.deviation as f32, SPARE),
+            expected: rounded(finding.expected as f32, SPARE),
+            about: rounded(about, SPARE),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The recent past of one entity: its first events and its closed buckets, for
 //! charts, and its detections that ended. Owns a ring of points in 16 bytes each;
-//! refuses to judge. Figures keep eight significant bits of their distance from an
-//! anchor near the level, as spans of time do: enough to draw.
+//! refuses to judge. Levels keep eight significant bits of their distance from an
+//! anchor near them, as spans of time do, and extremes six of theirs from the mean:
+//! enough to draw.
 
-use bytemuck::{Pod, Zeroable};
 use via_types::Timestamp;
 use via_types::profile::SeriesPoint;
 
@@ -15,25 +15,31 @@ use crate::precedent::Precedents;
 pub(crate) const POINTS: usize = 52;
 /// Events of a young entity that are points of their own.
 pub(crate) const EVENTS: u64 = 6;
+/// Binary digits of seven that widths do without.
+pub(crate) const SPARE: u32 = 2;
+/// Binary digits that counts are kept with.
+const DIGITS: u32 = 12;
 /// A point read back may be so much of a bucket's width early: its rounding.
 const EARLY: u32 = 6;
 
 /// One closed bucket, or one event, compact.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Point {
     /// Nanoseconds from the start of the one before to this.
-    gap: u16,
-    shift: u8,
-    score: u8,
+    pub(crate) gap: u16,
+    pub(crate) shift: u8,
+    pub(crate) score: u8,
     /// 0 for an event, of which only the mean is kept: so early nothing was
     /// expected yet.
-    count: u16,
-    mean: u16,
-    least: u16,
-    most: u16,
-    expected: u16,
-    reach: u16,
+    pub(crate) count: u16,
+    /// The mean and what was expected, from the anchor.
+    pub(crate) mean: u16,
+    pub(crate) expected: u16,
+    /// How far the extremes are from the mean, and how wide the band is; of their
+    /// digits [`SPARE`] are zero.
+    pub(crate) below: u16,
+    pub(crate) above: u16,
+    pub(crate) reach: u16,
 }
 
 /// The ring; `points` grows to [`POINTS`], then `next` is the oldest.
@@ -94,6 +100,24 @@ fn pack(x: f64) -> u16 {
     (x.to_bits().saturating_add(0x8000) >> 16) as u16
 }
 
+/// Keeps fewer digits of what is not negative.
+fn pack_width(x: f64) -> u16 {
+    pack(x.max(0.0)).saturating_add(1 << SPARE >> 1) >> SPARE << SPARE
+}
+
+/// Keeps the first digits of a count, in the order of counts.
+fn pack_count(count: u32) -> u16 {
+    let spare = (32 - count.leading_zeros()).saturating_sub(DIGITS);
+    // The first digit, which is 1, counts for a shift by one.
+    ((spare << (DIGITS - 1)) + (count >> spare)) as u16
+}
+
+fn unpack_count(kept: u16) -> f64 {
+    let kept = u32::from(kept);
+    let spare = (kept >> (DIGITS - 1)).saturating_sub(1);
+    f64::from(kept - (spare << (DIGITS - 1))) * (1u64 << spare) as f64
+}
+
 fn unpack(half: u16) -> f64 {
     f64::from(f32::from_bits(u32::from(half) << 16))
 }
@@ -114,7 +138,7 @@ impl History {
 
     /// Appends a bucket that begins after every kept one.
     pub(crate) fn push(&mut self, closed: Closed) {
-        let count = pack(f64::from(closed.count.max(1)));
+        let count = pack_count(closed.count.max(1));
         self.append(&closed, count);
     }
 
@@ -153,10 +177,10 @@ impl History {
             score: (closed.score.clamp(0.0, 1.0) * 255.0 + 0.5) as u8,
             count,
             mean: relative(closed.mean),
-            least: of_bucket(relative(closed.least)),
-            most: of_bucket(relative(closed.most)),
             expected: of_bucket(relative(closed.expected)),
-            reach: of_bucket(pack(closed.reach)),
+            below: of_bucket(pack_width(closed.mean - closed.least)),
+            above: of_bucket(pack_width(closed.most - closed.mean)),
+            reach: of_bucket(pack_width(closed.reach)),
         };
         self.newest = closed.start;
         let held = self.points.len();
@@ -192,18 +216,17 @@ impl History {
     }
 
     fn point(&self, start: i64, point: Point) -> SeriesPoint {
-        let value = |half: u16| self.anchor + unpack(half);
         let is_event = point.count == 0;
-        let mean = value(point.mean);
-        let of_bucket = |half: u16| if is_event { mean } else { value(half) };
-        let (expected, reach) = (of_bucket(point.expected), unpack(point.reach));
+        let mean = self.anchor + unpack(point.mean);
+        let expected = if is_event { mean } else { self.anchor + unpack(point.expected) };
+        let reach = unpack(point.reach);
         SeriesPoint {
             at: Timestamp::from_nanos(start),
             width_secs: if is_event { 0.0 } else { secs(u32::from(point.shift)) },
-            count: if is_event { 1.0 } else { unpack(point.count) },
+            count: if is_event { 1.0 } else { unpack_count(point.count) },
             mean,
-            min: of_bucket(point.least),
-            max: of_bucket(point.most),
+            min: mean - unpack(point.below),
+            max: mean + unpack(point.above),
             expected,
             low: expected - reach,
             high: expected + reach,

@@ -29,6 +29,19 @@ pub(crate) fn within<T: PartialOrd>(x: T, least: T, most: T) -> T {
     smaller(larger(x, least), most)
 }
 
+/// Rounds `x` to what is left without its lowest `spare` binary digits: state of
+/// which more is noise takes less room where it rests.
+#[inline]
+pub(crate) fn rounded(x: f32, spare: u32) -> f32 {
+    f32::from_bits(x.to_bits().saturating_add(1 << spare >> 1) >> spare << spare)
+}
+
+/// Rounds `x` to the digits that a 32-bit float has, whatever its size.
+#[inline]
+pub(crate) fn single(x: f64) -> f64 {
+    f64::from_bits(x.to_bits().saturating_add(1 << 28) >> 29 << 29)
+}
+
 /// Returns the binary logarithm of a positive finite `x`, relative error below
 /// 1e-9 (series of atanh around 1).
 pub(crate) const fn log2(x: f64) -> f64 {

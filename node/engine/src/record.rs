@@ -1,137 +1,63 @@
-//! A profile at rest. Owns the compact form: zero words are left out, so a
-//! young profile is small; refuses to know files and checksums, which are the
-//! codec's. Called by `lifecycle` and the shard. Exact: what comes back is
-//! bit for bit what was put in (invariant E-1).
+//! A profile at rest. Owns the compact form: zeros are left out and digits that
+//! carry nothing are packed, so a young profile is small; refuses to know files
+//! and checksums, which are the codec's. Called by `lifecycle` and the shard.
+//! Exact: what comes back is bit for bit what was put in (invariant E-1).
 
-use bytemuck::{Pod, Zeroable};
+mod bits;
+mod code;
+mod fields;
+mod points;
+mod shapes;
+#[cfg(test)]
+mod tests;
+
+use bytemuck::Zeroable;
 use serde::{Deserialize, Serialize};
-use via_types::Column;
+use via_types::{Column, limit};
 
+use self::bits::{Bits, Reader, Writer};
+use self::code::Coder;
+use self::fields::Shaped;
+use crate::budget::Ledgers;
 use crate::close::WIDEST;
 use crate::detector::cardinality::Sketch;
 use crate::detector::horizons::Horizons;
-use crate::detector::lanes::{Lane, Lanes};
-use crate::detector::together::{Pair, Together};
+use crate::detector::lanes::{Joint, Lane, Lanes};
+use crate::detector::together::{Move, Pair, Together};
 use crate::episode::Episode;
 use crate::grove::Resting;
 use crate::history::{History, POINTS, Point};
 use crate::meta::Meta;
 use crate::peers::Habits;
-use crate::profile::{Cold, Hot, Rules, TRANSIENT};
+use crate::profile::{Cold, Hot, TRANSIENT};
 
 /// The layout written below; another one is not opened (invariant D-7).
-const LAYOUT: u32 = 4;
+const LAYOUT: u32 = 5;
+/// Bytes that a young profile takes, and one with a history.
+const ROOM: usize = 512;
+const MORE_ROOM: usize = 3072;
 
 /// One profile at rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     layout: u32,
     key: String,
-    hot: Words,
-    sketch: Option<Marks>,
-    history: Option<Past>,
-    rate_season: Option<Words>,
-    series: Option<Words>,
-    lanes: Option<Named>,
-    episode: Option<Box<Episode>>,
-    rules: Option<Words>,
-    course: Option<Words>,
-    grove: Option<Box<Resting>>,
-    peers: Option<Words>,
-    ledgers: Option<Words>,
-    labels: Option<Labels>,
+    /// All that is plain numbers, in bits.
+    plain: Column<u8>,
+    rare: Option<Box<Rare>>,
 }
 
-/// What people said of a stream's detections.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Labels {
-    count: u32,
-    held: Words,
-}
-
-/// The marks of the bucket being filled.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Marks {
-    exact: Column<u32>,
-    registers: Column<u8>,
-    estimate: f64,
-    change: f64,
-}
-
-/// The ring of closed buckets.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Past {
-    anchor: f64,
-    newest: i64,
-    next: u32,
-    count: u32,
-    points: Words,
-    /// Detections that ended.
-    ended: Option<Words>,
-}
-
-/// The lanes, by name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Named {
-    names: Vec<String>,
-    lanes: Words,
-    /// Levels of each at all horizons.
-    far: Words,
-    /// How pairs of them move together; by place, so that it begins anew where
-    /// lanes were numbered otherwise.
-    together: Words,
-    pairs: u32,
-    joint: Words,
-}
-
-/// Plain memory as 32-bit words, zeros left out: `present` has one bit per
-/// word, `bytes` the words that are not zero.
+/// What few profiles have.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Words {
-    present: Column<u8>,
-    bytes: Column<u8>,
+struct Rare {
+    /// Of lanes.
+    names: Vec<String>,
+    episode: Option<Box<Episode>>,
+    grove: Option<Box<Resting>>,
 }
 
-impl Words {
-    fn of<T: Pod>(value: &T) -> Self {
-        Self::of_bytes(bytemuck::bytes_of(value))
-    }
-
-    fn of_bytes(memory: &[u8]) -> Self {
-        let mut words = Self::default();
-        for (number, word) in memory.chunks_exact(4).enumerate() {
-            if number % 8 == 0 {
-                words.present.push(0);
-            }
-            if word != [0; 4] {
-                words.present[number / 8] |= 1 << (number % 8);
-                words.bytes.extend_from_slice(word);
-            }
-        }
-        words
-    }
-
-    fn open<T: Pod>(&self) -> Option<T> {
-        let mut value = T::zeroed();
-        self.open_into(bytemuck::bytes_of_mut(&mut value))?;
-        Some(value)
-    }
-
-    fn open_into(&self, memory: &mut [u8]) -> Option<()> {
-        if self.present.len() != memory.len().div_ceil(32) {
-            return None;
-        }
-        let mut rest = &self.bytes[..];
-        for (number, word) in memory.chunks_exact_mut(4).enumerate() {
-            if self.present[number / 8] >> (number % 8) & 1 == 1 {
-                let (head, tail) = rest.split_at_checked(4)?;
-                word.copy_from_slice(head);
-                rest = tail;
-            }
-        }
-        rest.is_empty().then_some(())
-    }
-}
+/// Gives a lane its number in its stream, by its name.
+pub(crate) type Numbering<'a> = &'a mut dyn FnMut(&str) -> Option<usize>;
 
 impl Record {
     /// Returns the entity's key.
@@ -146,161 +72,194 @@ impl Record {
         plain.stream = 0;
         plain.flags &= !TRANSIENT;
         plain.wake = 0;
+        let room = if cold.course().is_some() { MORE_ROOM } else { ROOM };
+        let mut coder = Coder::of(Writer::with_room_for(room));
+        coder.part(&mut plain);
+        if coder.bits.flag(!cold.sketch.is_empty()) {
+            coder.marks(&cold.sketch);
+        }
+        if coder.bits.flag(cold.history.is_some())
+            && let Some(history) = &cold.history
+        {
+            coder.write_history(history);
+        }
+        coder.write(cold.rate_season.as_deref());
+        coder.write(cold.series.as_deref());
+        coder.write(cold.rules.as_deref());
+        let mut named = Vec::new();
+        if coder.bits.flag(cold.lanes.is_some())
+            && let Some(lanes) = &cold.lanes
+        {
+            named.extend(names.iter().take(lanes.lanes.len()).cloned());
+            coder.write_lanes(lanes, named.len());
+        }
+        let rare = Rare {
+            names: named,
+            episode: cold.episode.clone(),
+            grove: cold.grove().map(|grove| Box::new(grove.rest())),
+        };
+        let is_rare = rare != Rare::default();
         Self {
             layout: LAYOUT,
             key: cold.key.to_string(),
-            hot: Words::of(&plain),
-            sketch: (!cold.sketch.is_empty()).then(|| Marks::of(&cold.sketch)),
-            history: cold.history.as_deref().map(Past::of),
-            rate_season: cold.rate_season.as_deref().map(Words::of),
-            series: cold.series.as_deref().map(Words::of),
-            lanes: cold.lanes.as_deref().map(|lanes| Named::of(lanes, names)),
-            episode: cold.episode.clone(),
-            rules: cold.rules.as_deref().map(Words::of),
-            course: cold.course().map(Words::of),
-            grove: cold.grove().map(|grove| Box::new(grove.rest())),
-            peers: None,
-            ledgers: None,
-            labels: None,
+            plain: coder.bits.finish().into(),
+            rare: is_rare.then(|| Box::new(rare)),
         }
     }
 
     /// Returns the record of a stream's habits, of no entity.
     pub(crate) fn of_habits(habits: &Habits) -> Self {
-        let nobody = Self::of(&Hot::zeroed(), &Cold::default(), &[]);
-        let ledgers = habits.ledgers.as_deref().map(Words::of);
-        let labels = (habits.meta.known() > 0).then(|| Labels::of(&habits.meta));
-        Self { peers: Some(Words::of(&habits.peers)), ledgers, labels, ..nobody }
+        let mut coder = Coder::of(Writer::with_room_for(MORE_ROOM));
+        coder.words(bytemuck::bytes_of_mut(&mut habits.peers.clone()));
+        if coder.bits.flag(habits.ledgers.is_some())
+            && let Some(ledgers) = &habits.ledgers
+        {
+            coder.words(bytemuck::bytes_of_mut(&mut *ledgers.clone()));
+        }
+        coder.bits.number(habits.meta.known() as u32);
+        coder.words(&mut habits.meta.at_rest().to_vec());
+        let plain = coder.bits.finish().into();
+        Self { layout: LAYOUT, key: String::new(), plain, rare: None }
     }
 
     /// Returns the habits of a stream, if these are such and of this layout.
     pub(crate) fn habits(self) -> Option<Habits> {
-        if self.layout != LAYOUT {
+        if self.layout != LAYOUT || !self.key.is_empty() || self.rare.is_some() {
             return None;
         }
-        let (peers, ledgers) = (self.peers?.open()?, boxed(self.ledgers)?);
-        let meta = self.labels.map_or(Some(Meta::default()), Labels::open)?;
-        Some(Habits { peers, ledgers, meta, ..Habits::default() })
+        let mut habits = Habits::default();
+        let mut coder = Coder::of(Reader::of(&self.plain));
+        coder.words(bytemuck::bytes_of_mut(&mut habits.peers));
+        if coder.bits.flag(false) {
+            let mut ledgers = Ledgers::zeroed();
+            coder.words(bytemuck::bytes_of_mut(&mut ledgers));
+            habits.ledgers = Some(Box::new(ledgers));
+        }
+        let labels = coder.bits.number(0) as usize;
+        if labels > 0 {
+            let mut held = vec![0; Meta::size_at_rest(labels)?];
+            coder.words(&mut held);
+            habits.meta = Meta::open(&held)?;
+        }
+        coder.bits.is_whole().then_some(habits)
     }
 
     /// Rebuilds the profile; `number` gives a lane's number in its stream.
     /// None when the record is of another layout or does not fit together.
-    pub(crate) fn open(self, number: &mut dyn FnMut(&str) -> Option<usize>) -> Option<(Hot, Cold)> {
+    pub(crate) fn open(self, number: Numbering<'_>) -> Option<(Hot, Cold)> {
         if self.layout != LAYOUT {
             return None;
         }
-        let mut hot: Hot = self.hot.open()?;
+        let Rare { names, episode, grove } = self.rare.map_or_else(Rare::default, |rare| *rare);
+        let mut coder = Coder::of(Reader::of(&self.plain));
+        let mut hot = Hot::zeroed();
+        coder.part(&mut hot);
         if hot.bucket.shift > WIDEST {
             return None;
         }
         hot.wake = hot.bucket.end().min(hot.slot.end);
-        let words = |part: Option<Words>| {
-            part.map(|words| words.open()).map_or(Some(None), |x| x.map(Some))
-        };
-        let rules: Option<Rules> = words(self.rules)?;
-        let mut cold = Cold {
-            key: self.key.into_boxed_str(),
-            sketch: self.sketch.map_or(Some(Sketch::default()), Marks::open)?,
-            history: self.history.map_or(Some(None), |past| past.open().map(Some))?,
-            rate_season: boxed(self.rate_season)?,
-            series: boxed(self.series)?,
-            lanes: match self.lanes {
-                Some(named) => Some(Box::new(named.open(number)?)),
-                None => None,
-            },
-            episode: self.episode,
-            rules: rules.map(Box::new),
+        let is_marked = coder.bits.flag(false);
+        let sketch = if is_marked { coder.marks(&Sketch::default())? } else { Sketch::default() };
+        let has_history = coder.bits.flag(false);
+        let mut history = if has_history { Some(Box::new(coder.read_history()?)) } else { None };
+        let (rate_season, series, rules) = (coder.read(), coder.read(), coder.read());
+        let has_lanes = coder.bits.flag(false);
+        let lanes =
+            if has_lanes { Some(Box::new(coder.read_lanes(&names, number)?)) } else { None };
+        if !coder.bits.is_whole() {
+            return None;
+        }
+        if let (Some(history), Some(grove)) = (&mut history, grove) {
+            history.grove = Some(Box::new(grove.wake()?));
+        }
+        let key = self.key.into_boxed_str();
+        let cold = Cold {
+            key,
+            sketch,
+            history,
+            rate_season,
+            series,
+            lanes,
+            episode,
+            rules,
             counted: 0,
             skip: 0,
         };
-        if let (Some(history), Some(course)) = (&mut cold.history, self.course) {
-            history.course = Some(Box::new(course.open()?));
-        }
-        if let (Some(history), Some(grove)) = (&mut cold.history, self.grove) {
-            history.grove = Some(Box::new(grove.wake()?));
-        }
         Some((hot, cold))
     }
 }
 
-fn boxed<T: Pod>(part: Option<Words>) -> Option<Option<Box<T>>> {
-    match part {
-        Some(words) => Some(Some(Box::new(words.open()?))),
-        None => Some(None),
-    }
-}
-
-impl Labels {
-    fn of(meta: &Meta) -> Self {
-        Self { count: meta.known() as u32, held: Words::of_bytes(meta.at_rest()) }
-    }
-
-    fn open(self) -> Option<Meta> {
-        let mut memory = vec![0; Meta::size_at_rest(self.count as usize)?];
-        self.held.open_into(&mut memory)?;
-        Meta::open(&memory)
-    }
-}
-
-impl Marks {
-    fn of(sketch: &Sketch) -> Self {
-        let (exact, registers, estimate, change) = sketch.parts();
-        Self { exact: exact.into(), registers: registers.to_vec().into(), estimate, change }
-    }
-
-    fn open(self) -> Option<Sketch> {
-        Sketch::from_parts(&self.exact, self.registers.to_vec(), self.estimate, self.change)
-    }
-}
-
-impl Past {
-    fn of(history: &History) -> Self {
-        Self {
-            anchor: history.anchor,
-            newest: history.newest,
-            next: history.next as u32,
-            count: history.points.len() as u32,
-            points: Words::of_bytes(bytemuck::cast_slice(&history.points)),
-            ended: history.ended.as_deref().map(Words::of),
+impl Coder<Writer> {
+    fn write<T: Shaped>(&mut self, part: Option<&T>) {
+        self.bits.flag(part.is_some());
+        if let Some(part) = part {
+            self.part(&mut part.clone());
         }
     }
 
-    fn open(self) -> Option<Box<History>> {
-        let (count, next) = (self.count as usize, self.next as usize);
-        if count > POINTS || next >= count.max(1) || !self.anchor.is_finite() {
+    fn write_history(&mut self, history: &History) {
+        self.bits.long(history.anchor.to_bits());
+        self.bits.long(history.newest as u64);
+        self.bits.number(history.next as u32);
+        self.bits.number(history.points.len() as u32);
+        let mut points = history.points.clone();
+        points.rotate_left(history.next);
+        self.points(points.iter_mut());
+        self.write(history.course.as_deref());
+        self.write(history.ended.as_deref());
+    }
+
+    fn write_lanes(&mut self, lanes: &Lanes, count: usize) {
+        for number in 0..count {
+            self.part(&mut lanes.lanes[number].clone());
+            self.part(&mut lanes.far.lanes.get(number).copied().unwrap_or(Horizons::zeroed()));
+        }
+        self.part(&mut lanes.joint.clone());
+        self.bits.number(lanes.together.pairs.len() as u32);
+        for pair in &lanes.together.pairs {
+            self.part(&mut pair.clone());
+        }
+        self.bits.number(lanes.together.moves.len() as u32);
+        for lately in &lanes.together.moves {
+            self.part(&mut lately.clone());
+        }
+    }
+}
+
+impl Coder<Reader<'_>> {
+    fn read<T: Shaped>(&mut self) -> Option<Box<T>> {
+        self.bits.flag(false).then(|| {
+            let mut part = bytemuck::zeroed_box();
+            self.part(&mut *part);
+            part
+        })
+    }
+
+    fn read_plain<T: Shaped>(&mut self) -> T {
+        let mut part = T::zeroed();
+        self.part(&mut part);
+        part
+    }
+
+    fn read_history(&mut self) -> Option<History> {
+        let anchor = f64::from_bits(self.bits.long(0));
+        let newest = self.bits.long(0) as i64;
+        let (next, count) = (self.bits.number(0) as usize, self.bits.number(0) as usize);
+        if count > POINTS || next >= count.max(1) || !anchor.is_finite() {
             return None;
         }
-        let mut points = vec![Point::zeroed(); count];
-        self.points.open_into(bytemuck::cast_slice_mut(&mut points))?;
-        let ended = boxed(self.ended)?;
-        let Self { anchor, newest, .. } = self;
-        Some(Box::new(History { anchor, newest, next, points, ended, course: None, grove: None }))
-    }
-}
-
-impl Named {
-    fn of(lanes: &Lanes, names: &[String]) -> Self {
-        Self {
-            names: names.iter().take(lanes.lanes.len()).cloned().collect(),
-            lanes: Words::of_bytes(bytemuck::cast_slice(&lanes.lanes)),
-            far: Words::of_bytes(bytemuck::cast_slice(&lanes.far.lanes)),
-            together: Words::of_bytes(bytemuck::cast_slice(&lanes.together.pairs)),
-            pairs: lanes.together.pairs.len() as u32,
-            joint: Words::of(&lanes.joint),
-        }
+        let mut points = vec![Point::default(); count];
+        self.points(points.iter_mut());
+        points.rotate_right(next);
+        let (course, ended) = (self.read(), self.read());
+        Some(History { anchor, newest, next, points, ended, course, grove: None })
     }
 
-    fn open(self, number: &mut dyn FnMut(&str) -> Option<usize>) -> Option<Lanes> {
-        let count = self.names.len();
-        let mut held = vec![Lane::zeroed(); count];
-        self.lanes.open_into(bytemuck::cast_slice_mut(&mut held))?;
-        let mut far = vec![Horizons::zeroed(); count];
-        self.far.open_into(bytemuck::cast_slice_mut(&mut far))?;
-        let mut lanes = Lanes { joint: self.joint.open()?, ..Lanes::default() };
+    fn read_lanes(&mut self, names: &[String], number: Numbering<'_>) -> Option<Lanes> {
+        let mut lanes = Lanes::default();
         let mut is_as_before = true;
-        for (place, (name, (lane, far))) in
-            self.names.iter().zip(held.into_iter().zip(far)).enumerate()
-        {
+        for (place, name) in names.iter().enumerate() {
+            let (lane, far) = (self.read_plain::<Lane>(), self.read_plain::<Horizons>());
             let Some(number) = number(name) else {
                 is_as_before = false;
                 continue;
@@ -313,9 +272,20 @@ impl Named {
             lanes.lanes[number] = lane;
             lanes.far.lanes[number] = far;
         }
-        if is_as_before && self.pairs as usize <= Together::places(count) {
-            lanes.together.pairs = vec![Pair::zeroed(); self.pairs as usize];
-            self.together.open_into(bytemuck::cast_slice_mut(&mut lanes.together.pairs))?;
+        lanes.joint = self.read_plain::<Joint>();
+        let count = self.bits.number(0) as usize;
+        if count > Together::places(names.len()) {
+            return None;
+        }
+        let pairs = (0..count).map(|_| self.read_plain::<Pair>()).collect();
+        let count = self.bits.number(0) as usize;
+        if count > limit::LANES {
+            return None;
+        }
+        let moves = (0..count).map(|_| self.read_plain::<Move>()).collect();
+        // By place: they begin anew where lanes are numbered otherwise.
+        if is_as_before {
+            lanes.together = Together { moves, pairs };
         }
         Some(lanes)
     }

@@ -15,7 +15,7 @@ pub use peers::Peers;
 use bytemuck::{Pod, Zeroable};
 
 use crate::detector::Finding;
-use crate::math::{larger, ln, rough_log2, smaller, student_evidence, within};
+use crate::math::{larger, ln, rough_log2, single, smaller, student_evidence, within};
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,7 +209,7 @@ impl Fingerprint {
         }
         if self.unit <= 0.0 {
             // The first change of the value is the first unit.
-            let change = smaller((x - self.anchor).abs(), 1e37);
+            let change = single(smaller((x - self.anchor).abs(), 1e37));
             self.unit = if change > 1e-9 * self.anchor.abs() { change } else { 0.0 };
         }
         self.take(x, spans);
@@ -252,7 +252,7 @@ impl Fingerprint {
     }
 
     fn scale(&mut self, factor: f32) {
-        self.unit /= f64::from(factor);
+        self.unit = single(self.unit / f64::from(factor));
         self.recent.scale(factor);
         self.past.scale(factor);
     }

@@ -21,7 +21,7 @@ const CLIP: f32 = 3.0;
 /// Windows before new marks are judged.
 const YOUNG: f32 = 1.0;
 /// Marks kept exactly before the sketch becomes dense.
-const EXACT: usize = 192;
+pub(crate) const EXACT: usize = 192;
 /// Places in the exact set when it is first needed.
 const SMALLEST: usize = 16;
 

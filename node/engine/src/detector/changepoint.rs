@@ -10,7 +10,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::detector::Finding;
-use crate::math::{exp2, larger, log2, log10, smaller, within};
+use crate::math::{exp2, larger, log2, log10, rounded, single, smaller, within};
 
 /// Runs kept.
 const RUNS: usize = 19;
@@ -31,6 +31,9 @@ const MEMORY: f32 = 512.0;
 const CLIP: f32 = 4.0;
 /// A run varies by no less than this share of the unit.
 const STEADIEST: f32 = 0.05;
+/// Binary digits of 24 that runs do without: less than the least that a value
+/// teaches of one.
+const SPARE: u32 = 8;
 /// The most evidence.
 const MOST: f64 = 30.0;
 /// Values that a run's mean and variance average at most: it may drift.
@@ -124,7 +127,8 @@ fn exp(x: f64) -> f64 {
 impl Run {
     fn fresh(state: &Runs) -> Self {
         let beta = (ALPHA - 0.5) as f32 * larger(state.square, f32::MIN_POSITIVE);
-        Self { mass: 0.0, mean: state.level, beta, weight: 0.0, length: 0 }
+        let (mean, beta) = (rounded(state.level, SPARE), rounded(beta, SPARE));
+        Self { mass: 0.0, mean, beta, weight: 0.0, length: 0 }
     }
 
     fn variance(&self) -> f64 {
@@ -147,13 +151,15 @@ impl Run {
         let kappa = KAPPA + f64::from(self.weight);
         let off = x - f64::from(self.mean);
         let gain = belief / (kappa + belief);
-        self.beta = (f64::from(self.beta) + 0.5 * kappa * gain * off * off) as f32;
-        self.mean = (f64::from(self.mean) + gain * off) as f32;
-        self.weight += belief as f32;
+        let beta = (f64::from(self.beta) + 0.5 * kappa * gain * off * off) as f32;
+        self.beta = rounded(beta, SPARE);
+        self.mean = rounded((f64::from(self.mean) + gain * off) as f32, SPARE);
+        self.weight = rounded(self.weight + belief as f32, SPARE);
         if self.weight > WEIGHTIEST {
             let keep = f64::from(WEIGHTIEST / self.weight);
-            self.beta = (self.variance() * (ALPHA + 0.5 * f64::from(WEIGHTIEST))) as f32;
-            self.weight = (f64::from(self.weight) * keep) as f32;
+            let beta = (self.variance() * (ALPHA + 0.5 * f64::from(WEIGHTIEST))) as f32;
+            self.beta = rounded(beta, SPARE);
+            self.weight = rounded((f64::from(self.weight) * keep) as f32, SPARE);
         }
     }
 }
@@ -183,7 +189,7 @@ impl Runs {
         self.count = self.count.saturating_add(1);
         if self.unit <= 0.0 {
             // The first change of the value is the first unit.
-            self.unit = smaller((x - self.anchor).abs(), 1e37);
+            self.unit = single(smaller((x - self.anchor).abs(), 1e37));
             if self.unit <= 1e-9 * self.anchor.abs() {
                 self.unit = 0.0;
             }
@@ -232,7 +238,7 @@ impl Runs {
         }
         if total > 0.0 {
             for (run, joint) in self.runs.iter_mut().zip(joint).take(self.held as usize) {
-                run.mass = larger(joint / total, 1e-36) as f32;
+                run.mass = rounded(larger(joint / total, 1e-36) as f32, SPARE);
             }
         }
     }
@@ -246,9 +252,9 @@ impl Runs {
         let held = self.held as usize;
         self.runs.copy_within(0..held, 1);
         for run in &mut self.runs[1..=held] {
-            run.mass *= (1.0 - chance) as f32;
+            run.mass = rounded(run.mass * (1.0 - chance) as f32, SPARE);
         }
-        self.runs[0] = Run { mass: chance as f32, ..Run::fresh(self) };
+        self.runs[0] = Run { mass: rounded(chance as f32, SPARE), ..Run::fresh(self) };
         self.held += 1;
     }
 
@@ -267,7 +273,8 @@ impl Runs {
         }
         let (younger, older) = (self.runs[best - 1], self.runs[best]);
         let kept = if younger.mass > older.mass { younger } else { older };
-        self.runs[best - 1] = Run { mass: younger.mass + older.mass, ..kept };
+        let mass = rounded(younger.mass + older.mass, SPARE);
+        self.runs[best - 1] = Run { mass, ..kept };
         self.runs.copy_within(best + 1.., best);
         self.held -= 1;
     }
@@ -288,7 +295,7 @@ impl Runs {
         if is_young {
             // Runs begun before the unit was known would not know it.
             for run in &mut self.runs[..self.held as usize] {
-                run.beta = larger(run.beta, self.square);
+                run.beta = rounded(larger(run.beta, self.square), SPARE);
             }
         }
     }
@@ -308,13 +315,14 @@ impl Runs {
     }
 
     fn scale(&mut self, factor: f32) {
-        self.unit /= f64::from(factor);
+        self.unit = single(self.unit / f64::from(factor));
         let far = |x: f32| within(x * factor, -FAR as f32, FAR as f32);
         let square = |x: f32| smaller(x * factor * factor, 1e30);
         (self.level, self.last, self.before) = (far(self.level), far(self.last), far(self.before));
         (self.square, self.before_sd) = (square(self.square), self.before_sd * factor);
         for run in &mut self.runs {
-            (run.mean, run.beta) = (far(run.mean), square(run.beta));
+            run.mean = rounded(far(run.mean), SPARE);
+            run.beta = rounded(square(run.beta), SPARE);
         }
     }
 

@@ -8,7 +8,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::detector::Finding;
-use crate::math::{larger, ln, log10, smaller, student_evidence, within};
+use crate::math::{larger, ln, log10, rounded, single, smaller, student_evidence, within};
 
 /// Buckets of one size.
 const WIDE: usize = 2;
@@ -25,6 +25,8 @@ const BOUND: f64 = 4.0;
 const MEMORY: f32 = 256.0;
 /// The least variance of the window, square units.
 const STEADIEST: f32 = 1e-3;
+/// Binary digits of 24 that buckets do without.
+const SPARE: u32 = 8;
 /// The most evidence.
 const MOST: f32 = 1e6;
 
@@ -35,6 +37,13 @@ struct Bucket {
     mean: f32,
     /// Sum of squared deviations from the mean.
     squares: f32,
+}
+
+impl Bucket {
+    /// Returns one with the digits that are kept.
+    fn of(mean: f32, squares: f32) -> Self {
+        Self { mean: rounded(mean, SPARE), squares: rounded(squares, SPARE) }
+    }
 }
 
 /// The window of one series.
@@ -178,7 +187,7 @@ impl Window {
             self.anchor = x;
         }
         if self.unit <= 0.0 {
-            let change = smaller((x - self.anchor).abs(), 1e37);
+            let change = single(smaller((x - self.anchor).abs(), 1e37));
             if change <= 1e-9 * self.anchor.abs() {
                 return None;
             }
@@ -234,12 +243,12 @@ impl Window {
     }
 
     fn scale(&mut self, factor: f32) {
-        self.unit /= f64::from(factor);
+        self.unit = single(self.unit / f64::from(factor));
         self.square *= factor * factor;
         self.last *= factor;
         for bucket in self.rows.as_flattened_mut() {
-            bucket.mean *= factor;
-            bucket.squares = smaller(bucket.squares * factor * factor, 1e30);
+            let squares = smaller(bucket.squares * factor * factor, 1e30);
+            *bucket = Bucket::of(bucket.mean * factor, squares);
         }
     }
 
@@ -250,7 +259,7 @@ impl Window {
     }
 
     fn stack(&mut self, z: f32) {
-        let mut new = Bucket { mean: z, squares: 0.0 };
+        let mut new = Bucket::of(z, 0.0);
         for row in 0..ROWS {
             let held = usize::from(self.held[row]);
             let buckets = &mut self.rows[row];
@@ -263,17 +272,19 @@ impl Window {
             let (a, b) = (buckets[WIDE - 2], buckets[WIDE - 1]);
             buckets.copy_within(0..WIDE - 2, 1);
             buckets[0] = new;
+            buckets[WIDE - 1] = Bucket::zeroed();
             self.held[row] = WIDE as u8 - 1;
             let width = (1u32 << row) as f32;
             let mut both = Part { width, mean: b.mean, squares: b.squares };
             both.add(width, a);
-            new = Bucket { mean: both.mean, squares: both.squares };
+            new = Bucket::of(both.mean, both.squares);
         }
     }
 
     fn drop_oldest(&mut self) {
-        if let Some(held) = self.held.iter_mut().rev().find(|held| **held > 0) {
-            *held -= 1;
+        if let Some(row) = self.held.iter().rposition(|held| *held > 0) {
+            self.held[row] -= 1;
+            self.rows[row][usize::from(self.held[row]) % WIDE] = Bucket::zeroed();
         }
     }
 

@@ -13,7 +13,7 @@ pub use lanes::HorizonLanes;
 use bytemuck::{Pod, Zeroable};
 
 use crate::detector::Finding;
-use crate::math::{larger, rough_exp2, smaller, student_evidence, within};
+use crate::math::{larger, rough_exp2, single, smaller, student_evidence, within};
 
 /// Horizons, and the ratio of neighbours.
 const COUNT: usize = 10;
@@ -146,7 +146,7 @@ impl Horizons {
         }
         if self.unit <= 0.0 {
             // The first change of the value is the first unit.
-            let change = smaller((x - self.anchor).abs(), 1e37);
+            let change = single(smaller((x - self.anchor).abs(), 1e37));
             self.unit = if change > 1e-9 * self.anchor.abs() { change } else { 0.0 };
         }
         let faded = self.go_on(x, at);
@@ -204,7 +204,7 @@ impl Horizons {
     }
 
     fn scale(&mut self, factor: f32) {
-        self.unit /= f64::from(factor);
+        self.unit = single(self.unit / f64::from(factor));
         self.square *= factor * factor;
         for level in &mut self.levels {
             level.mean *= factor;

@@ -16,7 +16,7 @@ pub(crate) use day::Hour;
 use day::{Day, Habit};
 
 use crate::ensemble::HALF;
-use crate::math::{asinh, larger, sinh, smaller, within};
+use crate::math::{asinh, larger, single, sinh, smaller, within};
 
 /// The course: the value, the one before, means of about the last 4, 16 and 64,
 /// and how much neighbours differ.
@@ -190,7 +190,7 @@ impl Patterns {
         let (off, reach) = (x - self.mean, self.reach());
         let is_believed = self.wild >= BELIEVED || self.points < UNSCALED;
         let off = if is_believed { off } else { within(off, -reach, reach) };
-        (self.mean + rate * off, (1.0 - rate) * (self.variance + rate * off * off))
+        (self.mean + rate * off, single((1.0 - rate) * (self.variance + rate * off * off)))
     }
 
     /// Returns how far from the mean a value is wild: one such must not be what
@@ -211,7 +211,7 @@ impl Patterns {
     fn rescale(&mut self, (mean, variance): (f64, f64)) {
         let (centre, unit) = (self.centre, self.unit);
         self.centre = mean;
-        self.unit = unit_of(mean, variance);
+        self.unit = single(unit_of(mean, variance));
         let shrunk = unit / self.unit;
         let moved = (centre - self.centre) / self.unit;
         let again = |value: f32| asinh(moved + shrunk * sinh(f64::from(value))) as f32;

@@ -12,7 +12,7 @@ mod course;
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::math::within;
+use crate::math::{rounded, single, within};
 pub(crate) use course::Course;
 
 /// Slots of the short period: hours, for a day.
@@ -39,6 +39,8 @@ const LEAN: f64 = 0.1;
 const CLIP: f64 = 4.0;
 /// A season this much worse than none was learned from something else.
 const ABSURD: f64 = 4.0;
+/// Binary digits of 24 that slots do without.
+const SPARE: u32 = 12;
 
 /// One period: its slots, and the level and trend they are relative to.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
@@ -187,13 +189,14 @@ impl Season {
     /// Scales what was learned, when the quantity's unit changes.
     pub(crate) fn scale(&mut self, factor: f64) {
         for cycle in &mut self.cycles {
-            cycle.plain *= factor * factor;
-            cycle.left *= factor * factor;
-            for part in [&mut cycle.level, &mut cycle.trend, &mut cycle.bare, &mut cycle.sum] {
+            cycle.plain = single(cycle.plain * factor * factor);
+            cycle.left = single(cycle.left * factor * factor);
+            cycle.trend = single(cycle.trend * factor);
+            for part in [&mut cycle.level, &mut cycle.bare, &mut cycle.sum] {
                 *part *= factor;
             }
             for place in &mut cycle.slots {
-                *place *= factor as f32;
+                *place = rounded(*place * factor as f32, SPARE);
             }
         }
     }
@@ -290,10 +293,12 @@ impl Cycle {
     fn gather(&mut self, number: i64, y: f64, clock: Clock) {
         let size = clock.slots as f64;
         let off = y - self.level;
-        self.slots[clock.slot(number)] += off as f32;
+        let slot = &mut self.slots[clock.slot(number)];
+        *slot = rounded(*slot + off as f32, SPARE);
         if clock.blocks > 1 {
             let is_second = self.folds as usize >= clock.slots;
-            self.trend += if is_second { off } else { -off } / (size * size);
+            let off = if is_second { off } else { -off };
+            self.trend = single(self.trend + off / (size * size));
         }
         self.folds += 1;
         if self.folds as usize == clock.blocks * clock.slots {
@@ -310,7 +315,7 @@ impl Cycle {
         for place in 0..clock.slots {
             let slot = &mut self.slots[clock.slot(number + 1 + place as i64)];
             let leaning = self.trend * (place as f64 - 0.5 * (size - 1.0));
-            *slot = (f64::from(*slot) / blocks - mean - leaning) as f32;
+            *slot = rounded((f64::from(*slot) / blocks - mean - leaning) as f32, SPARE);
         }
         self.level += mean + self.trend * 0.5 * (size * blocks - 1.0);
         self.bare = self.level;
@@ -344,10 +349,11 @@ impl Cycle {
         }
         self.folds = self.folds.saturating_add(1);
         let seen = f64::from(self.folds) / clock.slots as f64;
-        self.slots[place] = (slot + gamma.max(1.0 / (seen + 1.0)) * left) as f32;
+        let learned = slot + gamma.max(1.0 / (seen + 1.0)) * left;
+        self.slots[place] = rounded(learned as f32, SPARE);
         self.level += FOLLOW * left;
         self.bare += FOLLOW * plain;
-        self.trend += FOLLOW * LEAN / clock.slots as f64 * left;
+        self.trend = single(self.trend + FOLLOW * LEAN / clock.slots as f64 * left);
     }
 
     /// Notes what is missing to a slot without and with the season; returns how
@@ -360,8 +366,8 @@ impl Cycle {
             if rate < 0.2 { within(off, -reach, reach) } else { off }
         };
         let (plain, left) = (believed(plain, self.plain), believed(left, self.left));
-        self.plain += rate * (plain * plain - self.plain);
-        self.left += rate * (left * left - self.left);
+        self.plain = single(self.plain + rate * (plain * plain - self.plain));
+        self.left = single(self.left + rate * (left * left - self.left));
         (plain, left)
     }
 }

@@ -68,9 +68,9 @@ fn a_profile_at_rest_is_small() {
     for (pace, marks) in [(0.05, 1), (1.0, 1), (60.0, 1), (0.05, 0), (1.0, 0), (60.0, 0)] {
         let (young, mature) = (mean_bytes(10, pace, marks), mean_bytes(10_000, pace, marks));
         println!("one event every {pace} s: {young} B after 10 events, {mature} B after 10,000");
-        assert!(young <= 400, "{young} B after 10 events, every {pace} s");
+        assert!(young <= 340, "{young} B after 10 events, every {pace} s");
         // Every event of a slow entity is a point, whose tests and patterns it keeps.
-        let most = if pace < 1.0 { 2560 } else { 3840 };
+        let most = if pace < 1.0 { 1700 } else { 2500 };
         assert!(mature <= most, "{mature} B after 10,000 events, every {pace} s");
     }
 }
