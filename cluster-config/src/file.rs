@@ -254,7 +254,8 @@ mod tests {
         );
         let expected = [
             "via.toml:3: engine.shard = 16: no such key; did you mean engine.shards? allowed here: \
-             shards, explain, warmup_events, lateness, entity_from, distinct_of",
+             shards, explain, warmup_events, lateness, entity_from, distinct_of, line_from, \
+             service_from, severity_from",
             "via.toml:6: detectors.burts: no such section; did you mean [detectors.burst]? allowed \
              here: [detectors.volume], [detectors.distribution], [detectors.cardinality], \
              [detectors.burst], [detectors.spectral], [detectors.change_point], \

@@ -70,6 +70,9 @@ impl Raw {
     pub(crate) fn with_examples() -> Self {
         let mut raw = Self::default();
         raw.engine.distinct_of = Some("client.address".to_owned());
+        raw.engine.line_from = Some("body".to_owned());
+        raw.engine.service_from = Some("service.name".to_owned());
+        raw.engine.severity_from = Some("severity_text".to_owned());
         raw.observability.log_filter = Some("via_shard=debug".to_owned());
         raw.detectors.fill_with_examples();
         raw

@@ -292,6 +292,9 @@ fn stream(raw: &Raw) -> StreamConfig {
         mapping: Mapping {
             entity_from: raw.engine.entity_from.clone(),
             distinct_of: raw.engine.distinct_of.clone(),
+            line_from: raw.engine.line_from.clone(),
+            service_from: raw.engine.service_from.clone(),
+            severity_from: raw.engine.severity_from.clone(),
         },
         timing: Timing {
             lateness_secs: raw.engine.lateness.duration().as_secs_f64(),
@@ -330,6 +333,7 @@ fn detectors(raw: &Detectors, all: &Thresholds) -> config::Detectors {
             enabled: cardinality.enabled,
             weight: cardinality.weight,
             precision: cardinality.precision,
+            new_entities: cardinality.new_entities,
             threshold: overridden(&cardinality.threshold, all),
         },
         burst: config::Burst {

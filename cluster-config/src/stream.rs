@@ -140,6 +140,10 @@ mod tests {
             Some(Threshold { method: Method::Mad(3.0), ..Threshold::default() });
         config.mapping.entity_from = vec!["user.id".to_owned()];
         config.mapping.distinct_of = Some("client.address".to_owned());
+        config.mapping.line_from = Some("body".to_owned());
+        config.mapping.service_from = Some("service.name".to_owned());
+        config.mapping.severity_from = Some("severity_text".to_owned());
+        config.detectors.cardinality.new_entities = Some(true);
         config
     }
 

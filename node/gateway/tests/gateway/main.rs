@@ -7,6 +7,7 @@ mod exactly_once;
 mod feedback;
 mod grpc;
 mod live;
+mod logs;
 mod overrides;
 mod rig;
 mod schema;
