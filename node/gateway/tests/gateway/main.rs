@@ -12,3 +12,4 @@ mod overrides;
 mod rig;
 mod schema;
 mod slow;
+mod tuning;
