@@ -9,7 +9,6 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use via_types::StreamConfig;
-use via_types::calendar::BusinessHours;
 use via_types::config::{self, Explain, Mapping, Method, Threshold, Timing};
 
 use crate::raw::{Detectors, MethodName, MinDeviation, Overrides, Raw, Side, Thresholds};
@@ -302,9 +301,8 @@ fn stream(raw: &Raw) -> StreamConfig {
         },
         // Those of single entities are the stream's own affair.
         entities: std::collections::BTreeMap::new(),
-        // A stream's own affair: what is known of time is not a node's setting.
-        business_hours: BusinessHours::default(),
-        calendar: Vec::new(),
+        business_hours: raw.business_hours.meant(),
+        calendar: raw.calendar.meant(),
     }
 }
 
