@@ -307,7 +307,7 @@ fn stream(raw: &Raw) -> StreamConfig {
 }
 
 fn detectors(raw: &Detectors, all: &Thresholds) -> config::Detectors {
-    let Detectors { volume, distribution, cardinality, burst, .. } = raw;
+    let Detectors { volume, distribution, burst, .. } = raw;
     let Detectors { spectral, change_point, forest, multi_scale, behavioural, drift, .. } = raw;
     config::Detectors {
         volume: config::Volume {
@@ -327,13 +327,7 @@ fn detectors(raw: &Detectors, all: &Thresholds) -> config::Detectors {
             max: distribution.max,
             threshold: overridden(&distribution.threshold, all),
         },
-        cardinality: config::Cardinality {
-            enabled: cardinality.enabled,
-            weight: cardinality.weight,
-            precision: cardinality.precision,
-            new_entities: cardinality.new_entities,
-            threshold: overridden(&cardinality.threshold, all),
-        },
+        cardinality: cardinality(raw, all),
         burst: config::Burst {
             enabled: burst.enabled,
             weight: burst.weight,
@@ -375,6 +369,17 @@ fn detectors(raw: &Detectors, all: &Thresholds) -> config::Detectors {
             delta: drift.delta,
             threshold: overridden(&drift.threshold, all),
         },
+    }
+}
+
+fn cardinality(raw: &Detectors, all: &Thresholds) -> config::Cardinality {
+    let cardinality = &raw.cardinality;
+    config::Cardinality {
+        enabled: cardinality.enabled,
+        weight: cardinality.weight,
+        precision: cardinality.precision,
+        new_entities: cardinality.new_entities,
+        threshold: overridden(&cardinality.threshold, all),
     }
 }
 
