@@ -73,15 +73,15 @@ fn events(items: &[Value]) -> Result<Value, Fault> {
 
 /// Returns a table with the dates in it as texts.
 fn with_texts(item: &Value) -> Value {
-    let text = |value: &Value| match value {
-        Value::Datetime(time) => Value::String(time.to_string()),
-        other => other.clone(),
+    let text = |value: &Value| match value.as_datetime() {
+        Some(time) => Value::String(time.to_string()),
+        None => value.clone(),
     };
-    match item {
-        Value::Table(table) => {
+    match item.as_table() {
+        Some(table) => {
             Value::Table(table.iter().map(|(key, value)| (key.clone(), text(value))).collect())
         }
-        other => other.clone(),
+        None => item.clone(),
     }
 }
 
