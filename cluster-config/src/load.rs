@@ -249,6 +249,9 @@ mod tests {
                 other.expect("there is a choice").clone()
             }
             (Kind::Texts, _) => "x".to_owned(),
+            (Kind::Days, _) => "mon".to_owned(),
+            (Kind::Clock, _) => "09:30".to_owned(),
+            (Kind::Events, _) => "[{name='x',from=2026-01-01,to='2026-01-02'}]".to_owned(),
             (Kind::Address, _) => "[::1]:1".to_owned(),
             (Kind::Method, _) => "mad".to_owned(),
             (_, value) => format!("{}-other", text(value)),
@@ -275,7 +278,48 @@ mod tests {
             let mut lines = after.iter().zip(&before);
             let arrived = lines.find(|(after, before)| after != before).map(|(line, _)| line);
             let arrived = arrived.unwrap_or_else(|| panic!("{set} changes nothing"));
-            assert!(arrived.starts_with(word), "{set} arrives at {arrived}");
+            // Of lists of things, what is in them is shown line by line.
+            let is_list = matches!(field.kind, Kind::Days | Kind::Events);
+            assert!(is_list || arrived.starts_with(word), "{set} arrives at {arrived}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_time_is_read_from_a_file_in_either_notation() {
+        let load_text = |text: &str| {
+            let text = format!("version = 1\n{text}");
+            let file = Some(File::Text { name: PathBuf::from("via.toml"), text });
+            load(&Sources { file, ..Sources::default() })
+        };
+        let inline = "[business_hours]\nutc_offset_minutes = 60\ndays = [\"sat\"]\nto = \"17:00\"\n\
+                      [calendar]\nevents = [{ name = \"sale\", from = \"2026-11-27\", \
+                      to = \"2026-11-30\", every = \"year\" }]\n";
+        let tables = "[business_hours]\nutc_offset_minutes = 60\ndays = [\"sat\"]\nto = \"17:00\"\n\
+                      [[calendar.events]]\nname = \"sale\"\nfrom = 2026-11-27\nto = 2026-11-30\n\
+                      every = \"year\"\n";
+        let loaded = load_text(inline).expect("it is fine");
+        let stream = loaded.settings.stream_config();
+        assert_eq!(stream.business_hours.utc_offset_minutes, 60);
+        assert_eq!((stream.business_hours.from.as_str(), stream.calendar.len()), ("08:00", 1));
+        assert_eq!(stream.calendar[0].every, via_types::calendar::Every::Year);
+        assert_eq!(load_text(tables).expect("it is fine").settings, loaded.settings);
+        let printed = loaded.print(crate::Format::Toml, crate::Detail::Values);
+        let again = File::Text { name: PathBuf::from("printed"), text: printed };
+        let again = load(&Sources { file: Some(again), ..Sources::default() });
+        assert_eq!(again.expect("it is read back").settings, loaded.settings);
+        for (odd, words) in [
+            ("[business_hours]\nfrom = \"8 am\"\n", "must be a time like \"08:00\""),
+            ("[business_hours]\ndays = [\"monday\"]\n", "must be a list of \"mon\""),
+            ("[business_hours]\nutc_offset_minutes = 900\n", "from -840 to 840"),
+            (
+                "[calendar]\nevents = [{ name = \"x\", from = \"soon\", to = \"2026-01-01\" }]\n",
+                "events[0].from",
+            ),
+            ("[calendar]\nevents = [{ name = \"x\" }]\n", "missing field"),
+            ("[calendar]\nevents = 5\n", "must be a list of events"),
+        ] {
+            let said = load_text(odd).expect_err(odd).to_string();
+            assert!(said.contains(words) && said.contains("via.toml:3"), "{odd}: {said}");
         }
     }
 }

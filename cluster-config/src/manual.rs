@@ -30,6 +30,12 @@ pub(crate) enum Kind {
     Path,
     Filter,
     Method,
+    /// Days of the week.
+    Days,
+    /// A time of the day.
+    Clock,
+    /// Known events.
+    Events,
 }
 
 /// One of a few words.
@@ -81,6 +87,14 @@ impl Field {
             Kind::Address => "an IP address and a port, like \"127.0.0.1:8080\"".to_owned(),
             Kind::Path => "a path".to_owned(),
             Kind::Filter => "target=level, separated by commas".to_owned(),
+            Kind::Days => {
+                let words = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+                format!("a list of {}", words.map(|word| format!("\"{word}\"")).join(" or "))
+            }
+            Kind::Clock => "a time like \"08:00\"".to_owned(),
+            Kind::Events => "a list of events like { name = \"sale\", from = \"2026-11-27\", \
+                             to = \"2026-11-30\", every = \"year\" }"
+                .to_owned(),
             Kind::Method => format!(
                 "{}, or one with its figure, like \"percentile(0.99)\"",
                 MethodName::NAMES.map(|name| format!("\"{name}\"")).join(" or ")
@@ -88,7 +102,7 @@ impl Field {
         };
         let counted = match self.kind {
             Kind::Text | Kind::Path | Kind::Filter => " bytes",
-            Kind::Texts => " of them",
+            Kind::Texts | Kind::Days | Kind::Events => " of them",
             Kind::Bool
             | Kind::Integer
             | Kind::Number
@@ -96,6 +110,7 @@ impl Field {
             | Kind::Span
             | Kind::Size
             | Kind::Address
+            | Kind::Clock
             | Kind::Method => "",
         };
         match (&self.minimum, &self.maximum) {
@@ -212,7 +227,7 @@ fn field(key: String, node: &Json, default: Option<toml::Value>, example: toml::
         })
     };
     let kind = kind(node);
-    let sized = matches!(kind, Kind::Texts);
+    let sized = matches!(kind, Kind::Texts | Kind::Days | Kind::Events);
     Field {
         about: about(node),
         minimum: bound(["x-minimum", if sized { "minItems" } else { "minLength" }, "minimum"]),
@@ -246,6 +261,9 @@ fn kind(node: &Json) -> Kind {
         Some("via-path") => return Kind::Path,
         Some("via-filter") => return Kind::Filter,
         Some("via-method") => return Kind::Method,
+        Some("via-days") => return Kind::Days,
+        Some("via-clock") => return Kind::Clock,
+        Some("via-calendar") => return Kind::Events,
         Some(_) | None => {}
     }
     if let Some(choices) = node["oneOf"].as_array() {

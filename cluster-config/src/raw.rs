@@ -6,6 +6,7 @@
 mod course;
 mod detectors;
 mod section;
+mod time;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -16,6 +17,8 @@ pub(crate) use section::{
     EngineSection, LimitsSection, ListenSection, NodeSection, ObservabilitySection,
     PersistenceSection,
 };
+
+pub(crate) use time::{BusinessHours, CalendarSection, Event};
 
 /// The version of the file format that this program writes.
 pub(crate) const VERSION: i64 = 1;
@@ -40,6 +43,12 @@ pub(crate) struct Raw {
     pub(crate) detectors: Detectors,
     /// When a score becomes a detection.
     pub(crate) thresholds: Thresholds,
+    /// When people are usually at work, on streams that say nothing else: said in
+    /// explanations, changes no score.
+    pub(crate) business_hours: BusinessHours,
+    /// Known events, such as sales, holidays and maintenance, on streams that say
+    /// nothing else: a detection within one says so, and its score stays.
+    pub(crate) calendar: CalendarSection,
     /// What is kept on disk, how often, how long.
     pub(crate) persistence: PersistenceSection,
     /// What the node tells about itself.
@@ -57,6 +66,8 @@ impl Default for Raw {
             engine: EngineSection::default(),
             detectors: Detectors::default(),
             thresholds: Thresholds::default(),
+            business_hours: BusinessHours::default(),
+            calendar: CalendarSection::default(),
             persistence: PersistenceSection::default(),
             observability: ObservabilitySection::default(),
             limits: LimitsSection::default(),
@@ -70,6 +81,9 @@ impl Raw {
     pub(crate) fn with_examples() -> Self {
         let mut raw = Self::default();
         raw.engine.distinct_of = Some("client.address".to_owned());
+        raw.engine.line_from = Some("body".to_owned());
+        raw.engine.service_from = Some("service.name".to_owned());
+        raw.engine.severity_from = Some("severity_text".to_owned());
         raw.observability.log_filter = Some("via_shard=debug".to_owned());
         raw.detectors.fill_with_examples();
         raw

@@ -227,6 +227,9 @@ fn words(field: &Field) -> String {
         | Kind::Address
         | Kind::Path
         | Kind::Filter
+        | Kind::Days
+        | Kind::Clock
+        | Kind::Events
         | Kind::Method => String::new(),
     }
 }

@@ -5,11 +5,12 @@
 use std::net::SocketAddr;
 
 use toml::Value;
+use via_types::calendar::{BusinessHours, Calendar, Day};
 
 use crate::manual::{Field, Kind};
 use crate::nearest::nearest;
 use crate::problem::Fault;
-use crate::raw::MethodName;
+use crate::raw::{Event, MethodName};
 use crate::settings::LogLevel;
 use crate::units::{Size, Span};
 
@@ -35,6 +36,12 @@ pub(crate) fn check(field: &Field, value: &Value) -> Result<Value, Fault> {
             let fits = within(field, items.len() as u64, |bound| bound.parse().ok());
             (named && fits).then(|| value.clone()).ok_or_else(outside)
         }
+        (Kind::Days, Value::Array(items)) => {
+            let days: Result<Vec<Day>, _> = value.clone().try_into();
+            let fits = within(field, items.len() as u64, |bound| bound.parse().ok());
+            (days.is_ok() && fits).then(|| value.clone()).ok_or_else(outside)
+        }
+        (Kind::Events, Value::Array(items)) => events(items),
         (Kind::Size, Value::Integer(bytes)) => {
             let size = u64::try_from(*bytes).map(Size::from_bytes).map_err(|_| outside())?;
             amount(field, size).ok_or_else(outside)
@@ -47,6 +54,34 @@ pub(crate) fn check(field: &Field, value: &Value) -> Result<Value, Fault> {
         }
         (_, Value::String(text)) => word(field, text).unwrap_or_else(|| Err(mistyped())),
         (_, _) => Err(mistyped()),
+    }
+}
+
+/// Checks known events; dates may be written as TOML has them.
+fn events(items: &[Value]) -> Result<Value, Fault> {
+    let items: Vec<Value> = items.iter().map(with_texts).collect();
+    let value = Value::Array(items);
+    let unreadable = |why: String| Fault::Unreadable(why);
+    let read: Result<Vec<Event>, _> = value.clone().try_into();
+    let read = read.map_err(|error| unreadable(error.message().to_owned()))?;
+    let known: Vec<_> = read.iter().map(Event::meant).collect();
+    match Calendar::of(&BusinessHours::default(), &known) {
+        Ok(_) => Ok(value),
+        Err(faults) => Err(unreadable(faults.join("; ").replace("calendar[", "events["))),
+    }
+}
+
+/// Returns a table with the dates in it as texts.
+fn with_texts(item: &Value) -> Value {
+    let text = |value: &Value| match value.as_datetime() {
+        Some(time) => Value::String(time.to_string()),
+        None => value.clone(),
+    };
+    match item.as_table() {
+        Some(table) => {
+            Value::Table(table.iter().map(|(key, value)| (key.clone(), text(value))).collect())
+        }
+        None => item.clone(),
     }
 }
 
@@ -75,10 +110,15 @@ fn word(field: &Field, text: &str) -> Option<Result<Value, Fault>> {
         Kind::Text => !text.contains(char::is_control),
         Kind::Path => !text.contains('\0'),
         Kind::Address => text.parse::<SocketAddr>().is_ok(),
+        Kind::Clock => {
+            let hours = BusinessHours { from: text.to_owned(), ..BusinessHours::default() };
+            Calendar::of(&hours, &[]).is_ok()
+        }
         Kind::Filter => text.split(',').all(is_directive),
         Kind::Bool | Kind::Integer | Kind::Number | Kind::Texts | Kind::Span | Kind::Size => {
             return None;
         }
+        Kind::Days | Kind::Events => return None,
     };
     let length = within(field, text.len() as u64, |bound| bound.parse().ok());
     Some((fits && length).then(|| Value::String(text.to_owned())).ok_or_else(|| refuse(None)))
@@ -132,10 +172,13 @@ pub(crate) fn read(field: &Field, text: &str) -> Value {
         Kind::Integer => trimmed.parse().ok().map(Value::Integer),
         Kind::Number => trimmed.parse().ok().map(Value::Float),
         Kind::Size => trimmed.parse().ok().map(Value::Integer),
-        Kind::Texts => list(trimmed),
-        Kind::Choice(_) | Kind::Span | Kind::Address | Kind::Filter | Kind::Method => {
-            Some(Value::String(trimmed.to_owned()))
-        }
+        Kind::Texts | Kind::Days | Kind::Events => list(trimmed),
+        Kind::Choice(_)
+        | Kind::Span
+        | Kind::Address
+        | Kind::Filter
+        | Kind::Clock
+        | Kind::Method => Some(Value::String(trimmed.to_owned())),
         Kind::Text | Kind::Path => None,
     };
     value.unwrap_or_else(|| Value::String(text.to_owned()))

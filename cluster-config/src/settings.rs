@@ -9,7 +9,6 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use via_types::StreamConfig;
-use via_types::calendar::BusinessHours;
 use via_types::config::{self, Explain, Mapping, Method, Threshold, Timing};
 
 use crate::raw::{Detectors, MethodName, MinDeviation, Overrides, Raw, Side, Thresholds};
@@ -292,6 +291,9 @@ fn stream(raw: &Raw) -> StreamConfig {
         mapping: Mapping {
             entity_from: raw.engine.entity_from.clone(),
             distinct_of: raw.engine.distinct_of.clone(),
+            line_from: raw.engine.line_from.clone(),
+            service_from: raw.engine.service_from.clone(),
+            severity_from: raw.engine.severity_from.clone(),
         },
         timing: Timing {
             lateness_secs: raw.engine.lateness.duration().as_secs_f64(),
@@ -299,14 +301,13 @@ fn stream(raw: &Raw) -> StreamConfig {
         },
         // Those of single entities are the stream's own affair.
         entities: std::collections::BTreeMap::new(),
-        // A stream's own affair: what is known of time is not a node's setting.
-        business_hours: BusinessHours::default(),
-        calendar: Vec::new(),
+        business_hours: raw.business_hours.meant(),
+        calendar: raw.calendar.meant(),
     }
 }
 
 fn detectors(raw: &Detectors, all: &Thresholds) -> config::Detectors {
-    let Detectors { volume, distribution, cardinality, burst, .. } = raw;
+    let Detectors { volume, distribution, burst, .. } = raw;
     let Detectors { spectral, change_point, forest, multi_scale, behavioural, drift, .. } = raw;
     config::Detectors {
         volume: config::Volume {
@@ -326,12 +327,7 @@ fn detectors(raw: &Detectors, all: &Thresholds) -> config::Detectors {
             max: distribution.max,
             threshold: overridden(&distribution.threshold, all),
         },
-        cardinality: config::Cardinality {
-            enabled: cardinality.enabled,
-            weight: cardinality.weight,
-            precision: cardinality.precision,
-            threshold: overridden(&cardinality.threshold, all),
-        },
+        cardinality: cardinality(raw, all),
         burst: config::Burst {
             enabled: burst.enabled,
             weight: burst.weight,
@@ -373,6 +369,17 @@ fn detectors(raw: &Detectors, all: &Thresholds) -> config::Detectors {
             delta: drift.delta,
             threshold: overridden(&drift.threshold, all),
         },
+    }
+}
+
+fn cardinality(raw: &Detectors, all: &Thresholds) -> config::Cardinality {
+    let cardinality = &raw.cardinality;
+    config::Cardinality {
+        enabled: cardinality.enabled,
+        weight: cardinality.weight,
+        precision: cardinality.precision,
+        new_entities: cardinality.new_entities,
+        threshold: overridden(&cardinality.threshold, all),
     }
 }
 

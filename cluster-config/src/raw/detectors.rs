@@ -59,6 +59,7 @@ impl Detectors {
         self.volume.season = Some(Span::from_secs(86_400));
         self.distribution.min = Some(0.0);
         self.distribution.max = Some(1000.0);
+        self.cardinality.new_entities = Some(true);
         self.volume.threshold = example.clone();
         self.distribution.threshold = example.clone();
         self.cardinality.threshold = example.clone();
@@ -148,14 +149,18 @@ pub(crate) struct Cardinality {
     /// counting error's square and doubles the memory of busy entities.
     #[schemars(range(min = 10, max = 18))]
     pub(crate) precision: u8,
+    /// Whether an entity never seen before may be a detection, in streams that
+    /// seldom have new ones. When unset, in streams of log lines alone.
+    pub(crate) new_entities: Option<bool>,
     /// This detector's own rule; what is unset is taken from `[thresholds]`.
     pub(crate) threshold: Overrides,
 }
 
 impl Default for Cardinality {
     fn default() -> Self {
-        let config::Cardinality { enabled, weight, precision, .. } = config::Cardinality::default();
-        Self { enabled, weight, precision, threshold: Overrides::default() }
+        let config::Cardinality { enabled, weight, precision, new_entities, .. } =
+            config::Cardinality::default();
+        Self { enabled, weight, precision, new_entities, threshold: Overrides::default() }
     }
 }
 

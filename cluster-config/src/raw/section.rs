@@ -89,6 +89,19 @@ pub(crate) struct EngineSection {
     /// not counted. When unset, all attributes together are one value.
     #[schemars(length(min = 1, max = 256))]
     pub(crate) distinct_of: Option<String>,
+    /// The attribute that holds a log line. The entity of an event that names
+    /// none is then the line's template, `[service] severity: text` with `<*>` for
+    /// what varies. When unset, events are no log lines.
+    #[schemars(length(min = 1, max = 256))]
+    pub(crate) line_from: Option<String>,
+    /// The attribute that says which service logs. Lines of one service share a
+    /// shard; those of different services share no template.
+    #[schemars(length(min = 1, max = 256))]
+    pub(crate) service_from: Option<String>,
+    /// The attribute that says how severe a log line is. Lines of different
+    /// severities share no template.
+    #[schemars(length(min = 1, max = 256))]
+    pub(crate) severity_from: Option<String>,
 }
 
 impl Default for EngineSection {
@@ -100,6 +113,9 @@ impl Default for EngineSection {
             lateness: Span::from_secs(600),
             entity_from: Vec::new(),
             distinct_of: None,
+            line_from: None,
+            service_from: None,
+            severity_from: None,
         }
     }
 }

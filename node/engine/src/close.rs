@@ -4,6 +4,7 @@
 
 use bytemuck::Zeroable as _;
 
+use crate::calibration::Tail;
 use crate::course::{Part, Turn};
 use crate::detector::season::{Season, Span};
 use crate::detector::volume::{Width, stabilise};
@@ -102,7 +103,7 @@ fn close_filled(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closi
         if hot.rate.is_ready() {
             closing.rate = Some(counted);
             closing.observed = count;
-            hot.rate_tail.note(counted.nominal.min(30.0), 1);
+            note(hot, |hot| &mut hot.rate_tail, counted.nominal);
         }
         hot.rate.learn(count, season, plan.smoothing, 1.0);
         fold_rate(hot, cold, plan, count);
@@ -118,6 +119,14 @@ fn close_filled(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closi
     hot.empty_bucket();
 }
 
+/// Notes what a bucket said, unless it is of an open detection: an attack's buckets
+/// must not make the next attack's normal.
+fn note(hot: &mut Hot, tail: fn(&mut Hot) -> &mut Tail, nominal: f32) {
+    if !hot.is(OPEN) {
+        tail(hot).note(nominal.min(30.0), 1);
+    }
+}
+
 fn close_marks(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closing) {
     if !hot.is(MARKED) {
         return;
@@ -127,7 +136,7 @@ fn close_marks(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closin
         let counted = hot.distinct.assess(fresh);
         closing.distinct = Some(counted);
         closing.marks = fresh;
-        hot.distinct_tail.note(counted.nominal.min(30.0), 1);
+        note(hot, |hot| &mut hot.distinct_tail, counted.nominal);
     }
     hot.distinct.learn(&mut cold.sketch, plan.smoothing);
 }
@@ -163,7 +172,7 @@ fn close_empty(
     let until = from.saturating_add(i64::from(empty) << hot.bucket.shift);
     fold_silence(hot, cold, plan, (from, until));
     if hot.rate.is_ready() {
-        hot.rate_tail.note(worst.nominal.min(30.0), 1);
+        note(hot, |hot| &mut hot.rate_tail, worst.nominal);
         if closing.rate.is_none_or(|counted| counted.nominal < worst.nominal) {
             closing.rate = Some(worst);
             closing.observed = 0.0;

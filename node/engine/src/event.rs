@@ -13,6 +13,7 @@ use crate::grove::{EARNED, Grove, places_in};
 use crate::history::EVENTS;
 use crate::judge::{Closing, Judgement, Sample, conclude, is_standing, is_turn};
 use crate::learn::learn;
+use crate::newcomer::{greet, settle_in};
 use crate::plan::Plan;
 use crate::profile::{CURRENT, Cold, DIRTY, Hot, OPEN, OWN, Profile, ROUND, SEEN, SKIPS, USED};
 use crate::series::is_point;
@@ -204,7 +205,8 @@ impl Engine {
         let glance = turned.as_ref().unwrap_or(glance);
         let mut verdict = Judgement::after(closing);
         conclude(hot, cold, (work.plan, &self.habits), (sample, glance), &mut verdict);
-        let warming = hot.events < work.plan.warmup;
+        let is_greeted = greet((hot, cold, work.plan), &self.habits, sample, &mut verdict);
+        let warming = hot.events < work.plan.warmup && !is_greeted;
         let limit = stream_limit(hot, cold, work.plan, &self.habits);
         let judged = (sample.at, &verdict);
         let over = if warming {
@@ -234,7 +236,9 @@ impl Engine {
         let Profile { hot, cold } = self.places.get_mut(slot);
         hot.score = score;
         hot.worst = hot.worst.max(score);
-        if !warming {
+        if is_greeted {
+            settle_in((hot, cold), &mut self.habits, &mut verdict, is_told.then_some(out));
+        } else if !warming {
             cold.stir(sample, speaking.verdict.plain_evidence, verdict.point.is_some());
         }
         if work.plan.limit.is_none() {

@@ -25,6 +25,7 @@ use crate::ensemble::{score, shares};
 use crate::judge::{Judgement, Sample};
 use crate::math::exp2;
 use crate::meta::LABELS_TERM;
+use crate::newcomer::NEW_ENTITY;
 use crate::peers::Habits;
 use crate::plan::Plan;
 use crate::precedent::{Kind, number_of};
@@ -95,11 +96,7 @@ pub(crate) fn explain(case: &Case<'_>, id: DetectionId) -> Detection {
         } else {
             None
         },
-        actions: if is_full {
-            context::actions(feature, direction(case, feature))
-        } else {
-            Vec::new()
-        },
+        actions: if is_full { context::actions(case, feature) } else { Vec::new() },
         reason: sentence::sentence(case, feature, &terms),
         contributions: if level == Explain::None { Vec::new() } else { terms },
         attributes: String::new(),
@@ -194,10 +191,10 @@ pub(crate) fn contributions(case: &Case<'_>) -> Vec<Contribution> {
 
 fn term(case: &Case<'_>, feature: Feature, evidence: f64) -> Contribution {
     let (observed, expected) = measured(case, feature);
-    let feature_name = feature.name().to_owned();
+    let is_new = feature == Feature::Distinct && case.verdict.newcomer.is_some();
     Contribution {
         detector: feature.detector(),
-        feature: feature_name,
+        feature: if is_new { NEW_ENTITY } else { feature.name() }.to_owned(),
         evidence,
         observed,
         expected,
@@ -229,10 +226,13 @@ pub(crate) fn measured(case: &Case<'_>, feature: Feature) -> (f64, f64) {
             let expected = verdict.closing.rate.map_or(0.0, |counted| counted.expected);
             (verdict.closing.observed / width, expected / width)
         }
-        Feature::Distinct => {
-            let expected = verdict.closing.distinct.map_or(0.0, |counted| counted.expected);
-            (verdict.closing.marks, expected)
-        }
+        Feature::Distinct => match &verdict.newcomer {
+            Some(newcomer) => newcomer.measured(),
+            None => {
+                let expected = verdict.closing.distinct.map_or(0.0, |counted| counted.expected);
+                (verdict.closing.marks, expected)
+            }
+        },
     }
 }
 
@@ -293,6 +293,7 @@ pub(crate) fn normal(case: &Case<'_>, feature: Feature) -> Option<Expected> {
             let width = counted_secs(case);
             Expected { value: value / width, low: low / width, high: high / width }
         }
+        Feature::Distinct if case.verdict.newcomer.is_some() => return None,
         Feature::Distinct => {
             let (low, high) = hot.distinct.range(NORMAL as f32);
             Expected { value: hot.distinct.range(0.0).0, low, high }
@@ -377,6 +378,7 @@ pub(crate) fn direction(case: &Case<'_>, feature: Feature) -> Direction {
         Feature::Gap if verdict.gapped.is_faster() => 1.0,
         Feature::Gap => -1.0,
         Feature::Rate => verdict.closing.rate.map_or(0.0, |counted| counted.z),
+        Feature::Distinct if verdict.newcomer.is_some() => 1.0,
         Feature::Distinct => verdict.closing.distinct.map_or(0.0, |counted| counted.z),
         Feature::Lanes => hottest(case).map_or(0.0, |(number, value)| {
             let lane = case.cold.lanes.as_ref().and_then(|lanes| lanes.lanes.get(number));

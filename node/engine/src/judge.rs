@@ -16,6 +16,7 @@ use crate::detector::lanes::Joined;
 use crate::detector::pattern::{Hour, Novelty};
 use crate::detector::volume::{Counted, endurance};
 use crate::math::{log10, rough_exp2, rough_log2, smaller, within};
+use crate::newcomer::Newcomer;
 use crate::peers::Habits;
 use crate::plan::Plan;
 use crate::profile::{Cold, EVERY_EVENT, FEATURES, Feature, Hot, OPEN};
@@ -113,6 +114,8 @@ pub(crate) struct Judgement {
     pub(crate) novelty: Novelty,
     /// How far the forest finds it apart.
     pub(crate) apart: Option<Apart>,
+    /// Its entity was never seen before, and that counts.
+    pub(crate) newcomer: Option<Newcomer>,
     /// Nominal evidence per feature.
     pub(crate) nominal: [f32; FEATURES],
     /// Calibrated rarity per feature: one in so many.

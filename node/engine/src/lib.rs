@@ -25,6 +25,7 @@ mod lifecycle;
 mod math;
 mod meta;
 mod minded;
+mod newcomer;
 #[cfg(test)]
 mod noise;
 mod peers;
@@ -45,7 +46,9 @@ mod weigh;
 pub use engine::Engine;
 pub use meta::lesson;
 pub use record::Record;
-pub use template::{Assigned, News, Source, Template, TemplateId, TemplateOptions, Templates};
+pub use template::{
+    Assigned, LineReader, News, Source, Template, TemplateId, TemplateOptions, Templates,
+};
 
 use via_types::detection::Change;
 use via_types::receipt::{RowReason, Scored};

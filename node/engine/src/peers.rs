@@ -22,6 +22,7 @@ use crate::calibration::{MOST, Tail};
 use crate::judge::{Judgement, Sample};
 use crate::math::{larger, rough_evidence, rough_exp2, within};
 use crate::meta::Meta;
+use crate::newcomer::Arrivals;
 use crate::plan::Plan;
 use crate::profile::{FEATURES, Feature, Hot, STREAMS};
 
@@ -76,7 +77,7 @@ pub(crate) struct Peers {
     turn: u32,
     /// Places that forests of its entities take.
     pub(crate) forests: u32,
-    pad: u32,
+    pub(crate) arrivals: Arrivals,
 }
 
 /// The habits of a stream with where they stand in the log and on disk.
@@ -140,6 +141,7 @@ impl Habits {
         peers.turn = peers.turn.wrapping_add(1);
         if hot.events == 0 {
             peers.entities = peers.entities.saturating_add(1);
+            peers.arrivals.meet(peers.events);
         }
         let one_in = if peers.events >= SETTLED { SELDOM } else { 1 };
         if peers.turn.is_multiple_of(u32::from(one_in)) {
@@ -176,6 +178,11 @@ impl Habits {
 }
 
 impl Peers {
+    /// Returns of how many events there is something to go by, if there is.
+    pub(crate) fn known_events(&self) -> Option<f32> {
+        self.is_known().then_some(self.events)
+    }
+
     /// Says whether there is anything to go by.
     #[inline(always)]
     fn is_known(&self) -> bool {
@@ -294,6 +301,7 @@ impl Peers {
 
     fn learn_moments(&mut self, hot: &Hot, x: f64, beside: Beside, times: f32) {
         self.events = (self.events + times).min(1e7);
+        self.arrivals.fade(times, self.events);
         let rate = |count: f32| f64::from((times / count).max(times / MEMORY).min(1.0));
         let pace = rate(self.events);
         let reach = CLIP * self.variance.max(floor(self.mean)).sqrt();

@@ -56,6 +56,8 @@ pub(crate) struct Plan {
     /// Tells these hints from others, within [`HINTS`]; 0 for none.
     pub(crate) hinted: u32,
     pub(crate) precision: u8,
+    /// Whether entities never seen before may be detections.
+    pub(crate) greets: bool,
     pub(crate) pace: Pace,
     pub(crate) manner: Manner,
     pub(crate) lateness: i64,
@@ -108,6 +110,7 @@ impl Plan {
             hints: (distribution.min, distribution.max),
             hinted: hinted(distribution.min, distribution.max),
             precision: cardinality.precision.clamp(10, 18),
+            greets: cardinality.new_entities.unwrap_or(config.mapping.line_from.is_some()),
             pace: Pace { alpha: unit(burst.alpha), slack: burst.slack.clamp(0.0, 5.0) as f32 },
             manner: Manner {
                 hazard: Hazard {

@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 mod atom;
 mod class;
 mod cluster;
+mod line;
 mod mask;
 mod shapes;
 mod token;
@@ -20,6 +21,7 @@ mod tree;
 mod words;
 
 use cluster::{Likeness, Tokens};
+pub use line::LineReader;
 use mask::mask;
 use shapes::{Place, Shapes};
 use tree::Tree;
@@ -50,7 +52,12 @@ pub struct TemplateOptions {
 
 impl Default for TemplateOptions {
     fn default() -> Self {
-        Self { most_templates: 4096, most_line_bytes: 2048, similarity_per_cent: 70, variants: 5 }
+        Self {
+            most_templates: 4096,
+            most_line_bytes: LineReader::MOST_BYTES,
+            similarity_per_cent: 70,
+            variants: 5,
+        }
     }
 }
 

@@ -8,10 +8,10 @@ use via_types::detection::Change;
 use via_types::{DetectionId, Scored};
 
 use crate::Outcome;
-use crate::budget::{Earned, is_kept, stretched};
+use crate::budget::{DAY, Earned, is_kept, stretched};
 use crate::calibration::MOST;
 use crate::engine::Engine;
-use crate::ensemble::{quick_score, quiet_score};
+use crate::ensemble::{HALF, quick_score, quiet_score};
 use crate::episode::{self, adopt_if_lasting};
 use crate::execute::Work;
 use crate::explain::{Case, contributions, expected, reason, strongest};
@@ -97,9 +97,16 @@ pub(crate) fn stream_limit(hot: &Hot, cold: &mut Cold, plan: &Plan, habits: &Hab
         Some(limit) => limit,
         None => {
             let threshold = (STREAMS, &plan.threshold);
-            limit_of(cold.rule(), threshold, (plan, habits), hot.gaps.mean).0
+            let limit = limit_of(cold.rule(), threshold, (plan, habits), usual_gap(hot)).0;
+            // Of an entity that is new no rule knows anything yet.
+            if hot.events == 0 { larger(limit, HALF as f32) } else { limit }
         }
     }
+}
+
+/// Returns the mean time between an entity's events, seconds; a day for a new one.
+fn usual_gap(hot: &Hot) -> f32 {
+    if hot.events == 0 { DAY as f32 } else { hot.gaps.mean }
 }
 
 /// Takes an event's evidence into what a threshold remembers.
@@ -183,12 +190,12 @@ fn own_over(
         }
         let evidence = evidence * threshold.sensitivity as f32 * labelled;
         let (rule, named) = (&mut rules[number], (number, threshold));
-        let (limit, _) = limit_of(rule, named, (plan, habits), hot.gaps.mean);
+        let (limit, _) = limit_of(rule, named, (plan, habits), usual_gap(hot));
         if evidence >= limit {
             over.own |= 1 << number;
             over.least = smaller(over.least, limit / threshold.sensitivity as f32);
             if !hot.is(OPEN) {
-                pay(rule, named, (plan, habits), hot.gaps.mean);
+                pay(rule, named, (plan, habits), usual_gap(hot));
             }
         }
         let elapsed = verdict.gap.unwrap_or(0.0);
@@ -256,7 +263,7 @@ impl Engine {
                 let Profile { hot, cold } = self.places.get_mut(slot);
                 if plan.limit.is_none() {
                     let named = (STREAMS, &plan.threshold);
-                    pay(cold.rule(), named, (plan, &mut self.habits), hot.gaps.mean);
+                    pay(cold.rule(), named, (plan, &mut self.habits), usual_gap(hot));
                 }
                 hot.flags |= OPEN;
             }

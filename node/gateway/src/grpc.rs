@@ -4,6 +4,7 @@
 mod convert;
 mod pipeline;
 mod subscribe;
+pub(crate) mod tuning;
 
 use std::pin::Pin;
 

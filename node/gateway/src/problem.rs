@@ -75,7 +75,7 @@ codes! {
     UnknownStream = "unknown_stream", NOT_FOUND, NotFound, REJECTED, "There is no such stream", "Create it with POST /api/v1/streams.";
     UnknownEntity = "unknown_entity", NOT_FOUND, NotFound, REJECTED, "The entity was never seen", "Check its key; keys are compared byte by byte.";
     UnknownDetection = "unknown_detection", NOT_FOUND, NotFound, REJECTED, "There is no such detection", "Old detections are forgotten after the configured time.";
-    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, Unimplemented, REJECTED, "There is no such method here", "Over HTTP the Allow header lists the route's methods; gRPC has those of via.v1.Ingest.";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, Unimplemented, REJECTED, "There is no such method here", "Over HTTP the Allow header lists the route's methods; gRPC has those of via.v1.Ingest and via.v1.Tuning.";
     BodyTimeout = "body_timeout", REQUEST_TIMEOUT, DeadlineExceeded, SECOND, "The body came too slowly", "Send it again without long pauses, at 1 KiB/s or more. The fate says whether parts may have been applied.";
     StreamExists = "stream_exists", CONFLICT, AlreadyExists, REJECTED, "A stream of that name exists", "Change its configuration with PUT instead.";
     LimitReached = "limit_reached", CONFLICT, ResourceExhausted, REJECTED, "A table of the cluster is full", "Use an existing one, or ask the operator.";

@@ -11,6 +11,7 @@ use utoipa::openapi::{RefOr, Response as Described, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use via_proto::v1::ingest_server::IngestServer;
+use via_proto::v1::tuning_server::TuningServer;
 
 use crate::gate::Gate;
 use crate::grpc;
@@ -25,7 +26,7 @@ use crate::http::{
         title = "VIA",
         description = "Anomaly detection for every entity of a stream of events. Failures are \
             application/problem+json (RFC 9457); /problems describes each code. gRPC \
-            (via.v1.Ingest) is served on the same port.",
+            (via.v1.Ingest, via.v1.Tuning) is served on the same port.",
     ),
     tags(
         (name = "ingest", description = "Events in"),
@@ -100,9 +101,13 @@ pub(crate) fn router(gate: Gate, sessions: TaskTracker) -> Router {
     let ingest = IngestServer::new(grpc::Door::new(gate.clone(), sessions.clone()))
         .max_decoding_message_size(bytes)
         .max_encoding_message_size(bytes);
+    let tuning = TuningServer::new(grpc::tuning::Desk::new(gate.clone()))
+        .max_decoding_message_size(bytes)
+        .max_encoding_message_size(bytes);
     let (http, _) = documented().split_for_parts();
     http.with_state(gate.clone())
         .route_service("/via.v1.Ingest/{method}", ingest)
+        .route_service("/via.v1.Tuning/{method}", tuning)
         .fallback(edge::nowhere)
         .layer(Extension(sessions))
         .layer(Extension(gate.clone()))

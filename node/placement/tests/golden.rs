@@ -57,3 +57,25 @@ fn entities_stay_where_they_are() {
     }
     check("entity hash", &now, include_str!("golden/entity-hash-v1.txt"));
 }
+
+#[test]
+fn groups_stay_where_they_are() {
+    let keys = [
+        "[] x",
+        "[sshd] ",
+        "[sshd] a",
+        "[sshd] b <*>",
+        "[käse] error: 日本",
+        "[a] [b] c",
+        "[::1]:80",
+    ];
+    let mut now = String::new();
+    for stream in [1, u32::MAX] {
+        for key in keys {
+            let hash = EntityHash::of(StreamId::new(stream), key);
+            let (high, low, shard) = (hash.high(), hash.low(), hash.shard(64));
+            writeln!(now, "{stream} {key:?} {high:016x}{low:016x} {shard}").unwrap();
+        }
+    }
+    check("entity hash", &now, include_str!("golden/entity-hash-groups-v1.txt"));
+}

@@ -223,13 +223,16 @@ pub struct Cardinality {
     pub weight: f64,
     /// Registers: 2^precision, 10..18.
     pub precision: u8,
+    /// Whether an entity never seen before may be a detection where such are
+    /// rare; none means in streams of log lines alone.
+    pub new_entities: Option<bool>,
     /// Overrides the stream's threshold for this detector alone.
     pub threshold: Option<Threshold>,
 }
 
 impl Default for Cardinality {
     fn default() -> Self {
-        Self { enabled: true, weight: 1.0, precision: 12, threshold: None }
+        Self { enabled: true, weight: 1.0, precision: 12, new_entities: None, threshold: None }
     }
 }
 
@@ -384,8 +387,17 @@ pub struct Mapping {
     /// that names none; empty means such events are refused.
     pub entity_from: Vec<String>,
     /// The attribute whose distinct values are counted; none means all
-    /// attributes together, or the value when there are none.
+    /// attributes together, or the value when there are none; of a log line,
+    /// none at all.
     pub distinct_of: Option<String>,
+    /// The attribute that holds a log line, whose template is the entity of an
+    /// event that names none; none means that events are no log lines.
+    pub line_from: Option<String>,
+    /// The attribute that says which service logs; lines of different ones
+    /// share no template.
+    pub service_from: Option<String>,
+    /// The attribute that says how severe a line is; likewise.
+    pub severity_from: Option<String>,
 }
 
 /// Event-time discipline.

@@ -91,7 +91,8 @@ impl FromStr for Detector {
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|detector| detector.name() == word).ok_or_else(|| UnknownName {
             word: word.to_owned(),
-            allowed: "volume, distribution, cardinality, burst",
+            allowed: "volume, distribution, cardinality, burst, spectral, change_point, forest, \
+                      multi_scale, behavioural, drift",
         })
     }
 }
@@ -160,7 +161,8 @@ pub enum Direction {
 pub struct Contribution {
     /// Which test spoke.
     pub detector: Detector,
-    /// What it looked at: "value", a lane's name, "rate", "gap", "distinct".
+    /// What it looked at: "value", a lane's name, "rate", "gap", "distinct",
+    /// "new entity".
     pub feature: String,
     /// Its share of the evidence (may be negative).
     pub evidence: f64,

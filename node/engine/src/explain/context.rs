@@ -135,8 +135,12 @@ fn before(case: &Case<'_>, similar: &[Similar]) -> Option<Circumstance> {
 }
 
 /// Returns what one might do when a feature deviates.
-pub(crate) fn actions(feature: Feature, direction: Direction) -> Vec<String> {
-    let lines: &[&str] = match (feature, direction) {
+pub(crate) fn actions(case: &Case<'_>, feature: Feature) -> Vec<String> {
+    let lines: &[&str] = match (feature, direction(case, feature)) {
+        (Feature::Distinct, _) if case.verdict.newcomer.is_some() => &[
+            "Look at the first event: what is it that never happened before?",
+            "Look for what began here: a release, a new client, an error nobody has met.",
+        ],
         (Feature::Value | Feature::Step, Direction::Above) => &[
             "Look at what this entity did at this moment: a deployment, a large request, a new client.",
             "Compare with entities beside it: one of them alone, or all?",

@@ -41,6 +41,7 @@ pub(crate) fn sentence(case: &Case<'_>, feature: Feature, terms: &[Contribution]
             .map_or_else(|| "its course is unusual".to_owned(), |test| test.sentence(case)),
         Feature::Gap => gap(case),
         Feature::Rate => rate(case),
+        Feature::Distinct if case.verdict.newcomer.is_some() => newcomer(case),
         Feature::Distinct => {
             let (observed, _) = measured(case, feature);
             // A part of a mark is none.
@@ -119,6 +120,19 @@ fn rate(case: &Case<'_>) -> String {
     let [observed, usual] = figures([closing.observed, whole(usual)]);
     let noun = if closing.observed == 1.0 { "event" } else { "events" };
     format!("{observed} {noun} in {} where about {usual} are normal", span(width))
+}
+
+/// Says how seldom there are entities never seen before, and how many came.
+fn newcomer(case: &Case<'_>) -> String {
+    let Some(newcomer) = &case.verdict.newcomer else { return String::new() };
+    let one_in = rounded(1.0 / f64::from(newcomer.rate).max(1e-9));
+    let others = rounded(f64::from(newcomer.lately) - 1.0);
+    let beside = match others {
+        none if none < 1.0 => String::new(),
+        one if one < 2.0 => ", like another one just before".to_owned(),
+        many => format!(", like {} others just before", figure(many)),
+    };
+    format!("never seen before{beside}; one event in {} is of a new entity", figure(one_in))
 }
 
 fn lanes(case: &Case<'_>, range: Option<Expected>, terms: &[Contribution]) -> String {

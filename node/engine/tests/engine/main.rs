@@ -11,6 +11,7 @@ mod feedback;
 mod lifecycle;
 mod memory;
 mod minded;
+mod newcomers;
 mod overrides;
 mod promises;
 mod purity;

@@ -1,8 +1,11 @@
 //! Between VIA's words and the protocol's messages.
 
 use via_proto::v1;
+use via_shard::Recorded;
 use via_types::detection::{self, Change, State};
-use via_types::{Contribution, Detection, Epoch, Fate, Origin, ProducerId, Scored, Sequence};
+use via_types::{
+    Contribution, Detection, Epoch, Fate, Feedback, Origin, ProducerId, Scored, Sequence,
+};
 
 use crate::gate::Gate;
 use crate::ingest::writer::Tally;
@@ -86,14 +89,23 @@ fn contribution(term: &Contribution) -> v1::Contribution {
 }
 
 pub(super) fn change(gate: &Gate, change: &Change) -> v1::Detection {
-    let said = change.feedback().and_then(|said| Some((said, said.label?)));
-    let feedback = said.map(|(said, label)| v1::Feedback {
-        label: label.name().to_owned(),
+    let feedback = change.feedback().and_then(feedback);
+    v1::Detection { feedback, ..detection(gate, change.detection()) }
+}
+
+pub(super) fn recorded(gate: &Gate, recorded: &Recorded) -> v1::Detection {
+    let feedback = recorded.feedback.as_ref().and_then(feedback);
+    v1::Detection { feedback, ..detection(gate, &recorded.detection) }
+}
+
+/// Shows what is said; nothing when it was taken back.
+fn feedback(said: &Feedback) -> Option<v1::Feedback> {
+    Some(v1::Feedback {
+        label: said.label?.name().to_owned(),
         note: said.note.clone(),
         author: said.author.clone(),
         at: said.at.as_nanos(),
-    });
-    v1::Detection { feedback, ..detection(gate, change.detection()) }
+    })
 }
 
 fn circumstance(one: &detection::Circumstance) -> v1::Circumstance {

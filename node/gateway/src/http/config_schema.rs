@@ -200,6 +200,9 @@ pub(crate) struct CardinalityDocument {
     /// Registers, as a power of two.
     #[schema(minimum = 10, maximum = 18)]
     precision: Option<u8>,
+    /// Whether an entity never seen before may be a detection, in streams that
+    /// seldom have new ones; null does so in streams of log lines alone.
+    new_entities: Option<bool>,
     /// Its own rule; null takes the stream's.
     threshold: Option<ThresholdDocument>,
 }
@@ -394,8 +397,19 @@ pub(crate) struct MappingDocument {
     #[schema(max_items = 16)]
     entity_from: Option<Vec<String>>,
     /// The attribute whose distinct values are counted; null counts all
-    /// attributes together, or the value when there are none.
+    /// attributes together, or the value when there are none; of a log line,
+    /// nothing.
     distinct_of: Option<String>,
+    /// The attribute that holds a log line, whose template is the entity of an
+    /// event that names none; null means that events are no log lines.
+    #[schema(min_length = 1, max_length = 256)]
+    line_from: Option<String>,
+    /// The attribute that says which service logs; null for one for all.
+    #[schema(min_length = 1, max_length = 256)]
+    service_from: Option<String>,
+    /// The attribute that says how severe a line is; null for one for all.
+    #[schema(min_length = 1, max_length = 256)]
+    severity_from: Option<String>,
 }
 
 /// Event-time discipline and warm-up.

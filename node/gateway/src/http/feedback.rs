@@ -154,16 +154,8 @@ pub(crate) async fn say(
     Path(id): Path<String>,
     body: Document,
 ) -> Result<Json<LabelledView>, Problem> {
-    let NewFeedback { label, note, author } = body.object(Code::BadRequest)?;
-    for (name, text, most) in
-        [("note", &note, limit::NOTE_BYTES), ("author", &author, limit::NAME_BYTES)]
-    {
-        if text.len() > most {
-            let words = format!("{name} has {} bytes; at most {most} are kept", text.len());
-            return Err(Problem::new(Code::BadRequest, words));
-        }
-    }
-    labelled(&gate, &id, Said { label: Some(label.into()), note, author }).await
+    let NewFeedback { label: word, note, author } = body.object(Code::BadRequest)?;
+    shown(&gate, label(&gate, &id, Said { label: Some(word.into()), note, author }).await?)
 }
 
 /// Takes back what was said of a detection; its stream forgets what it taught.
@@ -174,14 +166,27 @@ pub(crate) async fn take_back(
     State(gate): State<Gate>,
     Path(id): Path<String>,
 ) -> Result<Json<LabelledView>, Problem> {
-    labelled(&gate, &id, Said::default()).await
+    shown(&gate, label(&gate, &id, Said::default()).await?)
 }
 
-async fn labelled(gate: &Gate, id: &str, said: Said) -> Result<Json<LabelledView>, Problem> {
+/// Lets somebody say something of a detection, or take it back.
+pub(crate) async fn label(gate: &Gate, id: &str, said: Said) -> Result<Labelled, Problem> {
+    for (name, text, most) in
+        [("note", &said.note, limit::NOTE_BYTES), ("author", &said.author, limit::NAME_BYTES)]
+    {
+        if text.len() > most {
+            let words = format!("{name} has {} bytes; at most {most} are kept", text.len());
+            return Err(Problem::new(Code::BadRequest, words));
+        }
+    }
     let id: DetectionId =
         id.parse().map_err(|error| Problem::new(Code::BadParameter, format!("id: {error}")))?;
     let done = gate.shard().label(gate.tenant(), id, said).await?;
-    let Labelled { recorded, taught } = done.ok_or_else(|| unknown(id))?;
+    done.ok_or_else(|| unknown(id))
+}
+
+fn shown(gate: &Gate, labelled: Labelled) -> Result<Json<LabelledView>, Problem> {
+    let Labelled { recorded, taught } = labelled;
     let threshold = recorded.detection.threshold;
     Ok(Json(LabelledView {
         detection: DetectionView::recorded(gate, &gate.view(), &recorded),

@@ -3,6 +3,8 @@
 //! force with it at one log index of every shard, and is checked by the same
 //! schema.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -11,13 +13,14 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use via_catalog::Stream;
+use via_types::Revision;
 use via_types::config::EntityConfig;
 
 use crate::gate::Gate;
 use crate::http::config_schema::EntityDocument;
 use crate::http::entities::check;
 use crate::http::media::{Document, parse};
-use crate::http::streams::{replace, unchanged};
+use crate::http::streams::{based_on, replace, unchanged_since};
 use crate::problem::{Code, Problem};
 
 /// What one entity has different.
@@ -59,11 +62,55 @@ fn nothing(entity: &str) -> Problem {
     Problem::new(Code::UnknownEntity, words)
 }
 
+/// Returns what an entity has different.
+pub(crate) fn of_entity(stream: &Stream, entity: &str) -> Result<Value, Problem> {
+    check(entity)?;
+    let config = own(stream)?["entities"][entity].take();
+    if config.is_null() { Err(nothing(entity)) } else { Ok(config) }
+}
+
+/// Returns every entity that has something different, by key.
+pub(crate) fn of_entities(stream: &Stream) -> Result<Map<String, Value>, Problem> {
+    let entities = own(stream)?["entities"].take();
+    Ok(if let Value::Object(entities) = entities { entities } else { Map::new() })
+}
+
+/// Sets what an entity has different, `text` as JSON, when the stream is still at
+/// the revision that was read.
+pub(crate) async fn set(
+    gate: &Gate,
+    (stream, based_on): (&str, Option<Revision>),
+    entity: &str,
+    text: &[u8],
+) -> Result<Arc<Stream>, Problem> {
+    check(entity)?;
+    let (stream, based_on) = unchanged_since(gate, stream, based_on)?;
+    // As its own type first, which names a key that is there twice.
+    let _: EntityConfig = parse(text, Code::BadConfig)?;
+    let said: Value = parse(text, Code::BadConfig)?;
+    let mut own = own(&stream)?;
+    let members = own.as_object_mut().ok_or_else(|| broken("it is no object"))?;
+    let entities = members.entry("entities").or_insert_with(|| json!({}));
+    entities.as_object_mut().ok_or_else(|| broken("entities"))?.insert(entity.to_owned(), said);
+    replace(gate, &stream, based_on, &own).await
+}
+
+/// Takes away what an entity has different, likewise.
+pub(crate) async fn unset(
+    gate: &Gate,
+    (stream, based_on): (&str, Option<Revision>),
+    entity: &str,
+) -> Result<Arc<Stream>, Problem> {
+    check(entity)?;
+    let (stream, based_on) = unchanged_since(gate, stream, based_on)?;
+    let mut own = own(&stream)?;
+    let gone = own["entities"].as_object_mut().and_then(|entities| entities.remove(entity));
+    gone.ok_or_else(|| nothing(entity))?;
+    replace(gate, &stream, based_on, &own).await
+}
+
 fn found(stream: &Stream, entity: String) -> Result<Response, Problem> {
-    let config = own(stream)?["entities"][&entity].take();
-    if config.is_null() {
-        return Err(nothing(&entity));
-    }
+    let config = of_entity(stream, &entity)?;
     Ok(tagged(stream, OverrideView { entity, config }))
 }
 
@@ -77,9 +124,8 @@ pub(crate) async fn list(
     Path(stream): Path<String>,
 ) -> Result<Response, Problem> {
     let stream = gate.stream(&stream)?;
-    let entities = own(&stream)?["entities"].take();
-    let entities = if let Value::Object(entities) = entities { entities } else { Map::new() };
-    let items = entities.into_iter().map(|(entity, config)| OverrideView { entity, config });
+    let items =
+        of_entities(&stream)?.into_iter().map(|(entity, config)| OverrideView { entity, config });
     Ok(tagged(&stream, OverrideList { revision: stream.revision.get(), items: items.collect() }))
 }
 
@@ -93,7 +139,6 @@ pub(crate) async fn show(
     State(gate): State<Gate>,
     Path((stream, entity)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    check(&entity)?;
     found(&*gate.stream(&stream)?, entity)
 }
 
@@ -111,16 +156,8 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: Document,
 ) -> Result<Response, Problem> {
-    check(&entity)?;
-    let (stream, based_on) = unchanged(&gate, &stream, &headers)?;
-    // As its own type first, which names a key that is there twice.
-    let _: EntityConfig = parse(body.bytes(), Code::BadConfig)?;
-    let said: Value = parse(body.bytes(), Code::BadConfig)?;
-    let mut own = own(&stream)?;
-    let members = own.as_object_mut().ok_or_else(|| broken("it is no object"))?;
-    let entities = members.entry("entities").or_insert_with(|| json!({}));
-    entities.as_object_mut().ok_or_else(|| broken("entities"))?.insert(entity.clone(), said);
-    let changed = replace(&gate, &stream, based_on, &own).await?;
+    let based_on = based_on(&headers)?;
+    let changed = set(&gate, (&stream, Some(based_on)), &entity, body.bytes()).await?;
     found(&changed, entity)
 }
 
@@ -136,12 +173,8 @@ pub(crate) async fn delete(
     Path((stream, entity)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    check(&entity)?;
-    let (stream, based_on) = unchanged(&gate, &stream, &headers)?;
-    let mut own = own(&stream)?;
-    let gone = own["entities"].as_object_mut().and_then(|entities| entities.remove(&entity));
-    gone.ok_or_else(|| nothing(&entity))?;
-    let changed = replace(&gate, &stream, based_on, &own).await?;
+    let based_on = based_on(&headers)?;
+    let changed = unset(&gate, (&stream, Some(based_on)), &entity).await?;
     let mut response = tagged(&changed, ());
     *response.status_mut() = StatusCode::NO_CONTENT;
     *response.body_mut() = axum::body::Body::empty();

@@ -136,19 +136,22 @@ pub(crate) async fn configure(
     headers: HeaderMap,
     body: Document,
 ) -> Result<Response, Problem> {
-    let (stream, based_on) = unchanged(&gate, &name, &headers)?;
+    let (stream, based_on) = unchanged_since(&gate, &name, Some(based_on(&headers)?))?;
     let own = said(body.bytes())?;
     let changed = replace(&gate, &stream, based_on, &own).await?;
     tagged(StatusCode::OK, &changed)
 }
 
 /// Returns a stream that is still as whoever wants to change it has read it.
-pub(crate) fn unchanged(
+pub(crate) fn unchanged_since(
     gate: &Gate,
     name: &str,
-    headers: &HeaderMap,
+    based_on: Option<Revision>,
 ) -> Result<(Arc<Stream>, Revision), Problem> {
-    let based_on = based_on(headers)?;
+    let based_on = based_on.ok_or_else(|| {
+        let words = "send the revision of the configuration you read";
+        Problem::new(Code::RevisionRequired, words)
+    })?;
     let stream = gate.stream(name)?;
     if stream.revision != based_on {
         // Refused here already: a stale change costs no entry (C-1).
@@ -170,7 +173,8 @@ pub(crate) async fn replace(
     Ok(gate.control().put_stream_config(gate.tenant(), &stream.name, based_on, own).await?)
 }
 
-fn based_on(headers: &HeaderMap) -> Result<Revision, Problem> {
+/// Returns the revision that whoever wants to change a stream has read.
+pub(crate) fn based_on(headers: &HeaderMap) -> Result<Revision, Problem> {
     let Some(tag) = headers.get(header::IF_MATCH) else {
         let words = "send If-Match with the ETag of the configuration you read";
         return Err(Problem::new(Code::RevisionRequired, words));

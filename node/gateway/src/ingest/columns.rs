@@ -10,7 +10,7 @@ use via_types::{Origin, limit};
 
 use super::event::RawEvent;
 use super::refusal::{Fault, Refusals, RowCode};
-use super::row::{self, Row, check_key};
+use super::row::{self, Namer, Row, check_key};
 use super::split::{Entity, Piece, Splitter};
 use super::stamp::Era;
 use crate::problem::{Code, Problem};
@@ -39,7 +39,8 @@ pub(crate) fn split(
     let columns = Columns::of(request)?;
     let mut refusals = Refusals::default();
     let mut entities: Vec<Option<Result<Entity, RowCode>>> = vec![None; request.keys.len()];
-    let mut reader = Reader { mapping, era, raw: RawEvent::default(), json: Vec::new() };
+    let (raw, json) = (RawEvent::default(), Vec::new());
+    let mut reader = Reader { mapping, era, namer: Namer::new(mapping), raw, json };
     let mut lanes = Vec::with_capacity(columns.lanes.len());
     splitter.begin(origin, 0, columns.events);
     for event in 0..columns.events {
@@ -49,8 +50,13 @@ pub(crate) fn split(
             Some(known) => {
                 let text = columns.keys[key];
                 let make = || check_key(text).map(|()| splitter.entity(text));
-                known.get_or_insert_with(make).map_err(Fault::from).and_then(|entity| {
+                let entity =
+                    if text.is_empty() { None } else { Some(known.get_or_insert_with(make)) };
+                let entity = entity.map_or(Ok(None), |known| known.map(Some)).map_err(Fault::from);
+                entity.and_then(|entity| {
                     let row = reader.row(&columns, event, text, &mut lanes)?;
+                    // The key of one that names none is known only now.
+                    let entity = entity.unwrap_or_else(|| splitter.entity(row.key));
                     splitter.push(entity, &row, event as u32).map_err(Fault::from)
                 })
             }
@@ -65,6 +71,7 @@ pub(crate) fn split(
 struct Reader<'m, 'a> {
     mapping: &'m Mapping,
     era: Era,
+    namer: Namer<'m>,
     raw: RawEvent<'a>,
     json: Vec<u8>,
 }
@@ -94,7 +101,7 @@ impl<'a> Reader<'_, 'a> {
         self.raw.attributes.clear();
         if let Some(text) = columns.attributes.get(event).filter(|text| !text.is_empty()) {
             self.raw.read_attributes(text)?;
-            row::write_attributes(&self.raw.attributes, &mut self.json)?;
+            row::write_attributes(self.mapping, &self.raw.attributes, &mut self.json)?;
         }
         let mark = match columns.mark.get(event) {
             Some(mark) => u64::from_le_bytes(*mark),
@@ -102,6 +109,8 @@ impl<'a> Reader<'_, 'a> {
         };
         let unique = columns.unique.get(event).map_or(0, |unique| u64::from_le_bytes(*unique));
         let attributes = str::from_utf8(&self.json).expect("JSON is written as UTF-8");
+        let key = if key.is_empty() { self.namer.name(&self.raw.attributes)? } else { key };
+        check_key(key)?;
         Ok(Row { key, at, value, mark, unique, attributes, lanes })
     }
 }
@@ -262,6 +271,24 @@ mod tests {
         assert_eq!(with_a.batch.attributes.get(0), r#"{"ip":"1"}"#);
         assert_ne!(with_a.batch.mark[0], 0);
         assert_eq!(*with_a.batch.lanes[0].values, [0.5]);
+    }
+
+    #[test]
+    fn an_empty_key_is_derived_as_over_http() {
+        let mut request = request();
+        request.keys[0] = bytes::Bytes::new();
+        let attributes = [r#"{"body":"try 1"}"#, "", r#"{"body":"try 2"}"#];
+        request.attributes = attributes.map(str::to_owned).to_vec();
+        let mapping = Mapping { line_from: Some("body".to_owned()), ..Mapping::default() };
+        let mut splitter = Splitter::new(StreamId::new(1), 1);
+        let era = Era::at(Timestamp::from_nanos(NOW));
+        let (pieces, refusals) = split(&request, None, &mapping, era, &mut splitter).expect("fits");
+        assert_eq!(refusals.count, 0);
+        let keys: Vec<_> = (0..3).map(|row| pieces[0].batch.key(row)).collect();
+        assert_eq!(keys, ["[-] try <*>", "b", "[-] try <*>"]);
+        request.attributes.clear();
+        let (_, refusals) = split(&request, None, &mapping, era, &mut splitter).expect("fits");
+        assert_eq!(codes(&refusals), [(0, RowCode::EntityMissing), (2, RowCode::EntityMissing)]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use via_engine::LineReader;
 use via_types::batch::column_hash;
 use via_types::config::Mapping;
 use via_types::limit;
@@ -32,19 +33,30 @@ pub(crate) struct Row<'a> {
     pub(crate) lanes: &'a [(Cow<'a, str>, f64)],
 }
 
+/// The attributes of one event: names and texts.
+type Attributes<'a> = [(Cow<'a, str>, Cow<'a, str>)];
+
+/// Names the entities of events that name none; its buffers keep their room.
+#[derive(Debug)]
+pub(crate) struct Namer<'c> {
+    mapping: &'c Mapping,
+    lines: LineReader,
+    key: String,
+}
+
 /// Makes rows of one stream's events.
 #[derive(Debug)]
 pub(crate) struct Composer<'c> {
     mapping: &'c Mapping,
     era: Era,
-    key: String,
+    namer: Namer<'c>,
     json: Vec<u8>,
 }
 
 impl<'c> Composer<'c> {
     /// Makes a composer for one request.
     pub(crate) fn new(mapping: &'c Mapping, era: Era) -> Self {
-        Self { mapping, era, key: String::new(), json: Vec::new() }
+        Self { mapping, era, namer: Namer::new(mapping), json: Vec::new() }
     }
 
     /// Checks `raw` and makes a row of it.
@@ -66,23 +78,43 @@ impl<'c> Composer<'c> {
             Some(id) => column_hash(id),
         };
         let mark = mark(self.mapping, &raw.attributes);
-        self.write_attributes(raw)?;
+        self.json.clear();
+        write_attributes(self.mapping, &raw.attributes, &mut self.json)?;
         let key = match raw.entity.as_deref() {
             Some(key) if !key.is_empty() => key,
-            Some(_) | None => {
-                self.derive_key(raw)?;
-                &self.key
-            }
+            Some(_) | None => self.namer.name(&raw.attributes)?,
         };
         check_key(key)?;
         let attributes = str::from_utf8(&self.json).expect("JSON is written as UTF-8");
         Ok(Row { key, at, value, mark, unique, attributes, lanes: &raw.values })
     }
+}
 
-    fn derive_key(&mut self, raw: &RawEvent<'_>) -> Result<(), Fault> {
+impl<'c> Namer<'c> {
+    /// Makes one for a stream.
+    pub(crate) fn new(mapping: &'c Mapping) -> Self {
+        Self { mapping, lines: LineReader::default(), key: String::new() }
+    }
+
+    /// Returns the entity of an event with these attributes: the template of its
+    /// log line, else what the attributes say.
+    pub(crate) fn name(&mut self, attributes: &Attributes<'_>) -> Result<&str, Fault> {
+        let Mapping { line_from, service_from, severity_from, .. } = self.mapping;
+        let of = |wanted: &Option<String>| text_of(attributes, wanted.as_deref()?);
+        if let Some(line) = of(line_from) {
+            let service = of(service_from).unwrap_or_default();
+            let severity = of(severity_from).unwrap_or_default();
+            let key = self.lines.key(service, severity, line);
+            let blank = || Fault::new(RowCode::EntityMissing, "the log line is blank".to_owned());
+            return key.ok_or_else(blank);
+        }
+        if let (Some(wanted), []) = (line_from, &self.mapping.entity_from[..]) {
+            let words = format!("no entity is named and attribute {wanted:?} is absent");
+            return Err(Fault::new(RowCode::EntityMissing, words));
+        }
         self.key.clear();
         for (position, wanted) in self.mapping.entity_from.iter().enumerate() {
-            let Some((_, text)) = raw.attributes.iter().find(|(name, _)| name == wanted) else {
+            let Some(text) = text_of(attributes, wanted) else {
                 let words = format!("no entity is named and attribute {wanted:?} is absent");
                 return Err(Fault::new(RowCode::EntityMissing, words));
             };
@@ -91,13 +123,12 @@ impl<'c> Composer<'c> {
             }
             self.key.push_str(text);
         }
-        Ok(())
+        Ok(&self.key)
     }
+}
 
-    fn write_attributes(&mut self, raw: &RawEvent<'_>) -> Result<(), Fault> {
-        self.json.clear();
-        write_attributes(&raw.attributes, &mut self.json)
-    }
+fn text_of<'a>(attributes: &'a Attributes<'_>, wanted: &str) -> Option<&'a str> {
+    attributes.iter().find(|(name, _)| name == wanted).map(|(_, text)| text.as_ref())
 }
 
 /// Refuses keys that are empty or too long.
@@ -111,16 +142,20 @@ pub(crate) fn check_key(key: &str) -> Result<(), RowCode> {
     }
 }
 
-/// Writes attributes as one JSON object of texts; nothing when there are none.
+/// Writes attributes as one JSON object of texts; nothing when there are none. Of
+/// a log line as much is kept as is read.
 pub(crate) fn write_attributes(
-    attributes: &[(Cow<'_, str>, Cow<'_, str>)],
+    mapping: &Mapping,
+    attributes: &Attributes<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), Fault> {
     for (position, (name, text)) in attributes.iter().enumerate() {
+        let is_line = mapping.line_from.as_deref() == Some(name.as_ref());
+        let most = if is_line { LineReader::MOST_BYTES } else { text.len() };
         out.push(if position == 0 { b'{' } else { b',' });
         write_text(name, out);
         out.push(b':');
-        write_text(text, out);
+        write_text(&text[..text.floor_char_boundary(most)], out);
     }
     if !attributes.is_empty() {
         out.push(b'}');
@@ -139,14 +174,13 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
 }
 
 /// Returns the hash of what the cardinality detector counts: the configured
-/// attribute, or all attributes together whatever their order.
-pub(crate) fn mark(mapping: &Mapping, attributes: &[(Cow<'_, str>, Cow<'_, str>)]) -> u64 {
+/// attribute, or all attributes together whatever their order. Log lines hardly
+/// ever repeat as a whole: of them nothing is counted unless it is configured.
+pub(crate) fn mark(mapping: &Mapping, attributes: &Attributes<'_>) -> u64 {
+    let is_line = || mapping.line_from.as_deref().and_then(|name| text_of(attributes, name));
     match &mapping.distinct_of {
-        Some(wanted) => attributes
-            .iter()
-            .find(|(name, _)| name == wanted)
-            .map_or(0, |(_, text)| column_hash(text)),
-        None if attributes.is_empty() => 0,
+        Some(wanted) => text_of(attributes, wanted).map_or(0, column_hash),
+        None if attributes.is_empty() || is_line().is_some() => 0,
         None => attributes
             .iter()
             .map(|(name, text)| xxh3_64_with_seed(text.as_bytes(), xxh3_64(name.as_bytes())))
@@ -192,6 +226,7 @@ mod tests {
         let mapping = Mapping {
             entity_from: vec!["service".to_owned(), "host".to_owned()],
             distinct_of: Some("ip".to_owned()),
+            ..Mapping::default()
         };
         let line = r#"{"attributes":{"host":"h1","service":"db","ip":"1.2.3.4"}}"#;
         compose(&mapping, line, |row| {
@@ -201,6 +236,48 @@ mod tests {
             assert_eq!(row.attributes, r#"{"host":"h1","service":"db","ip":"1.2.3.4"}"#);
         });
         assert_eq!(code(&mapping, r#"{"attributes":{"host":"h1"}}"#), RowCode::EntityMissing);
+    }
+
+    fn of_lines() -> Mapping {
+        Mapping {
+            line_from: Some("body".to_owned()),
+            service_from: Some("service.name".to_owned()),
+            severity_from: Some("severity".to_owned()),
+            ..Mapping::default()
+        }
+    }
+
+    #[test]
+    fn the_entity_of_a_log_line_is_its_template() {
+        let mapping = of_lines();
+        let line = r#"{"attributes":{"severity":"warn","body":"disk 7 of 10.0.0.1 is full",
+            "service.name":"store"}}"#;
+        compose(&mapping, line, |row| {
+            let row = row.expect("valid");
+            assert_eq!(row.key, "[store] warn: disk <*> of <*> is full");
+            assert_eq!(row.mark, 0, "whole lines hardly ever repeat");
+        });
+        let bare = r#"{"attributes":{"body":"up"}}"#;
+        compose(&mapping, bare, |row| assert_eq!(row.expect("valid").key, "[-] up"));
+        let named = r#"{"entity":"e","attributes":{"body":"up"}}"#;
+        compose(&mapping, named, |row| assert_eq!(row.expect("valid").key, "e"));
+        for odd in [r#"{"attributes":{"body":"  "}}"#, r#"{"attributes":{"k":"v"}}"#, "{}"] {
+            assert_eq!(code(&mapping, odd), RowCode::EntityMissing, "{odd}");
+        }
+        let both = Mapping { entity_from: vec!["k".to_owned()], ..of_lines() };
+        compose(&both, r#"{"attributes":{"k":"v"}}"#, |row| {
+            assert_eq!(row.expect("valid").key, "v", "what is no line is named as before");
+        });
+    }
+
+    #[test]
+    fn a_long_line_is_kept_as_far_as_it_is_read() {
+        let line = format!(r#"{{"attributes":{{"body":"{}"}}}}"#, "word ä".repeat(20_000));
+        compose(&of_lines(), &line, |row| {
+            let row = row.expect("it is not refused");
+            assert!(row.attributes.len() <= LineReader::MOST_BYTES + 16);
+            assert!(row.key.len() <= limit::ENTITY_KEY_BYTES);
+        });
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::rig::{NOW, Rig};
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 /// Steady values, then a wild one; returns the detection of that.
-async fn wild(rig: &Rig) -> Value {
+pub(crate) async fn wild(rig: &Rig) -> Value {
     let mut lines = String::new();
     for number in 0..400i64 {
         let value = if number == 399 { 1e6 } else { 100.0 + ((number * 7919) % 13) as f64 };
