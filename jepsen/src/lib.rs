@@ -5,8 +5,10 @@
 
 pub mod arena;
 pub mod binary;
+pub mod checker;
 pub mod disk;
 pub mod door;
+pub mod history;
 pub mod load;
 pub mod node;
 pub mod oracle;
