@@ -5,14 +5,23 @@
 
 pub mod arena;
 pub mod binary;
+pub mod caller;
 pub mod checker;
+pub mod clock;
+pub mod cluster;
 pub mod disk;
 pub mod door;
 pub mod history;
 pub mod load;
+pub mod nemesis;
+pub mod net;
 pub mod node;
 pub mod oracle;
+pub mod report;
 pub mod rot;
 pub mod scenario;
+mod shim;
+pub mod trial;
+pub mod workload;
 
 pub use arena::Arena;

@@ -106,7 +106,8 @@ fn difference(one: &Value, other: &Value) -> String {
     let fields: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
     let differ = fields.into_iter().filter(|field| one.get(*field) != other.get(*field));
     let told = differ.map(|field| {
-        let show = |body: &Map<String, Value>| body.get(field).map_or("none".into(), Value::to_string);
+        let show =
+            |body: &Map<String, Value>| body.get(field).map_or("none".into(), Value::to_string);
         format!("{field} {} or {}", show(one), show(other))
     });
     told.take(3).collect::<Vec<_>>().join(", ")
@@ -172,7 +173,11 @@ fn judge_feed(
 }
 
 /// Compares with an undisturbed run of the same input, as a multiset.
-fn judge_reference(operations: &[Operation], last: &BTreeMap<String, Value>, verdict: &mut Verdict) {
+fn judge_reference(
+    operations: &[Operation],
+    last: &BTreeMap<String, Value>,
+    verdict: &mut Verdict,
+) {
     let Some(reference) = of(operations, "reference").find(|it| it.outcome == Kind::Ok) else {
         verdict.doubt("there is no undisturbed run to compare with");
         return;
@@ -184,7 +189,9 @@ fn judge_reference(operations: &[Operation], last: &BTreeMap<String, Value>, ver
     };
     let sorted = |bodies: Vec<&Value>| {
         let mut sorted: BTreeMap<_, Vec<Value>> = BTreeMap::new();
-        bodies.into_iter().for_each(|body| sorted.entry(place(body)).or_default().push(plain(body)));
+        bodies
+            .into_iter()
+            .for_each(|body| sorted.entry(place(body)).or_default().push(plain(body)));
         sorted
     };
     let expected = sorted(detections(&reference.told).collect());
@@ -199,7 +206,8 @@ fn judge_reference(operations: &[Operation], last: &BTreeMap<String, Value>, ver
             (Some(one), Some(other)) if one != other => {
                 let differ = difference(&json!(one[0]), &json!(other[0]));
                 let counts = format!("{} and {}", one.len(), other.len());
-                verdict.violation(format!("{what} differs under faults: {differ} ({counts} of it)"));
+                verdict
+                    .violation(format!("{what} differs under faults: {differ} ({counts} of it)"));
             }
             (Some(_), Some(_)) | (None, None) => {}
         }

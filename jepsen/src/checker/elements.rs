@@ -118,7 +118,8 @@ fn judge_acknowledged(number: u64, element: &Element, acknowledged: Span, verdic
 
 /// What was seen must stay, whatever its client was told.
 fn judge_vanished(number: u64, element: &Element, verdict: &mut Verdict) {
-    let Some(first) = element.reads.iter().filter(|(.., seen)| *seen > 0).min_by_key(|r| r.0.completed)
+    let Some(first) =
+        element.reads.iter().filter(|(.., seen)| *seen > 0).min_by_key(|r| r.0.completed)
     else {
         return;
     };

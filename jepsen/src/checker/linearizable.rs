@@ -143,7 +143,12 @@ fn shortest(steps: &[Step], initial: i64) -> String {
         .get(first)
         .and_then(|end| steps.iter().find(|step| step.completed == *end))
         .map_or_else(String::new, |step| {
-            format!(", which shows in {:?}, lines {} to {}", step.deed, step.invoked + 1, step.completed + 1)
+            format!(
+                ", which shows in {:?}, lines {} to {}",
+                step.deed,
+                step.invoked + 1,
+                step.completed + 1
+            )
         });
     format!("no order explains its {} operations{culprit}", steps.len())
 }

@@ -137,8 +137,7 @@ mod tests {
     #[test]
     fn passes_a_failover_in_time() {
         let nobody = shard(1, Value::Null, &[1, 2, 3]);
-        let samples =
-            [shard(1, json!(1), &[1, 2, 3]), nobody, shard(2, json!(2), &[1, 2, 3])];
+        let samples = [shard(1, json!(1), &[1, 2, 3]), nobody, shard(2, json!(2), &[1, 2, 3])];
         assert_eq!(judged(&samples, 10), (Validity::Valid, String::new()));
     }
 
@@ -156,7 +155,7 @@ mod tests {
     #[test]
     fn finds_a_shard_that_stays_without_a_leader() {
         let nobody = shard(1, Value::Null, &[1, 2, 3]);
-        let long = vec![nobody.clone(); 10];
+        let long = vec![nobody; 10];
         assert!(judged(&long, 10).1.contains("has had no leader since"));
         let mut ended = long;
         ended.push(shard(2, json!(3), &[1, 2, 3]));

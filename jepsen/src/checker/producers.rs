@@ -92,9 +92,8 @@ fn collect(
     for send in of(operations, "send") {
         let Some(name) = name(&send.asked) else { continue };
         let newer = epochs.get(&name.0).into_iter().flatten();
-        let is_zombie = newer
-            .clone()
-            .any(|(epoch, opened)| *epoch > name.1 && opened.precedes(send.span));
+        let is_zombie =
+            newer.clone().any(|(epoch, opened)| *epoch > name.1 && opened.precedes(send.span));
         let batch = batches.entry(name).or_default();
         batch.events = send.asked["events"].as_u64().unwrap_or(0);
         batch.attempts.push(Attempt {
@@ -180,7 +179,8 @@ fn judge_order(operations: &[Operation], batches: &BTreeMap<Name, Batch>, verdic
         for order in told.told.as_array().into_iter().flatten() {
             let sequences = order["sequences"].as_array().into_iter().flatten();
             let sequences: Vec<u64> = sequences.filter_map(Value::as_u64).collect();
-            let (Some(name), Some(epoch)) = (order["name"].as_str(), order["epoch"].as_u64()) else {
+            let (Some(name), Some(epoch)) = (order["name"].as_str(), order["epoch"].as_u64())
+            else {
                 continue;
             };
             let part = order["part"].as_u64().unwrap_or(0);

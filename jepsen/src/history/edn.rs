@@ -25,11 +25,10 @@ pub fn write(history: &History) -> String {
 }
 
 fn pair(key: &str, value: &Value) -> String {
-    match value {
-        Value::String(word) if matches!(key, "process" | "type" | "f") && is_plain(word) => {
-            format!(":{key} :{word}")
-        }
-        value => format!(":{key} {}", form(value)),
+    let is_named = matches!(key, "process" | "type" | "f");
+    match value.as_str().filter(|word| is_named && is_plain(word)) {
+        Some(word) => format!(":{key} :{word}"),
+        None => format!(":{key} {}", form(value)),
     }
 }
 
@@ -50,8 +49,10 @@ fn form(value: &Value) -> String {
                 true => format!(":{key}"),
                 false => Value::from(key).to_string(),
             };
-            let pairs: Vec<String> =
-                object.iter().map(|(name, value)| format!("{} {}", key(name), form(value))).collect();
+            let pairs: Vec<String> = object
+                .iter()
+                .map(|(name, value)| format!("{} {}", key(name), form(value)))
+                .collect();
             format!("{{{}}}", pairs.join(", "))
         }
     }
@@ -81,7 +82,8 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn skip(&mut self) {
-        self.rest = self.rest.trim_start_matches(|letter: char| letter.is_whitespace() || letter == ',');
+        self.rest =
+            self.rest.trim_start_matches(|letter: char| letter.is_whitespace() || letter == ',');
     }
 
     fn take(&mut self, sign: char) -> bool {
@@ -120,7 +122,9 @@ impl<'a> Reader<'a> {
             "nil" => Ok(Value::Null),
             "true" => Ok(Value::Bool(true)),
             "false" => Ok(Value::Bool(false)),
-            number => number.parse::<Number>().map(Value::Number).map_err(|_| format!("{number:?}")),
+            number => {
+                number.parse::<Number>().map(Value::Number).map_err(|_| format!("{number:?}"))
+            }
         }
     }
 

@@ -50,9 +50,11 @@ pub(super) fn entry(value: &Value) -> Result<Entry, String> {
     let word = |name: &str| value[name].as_str().ok_or_else(|| format!("no {name} in {value}"));
     let kind = word("type")?;
     let kind = Kind::ALL.into_iter().find(|known| known.name() == kind);
-    let process = match &value["process"] {
-        Value::String(name) if name == "nemesis" => Process::Nemesis,
-        number => Process::Client(number.as_u64().ok_or_else(|| format!("process {number}"))?),
+    let process = &value["process"];
+    let process = match (process.as_u64(), process.as_str()) {
+        (Some(number), _) => Process::Client(number),
+        (None, Some("nemesis")) => Process::Nemesis,
+        (None, _) => return Err(format!("process {process}")),
     };
     Ok(Entry {
         time: value["time"].as_u64().ok_or("no time")?,
