@@ -50,7 +50,7 @@ int gettimeofday(struct timeval *restrict at, void *restrict zone) {
     struct timespec now;
     (void)zone;
     if (clock_gettime(CLOCK_REALTIME, &now)) return -1;
-    if (at) *at = (struct timeval){now.tv_sec, now.tv_nsec / 1000};
+    *at = (struct timeval){now.tv_sec, now.tv_nsec / 1000};
     return 0;
 }
 

@@ -244,6 +244,11 @@ impl Recorder {
         self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Returns how many lines were recorded so far.
+    pub fn lines(&self) -> usize {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).entries.len()
+    }
+
     /// Returns the nanoseconds since the test began.
     pub fn elapsed(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)

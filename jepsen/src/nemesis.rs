@@ -238,7 +238,7 @@ fn halves(order: &[usize], rng: &mut impl Rng) -> Strike {
 /// In a circle, each sees those that are near: with itself just a majority.
 fn ring(order: &[usize], rng: &mut impl Rng) -> Strike {
     let nodes = order.len();
-    let near = nodes.div_ceil(4);
+    let near = (nodes / 2).div_ceil(2);
     let mut begin = Vec::new();
     for (at, a) in order.iter().enumerate() {
         for (to, b) in order.iter().enumerate().skip(at + 1) {

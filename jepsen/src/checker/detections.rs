@@ -59,6 +59,13 @@ fn detections(told: &Value) -> impl Iterator<Item = &Value> {
     told.as_array().into_iter().flatten()
 }
 
+/// How far a detection has come: its events, and whether it has ended.
+type Progress = (u64, bool);
+
+fn progress(body: &Value) -> Progress {
+    (body["events"].as_u64().unwrap_or(0), body["state"] == "closed")
+}
+
 fn by_id(told: &Value) -> BTreeMap<String, Value> {
     let name = |body: &Value| Some((body["id"].as_str()?.to_owned(), body.clone()));
     detections(told).filter_map(name).collect()
@@ -68,8 +75,8 @@ fn by_id(told: &Value) -> BTreeMap<String, Value> {
 #[derive(Default)]
 struct Copies {
     fixed: BTreeMap<String, Value>,
-    /// By id and how far it had grown.
-    whole: BTreeMap<(String, u64), Value>,
+    /// By id and how far it had come.
+    whole: BTreeMap<(String, Progress), Value>,
 }
 
 impl Copies {
@@ -83,10 +90,10 @@ impl Copies {
         if *known != fixed {
             verdict.violation(format!("{id} names two things: {known} and {fixed}"));
         }
-        // Whether it is closed depends on when one asks, and people may label it.
-        let whole = only(body, |field| !matches!(field, "state" | "feedback"));
-        let grown = (id.to_owned(), body["events"].as_u64().unwrap_or(0));
-        let known = self.whole.entry(grown).or_insert_with(|| whole.clone());
+        // People may label it at any time.
+        let whole = only(body, |field| field != "feedback");
+        let name = (id.to_owned(), progress(body));
+        let known = self.whole.entry(name).or_insert_with(|| whole.clone());
         if *known != whole {
             verdict.violation(format!("{id} has two bodies: {}", difference(known, &whole)));
         }
@@ -152,21 +159,23 @@ fn judge_feed(
     last: &BTreeMap<String, Value>,
     verdict: &mut Verdict,
 ) {
-    let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut newest: BTreeMap<&str, Progress> = BTreeMap::new();
     for body in &feed.seen {
-        let events = newest.entry(body["id"].as_str().unwrap_or_default()).or_default();
-        *events = body["events"].as_u64().unwrap_or(0).max(*events);
+        let seen = newest.entry(body["id"].as_str().unwrap_or_default()).or_default();
+        *seen = progress(body).max(*seen);
     }
     if feed.gaps > 0 {
         return;
     }
     for (id, body) in last {
-        let listed = body["events"].as_u64().unwrap_or(0);
+        let (events, is_closed) = progress(body);
         match newest.get(id.as_str()) {
             None => verdict.violation(format!("subscriber {subscriber} was never told of {id}")),
-            Some(events) if *events < listed => verdict.violation(format!(
-                "subscriber {subscriber} saw {id} with {events} events, and it has {listed}"
+            Some((seen, _)) if *seen < events => verdict.violation(format!(
+                "subscriber {subscriber} saw {id} with {seen} events, and it has {events}"
             )),
+            Some((seen, false)) if *seen == events && is_closed => verdict
+                .violation(format!("subscriber {subscriber} was never told that {id} has ended")),
             Some(_) => {}
         }
     }

@@ -28,17 +28,10 @@ struct Element {
 pub fn check(operations: &[Operation]) -> Verdict {
     let mut verdict = Verdict::new("set-full");
     let elements = collect(operations, &mut verdict);
-    let mut delays = Vec::new();
     for (number, element) in &elements {
         judge(*number, element, &mut verdict);
-        delays.extend(delay(element));
     }
     count(&elements, &mut verdict);
-    delays.sort_unstable();
-    if let (Some(last), Some(middle)) = (delays.last(), delays.get(delays.len() / 2)) {
-        verdict.figure("seen after acknowledgement, median ms", middle / 1_000_000);
-        verdict.figure("seen after acknowledgement, longest ms", last / 1_000_000);
-    }
     if verdict.validity() == Validity::Valid && !elements.values().any(|e| e.acknowledged.is_some())
     {
         verdict.doubt("nothing was acknowledged");
@@ -131,19 +124,12 @@ fn judge_vanished(number: u64, element: &Element, verdict: &mut Verdict) {
     }
 }
 
-/// From acknowledgement to the first read that saw it.
-fn delay(element: &Element) -> Option<u64> {
-    element.acknowledged?;
-    let seen = element.reads.iter().filter(|(.., seen)| *seen > 0);
-    let first = seen.map(|(_, at, _)| *at).min()?;
-    Some(first.saturating_sub(element.acknowledged_at))
-}
-
 fn count(elements: &BTreeMap<u64, Element>, verdict: &mut Verdict) {
     let how_many = |is: &dyn Fn(&Element) -> bool| elements.values().filter(|e| is(e)).count();
     let is_unknown = |e: &Element| e.acknowledged.is_none() && !e.unknown.is_empty();
     let is_there = |e: &Element| e.reads.last().is_some_and(|(.., seen)| *seen > 0);
     verdict.figure("elements", elements.len());
+    verdict.figure("times read", elements.values().map(|e| e.reads.len()).sum::<usize>());
     verdict.figure("acknowledged", how_many(&|e| e.acknowledged.is_some()));
     verdict.figure("refused", how_many(&|e| e.refused && e.acknowledged.is_none()));
     verdict.figure("unknown", how_many(&is_unknown));

@@ -118,7 +118,7 @@ async fn serve(front: Arc<UdpSocket>, host: Ipv4Addr, route: Route) {
             }
         };
         let weather = route.climate.of(route.from, route.to);
-        way.carry(&weather, &bytes[..length], back, route.target);
+        way.carry(&weather, &bytes[..length], back, route.target).await;
     }
 }
 
@@ -129,7 +129,7 @@ async fn answer(back: Arc<UdpSocket>, front: Arc<UdpSocket>, dialler: SocketAddr
         let Ok((length, source)) = back.recv_from(&mut bytes).await else { continue };
         if source == route.target {
             let weather = route.climate.of(route.to, route.from);
-            way.carry(&weather, &bytes[..length], Arc::clone(&front), dialler);
+            way.carry(&weather, &bytes[..length], Arc::clone(&front), dialler).await;
         }
     }
 }
@@ -152,19 +152,19 @@ impl Way {
         }
     }
 
-    fn carry(&mut self, weather: &Weather, bytes: &[u8], by: Arc<UdpSocket>, to: SocketAddr) {
+    async fn carry(&mut self, weather: &Weather, bytes: &[u8], by: Arc<UdpSocket>, to: SocketAddr) {
         let now = self.began.elapsed();
         for after in self.link.carry(weather, (now, bytes.len()), &mut self.rng) {
             if after == Duration::ZERO {
-                // A socket that cannot take it now drops it, as networks do.
-                let _ = by.try_send_to(bytes, to);
+                // What cannot be sent is lost, as on any network.
+                let _ = by.send_to(bytes, to).await;
                 continue;
             }
             let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else { continue };
             let (by, bytes) = (Arc::clone(&by), bytes.to_vec());
             tokio::spawn(async move {
                 tokio::time::sleep(after).await;
-                let _ = by.try_send_to(&bytes, to);
+                let _ = by.send_to(&bytes, to).await;
                 drop(place);
             });
         }

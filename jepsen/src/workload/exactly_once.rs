@@ -1,7 +1,7 @@
 //! Exactly once: each client is a producer that repeats what it does not know,
 //! repeats what it does know, sends out of order, restarts with the next epoch and
 //! comes back as its own zombie with the one before. Every event of a batch has an
-//! entity of its own, and one tracked entity per sixteen batches keeps their order.
+//! entity of its own, and one tracked entity per four batches keeps their order.
 
 mod script;
 
@@ -21,8 +21,9 @@ use crate::checker::{Verdict, producers};
 use crate::history::{Kind, Operation, Told};
 
 const STREAM: &str = "exactly-once";
-/// Batches that share a tracked entity: its series shows so many one by one.
-const PART: u64 = 16;
+/// Batches that share a tracked entity: of more events than six its series shows
+/// means.
+const PART: u64 = 4;
 /// Batches of one last read.
 const CHUNK: usize = 8;
 /// Last reads at a time.
