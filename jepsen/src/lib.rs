@@ -13,6 +13,7 @@ pub mod disk;
 pub mod door;
 pub mod history;
 pub mod load;
+pub mod mutant;
 pub mod nemesis;
 pub mod net;
 pub mod node;

@@ -2,6 +2,7 @@
 //! repeatable, and reports. Exits 0 when all held, 1 when something did not, 2
 //! when it could not be tested, 77 when this machine cannot make the network.
 
+mod echo;
 mod suite;
 
 use std::io::Write;
@@ -50,7 +51,17 @@ enum Command {
     All(suite::All),
     /// Judges a history that was written before.
     Check(suite::Check),
-    /// Lists the attacks, workloads and nemeses.
+    /// Answers or asks over UDP, to test a network.
+    #[command(hide = true)]
+    Echo {
+        /// Which end.
+        role: echo::Role,
+        /// Where it is.
+        address: std::net::SocketAddr,
+    },
+    /// Builds nodes with planted bugs, and attacks each until its bug is found.
+    Mutants(suite::Mutants),
+    /// Lists the attacks, workloads, nemeses and planted bugs.
     List,
 }
 
@@ -63,6 +74,8 @@ async fn main() -> ExitCode {
         Command::Test(test) => suite::test(&test).await,
         Command::All(all) => suite::all(&all).await,
         Command::Check(check) => suite::check(&check),
+        Command::Mutants(mutants) => suite::mutants(&mutants).await,
+        Command::Echo { role, address } => echo::play(role, address).map(|()| ExitCode::SUCCESS),
         Command::List => list().map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
@@ -86,6 +99,9 @@ fn list() -> anyhow::Result<()> {
     for nemesis in via_jepsen::nemesis::Nemesis::ALL {
         let (word, least) = (nemesis.word(), nemesis.least_nodes());
         writeln!(out, "nemesis   {word:18} {least}+ nodes  {}", nemesis.help())?;
+    }
+    for mutant in via_jepsen::mutant::Mutant::ALL {
+        writeln!(out, "mutant    {:20} {}", mutant.word(), mutant.help())?;
     }
     Ok(())
 }

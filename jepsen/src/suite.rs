@@ -13,6 +13,7 @@ use via_jepsen::checker::{Validity, Verdict};
 use via_jepsen::cluster::Network;
 use via_jepsen::cluster::console::{self, Program};
 use via_jepsen::history::{edn, json};
+use via_jepsen::mutant::{Hunt, Mutant};
 use via_jepsen::nemesis::Nemesis;
 use via_jepsen::net::Net;
 use via_jepsen::trial::{Outcome, Trial};
@@ -84,6 +85,20 @@ pub(crate) struct Check {
     workload: String,
     /// The history: JSON lines, or EDN when its name ends so.
     history: PathBuf,
+}
+
+/// Planted bugs to find.
+#[derive(Args)]
+pub(crate) struct Mutants {
+    /// Only these; see `via-jepsen list`.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// How long each may take to be found, seconds, without its build.
+    #[arg(long, default_value_t = 120)]
+    budget: u64,
+    /// Where they are built, and the histories go.
+    #[arg(long, default_value = "target/mutants")]
+    out: PathBuf,
 }
 
 fn workload(word: &str) -> anyhow::Result<workload::Name> {
@@ -246,4 +261,28 @@ pub(crate) fn check(check: &Check) -> anyhow::Result<ExitCode> {
     }
     let is_valid = verdicts.iter().all(|verdict| verdict.validity() == Validity::Valid);
     Ok(if is_valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Builds and attacks every planted bug; fails unless all are found.
+pub(crate) async fn mutants(mutants: &Mutants) -> anyhow::Result<ExitCode> {
+    let Mutants { only, budget, out } = mutants;
+    for word in only {
+        let is_known = Mutant::ALL.iter().any(|mutant| mutant.word() == word);
+        anyhow::ensure!(is_known, "there is no mutant {word:?}; see `via-jepsen list`");
+    }
+    std::fs::create_dir_all(out)?;
+    let out = out.canonicalize()?;
+    let wanted = |mutant: &&Mutant| only.is_empty() || only.iter().any(|w| w == mutant.word());
+    let mut missed = 0;
+    for mutant in Mutant::ALL.iter().filter(wanted) {
+        let binary = mutant.build(&out)?;
+        let hunt = mutant.hunt(&binary, Duration::from_secs(*budget), &out).await?;
+        missed += u32::from(hunt.found.is_none());
+        let Hunt { found, took, tests } = hunt;
+        let word = if found.is_some() { "found" } else { "MISSED" };
+        let (seconds, found) = (took.as_secs_f64(), found.unwrap_or_default());
+        let name = mutant.word();
+        writeln!(std::io::stdout(), "{word:6} {name:20} {seconds:6.1} s, {tests} tests  {found}")?;
+    }
+    Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

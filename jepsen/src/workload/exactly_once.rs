@@ -24,6 +24,8 @@ const STREAM: &str = "exactly-once";
 /// Batches that share a tracked entity: of more events than six its series shows
 /// means.
 const PART: u64 = 4;
+/// When all tracked events were, in their own time: 2026-01-05, as milliseconds.
+const TRACKED_AT: u64 = 1_767_571_200_000;
 /// Batches of one last read.
 const CHUNK: usize = 8;
 /// Last reads at a time.
@@ -159,7 +161,8 @@ fn tracked(name: &str, epoch: u64, part: u64) -> String {
 }
 
 /// The content of a batch follows from its name, as D-2 demands. The last event
-/// belongs to the tracked entity; its value is the sequence.
+/// belongs to the tracked entity; its value is the sequence, its time the same for
+/// all, so that the series has them in the order in which they were applied.
 fn lines(name: &str, epoch: u64, sequence: u64, events: u64) -> String {
     let mut lines = String::new();
     for event in 0..events - 1 {
@@ -167,7 +170,9 @@ fn lines(name: &str, epoch: u64, sequence: u64, events: u64) -> String {
         lines.push_str(&format!("{{\"entity\":\"{entity}\",\"value\":{event}}}\n"));
     }
     let entity = tracked(name, epoch, sequence / PART);
-    lines.push_str(&format!("{{\"entity\":\"{entity}\",\"value\":{sequence}}}\n"));
+    lines.push_str(&format!(
+        "{{\"entity\":\"{entity}\",\"timestamp\":{TRACKED_AT},\"value\":{sequence}}}\n"
+    ));
     lines
 }
 
