@@ -298,6 +298,11 @@ impl Cluster {
         odd
     }
 
+    /// Returns how often nodes have panicked.
+    pub fn panics(&self) -> usize {
+        self.members.iter().map(|member| member.panics().len()).sum()
+    }
+
     /// Ends every fault, lets every node run, and returns after how long all were
     /// ready.
     ///

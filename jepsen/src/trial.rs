@@ -200,6 +200,7 @@ fn processes(cluster: &mut Cluster, done: &Done) -> Verdict {
     cluster.oddities().into_iter().for_each(|odd| verdict.violation(odd));
     done.failed.iter().for_each(|failed| verdict.doubt(format!("not done: {failed}")));
     verdict.figure("strikes", done.strikes.values().sum::<u64>());
+    verdict.figure("panics", cluster.panics());
     verdict
 }
 

@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -219,7 +220,9 @@ impl Member {
         if let Some(node) = self.node.take() {
             self.state = State::Down;
             let status = node.stop().await?;
-            if !status.success() && !self.is_disk_faulty {
+            // One that was still starting ends as it would have without a handler.
+            let was_asked = status.signal() == Some(rustix::process::Signal::TERM.as_raw());
+            if !status.success() && !was_asked && !self.is_disk_faulty {
                 self.ended.push(format!("asked to stop, it ended with {status}"));
             }
         }
@@ -259,11 +262,17 @@ impl Member {
         self.state = State::Down;
     }
 
+    /// Returns how it ended when it should not have, and where it panicked, unless
+    /// its disk has failed: then the store may, when it is dropped.
     pub(super) fn oddities(&mut self) -> Vec<String> {
         self.note_end();
+        let panics = self.panics().into_iter().filter(|_| !self.is_disk_faulty);
+        self.ended.iter().cloned().chain(panics.take(5)).collect()
+    }
+
+    pub(super) fn panics(&self) -> Vec<String> {
         let said = std::fs::read(&self.said).unwrap_or_default();
-        let said = String::from_utf8_lossy(&said).into_owned();
-        let panics = said.lines().filter(|line| line.contains("panicked at"));
-        self.ended.iter().cloned().chain(panics.take(5).map(str::to_owned)).collect()
+        let said = String::from_utf8_lossy(&said);
+        said.lines().filter(|line| line.contains("panicked at")).map(str::to_owned).collect()
     }
 }

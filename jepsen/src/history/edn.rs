@@ -58,7 +58,7 @@ fn form(value: &Value) -> String {
     }
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 ///
 /// # Errors
 /// A line is not an entry.

@@ -14,7 +14,7 @@ pub fn write(history: &History) -> String {
     text
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 ///
 /// # Errors
 /// A line is not an entry.
