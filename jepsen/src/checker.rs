@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use crate::history::Operation;
 
-/// Most findings that are told one by one.
+/// Most violations and doubts that are told one by one.
 const TOLD: usize = 20;
+const DOUBTS: usize = 5;
 
 /// What a checker says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,10 +82,10 @@ impl Verdict {
     /// Returns what was found, violations first, the first of each.
     pub fn findings(&self) -> Vec<String> {
         let mut told = Vec::new();
-        for found in [&self.violations, &self.doubts] {
-            told.extend(found.iter().take(TOLD).cloned());
-            if found.len() > TOLD {
-                told.push(format!("… and {} more", found.len() - TOLD));
+        for (found, most) in [(&self.violations, TOLD), (&self.doubts, DOUBTS)] {
+            told.extend(found.iter().take(most).cloned());
+            if found.len() > most {
+                told.push(format!("… and {} more", found.len() - most));
             }
         }
         told

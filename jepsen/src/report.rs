@@ -10,7 +10,7 @@ use std::fmt::Write;
 use self::chart::{Band, Chart, Point};
 use crate::checker::{Validity, Verdict};
 use crate::history::{Entry, History, Kind, Operation, Process};
-use crate::trial::{Outcome, Trial};
+use crate::trial::{HEAL, Outcome, Trial};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #1d2430; --faint: #68707d; --line: #d8dce3;
@@ -25,7 +25,7 @@ p.faint, td.faint { color: var(--faint); } svg { width: 100%; height: auto; disp
 svg text { font: 11px system-ui, sans-serif; fill: var(--faint); }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left;
   padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
+th { font-weight: 600; } .number { text-align: right; padding-right: 1.4rem; font-variant-numeric: tabular-nums; }
 .valid { color: var(--ok); font-weight: 600; } .unknown { color: var(--fail); font-weight: 600; }
 .invalid { color: var(--info); font-weight: 600; } ul { margin: .2rem 0; padding-left: 1.1rem; }
 .key { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; margin: 0 .3rem 0 1rem; }
@@ -153,10 +153,11 @@ fn latencies(operations: &[Operation]) -> Result<String, std::fmt::Error> {
             Kind::Info | Kind::Invoke => counts[2] += 1,
         }
     }
-    let mut table = String::from(
-        "<h2>By function</h2><table><tr><th>function</th><th>ok</th><th>fail</th><th>info</th>\
-         <th>median ms</th><th>p99 ms</th><th>longest ms</th></tr>",
-    );
+    let mut table = String::from("<h2>By function</h2><table><tr><th>function</th>");
+    for head in ["ok", "fail", "info", "median ms", "p99 ms", "longest ms"] {
+        write!(table, "<th class=\"number\">{head}</th>")?;
+    }
+    table.push_str("</tr>");
     for (function, (mut took, [ok, fail, info])) in by_function {
         took.sort_unstable();
         let at = |share: f64| {
@@ -204,6 +205,8 @@ fn bands(entries: &[Entry]) -> Vec<Band> {
             open.insert(&entry.function, bands.len());
             let what = entry.value["deeds"].to_string();
             bands.push(Band { name: entry.function.clone(), from: at, to: end, what });
+        } else if entry.function == HEAL {
+            std::mem::take(&mut open).into_values().for_each(|band| bands[band].to = at);
         } else if let Some(band) = open.remove(entry.function.as_str()) {
             bands[band].to = at;
         }

@@ -242,8 +242,18 @@ fn summary(outcome: &Outcome) -> String {
 }
 
 fn findings(verdict: &Verdict) -> String {
-    let found: Vec<String> = verdict.findings().into_iter().take(4).collect();
+    let found: Vec<String> = verdict.findings().iter().take(4).map(|words| short(words)).collect();
     format!("{} {}: {}", verdict.checker, verdict.validity().word(), found.join("; "))
+}
+
+/// Cuts words for one line; the report has them whole.
+fn short(words: &str) -> String {
+    let line: Vec<&str> = words.split_whitespace().collect();
+    let line = line.join(" ");
+    match line.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
 }
 
 /// Judges a history that was kept.
@@ -280,7 +290,7 @@ pub(crate) async fn mutants(mutants: &Mutants) -> anyhow::Result<ExitCode> {
         missed += u32::from(hunt.found.is_none());
         let Hunt { found, took, tests } = hunt;
         let word = if found.is_some() { "found" } else { "MISSED" };
-        let (seconds, found) = (took.as_secs_f64(), found.unwrap_or_default());
+        let (seconds, found) = (took.as_secs_f64(), short(&found.unwrap_or_default()));
         let name = mutant.word();
         writeln!(std::io::stdout(), "{word:6} {name:20} {seconds:6.1} s, {tests} tests  {found}")?;
     }

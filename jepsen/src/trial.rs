@@ -13,12 +13,15 @@ use tokio::task::JoinSet;
 use crate::caller::ILL_MANNERED;
 use crate::checker::{Validity, Verdict};
 use crate::cluster::{self, Cluster, Network, Plan, Shims};
-use crate::history::{History, Operation, edn, json as lines};
+use crate::history::{History, Kind, Operation, Process, Told, edn, json as lines};
 use crate::nemesis::Nemesis;
 use crate::nemesis::agenda::Agenda;
 use crate::nemesis::hand::{Done, Hand};
 use crate::report;
 use crate::workload::{self, Stage, Workload, drive};
+
+/// What the history calls the end of all faults.
+pub(crate) const HEAL: &str = "heal";
 
 /// What is tested, and how.
 #[derive(Clone, Debug)]
@@ -156,6 +159,8 @@ impl Trial {
         workload: &dyn Workload,
         verdict: &mut Verdict,
     ) {
+        let told = Told { outcome: Kind::Info, value: json!({"phase": "end"}), error: None };
+        stage.recorder.complete(Process::Nemesis, HEAL, told);
         match cluster.recover().await {
             Ok(took) => verdict.figure("ready again after ms", took.as_millis()),
             Err(error) => {
@@ -215,7 +220,6 @@ fn manners(operations: &[Operation]) -> Verdict {
 }
 
 fn tally(operations: &[Operation]) -> [u64; 3] {
-    use crate::history::Kind;
     let count = |kind| operations.iter().filter(|o| o.outcome == kind).count() as u64;
     [count(Kind::Ok), count(Kind::Fail), count(Kind::Info)]
 }

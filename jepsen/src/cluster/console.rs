@@ -101,7 +101,8 @@ pub fn nodes(console: &dyn Console, target: SocketAddr) -> anyhow::Result<Vec<u6
 }
 
 fn rows<'a>(answer: &'a Value, name: &str) -> anyhow::Result<&'a [Value]> {
-    let rows = answer.as_array().or_else(|| answer[name].as_array());
+    let named = || answer["items"].as_array().or_else(|| answer[name].as_array());
+    let rows = answer.as_array().or_else(named);
     rows.map(Vec::as_slice).with_context(|| format!("no list of {name}: {answer}"))
 }
 
@@ -158,7 +159,7 @@ mod tests {
     #[test]
     fn understands_shards_with_and_without_letters() {
         for said in [
-            r#"{"shards":[{"shard":"s3","term":4,"leader":"n2","voters":["n1","n2"]}]}"#,
+            r#"{"items":[{"shard":"s3","term":4,"leader":"n2","voters":["n1","n2"]}]}"#,
             r#"[{"id":3,"term":4,"leader":2,"replicas":[1,2]}]"#,
         ] {
             let shards = shards(&Canned([("shards", said)].into()), target()).unwrap();
