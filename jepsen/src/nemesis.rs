@@ -140,6 +140,11 @@ impl Nemesis {
         }
     }
 
+    /// Says whether its plan depends on who leads: to ask costs time.
+    pub fn needs_leader(self) -> bool {
+        matches!(self, Self::KillLeader | Self::PauseLeader | Self::PartitionLeader)
+    }
+
     /// Says whether it needs namespaces.
     pub fn needs_namespaces(self) -> bool {
         self.word().starts_with("partition") || self.word().starts_with("proxy")

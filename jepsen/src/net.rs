@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Where clients meet the nodes: the bridge's own address.
 const CLIENTS: u8 = 254;
@@ -194,16 +195,32 @@ impl Drop for Net {
 
 fn remove(owner: u32) {
     for space in spaces().filter(|(_, of)| *of == owner).map(|(name, _)| name) {
+        end_all_in(&space);
         // Nothing can be done about one that stays; the next run tries again.
         let _ = run("ip", &["netns", "del", &space]);
     }
     let _ = run("ip", &["link", "del", &format!("{LINK}{owner}b")]);
 }
 
+/// Ends what still runs in a namespace: nodes of a test that was killed.
+fn end_all_in(space: &str) {
+    let listed = output("ip", &["netns", "pids", space]).map(|output| output.stdout);
+    for process in String::from_utf8_lossy(&listed.unwrap_or_default()).split_whitespace() {
+        let process = process.parse().ok().and_then(Pid::from_raw);
+        if let Some(process) = process {
+            // It may have ended meanwhile.
+            let _ = kill_process(process, Signal::KILL);
+        }
+    }
+}
+
 /// Removes what processes left that were killed.
 fn remove_stale() {
     let owners: BTreeSet<u32> = spaces().map(|(_, owner)| owner).collect();
-    let is_gone = |owner: &u32| !Path::new(&format!("/proc/{owner}")).exists();
+    // One that has ended and was not waited for has no command line either.
+    let is_gone = |owner: &u32| {
+        std::fs::read(format!("/proc/{owner}/cmdline")).map_or(true, |line| line.is_empty())
+    };
     let own = std::process::id();
     owners.into_iter().filter(|owner| *owner == own || is_gone(owner)).for_each(remove);
 }

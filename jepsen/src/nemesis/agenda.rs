@@ -67,6 +67,12 @@ impl Agenda {
         self.items.iter().map(|item| item.at).min()
     }
 
+    /// Says whether what is due first is planned for who leads then.
+    pub fn needs_leader(&self) -> bool {
+        let first = self.items.iter().min_by_key(|item| item.at);
+        first.is_some_and(|item| item.end.is_none() && item.nemesis.needs_leader())
+    }
+
     /// Takes what is due first.
     pub fn take(&mut self, scene: Scene) -> Option<Due> {
         let item = self.items.iter_mut().min_by_key(|item| item.at)?;
@@ -131,6 +137,16 @@ mod tests {
     fn a_seed_gives_one_course() {
         assert_eq!(course(Nemesis::ALL, 1), course(Nemesis::ALL, 1));
         assert_ne!(course(Nemesis::ALL, 1), course(Nemesis::ALL, 2));
+    }
+
+    #[test]
+    fn who_leads_is_asked_when_a_strike_at_the_leader_begins() {
+        let scene = Scene { nodes: 3, leader: 2 };
+        let mut agenda = Agenda::new(&[Nemesis::KillLeader], ChaCha8Rng::seed_from_u64(1));
+        assert!(agenda.needs_leader());
+        assert_eq!(agenda.take(scene).unwrap().deeds, [Deed::Kill(2)]);
+        assert!(!agenda.needs_leader(), "what has begun is ended where it was begun");
+        assert!(!Agenda::new(&[Nemesis::Kill], ChaCha8Rng::seed_from_u64(1)).needs_leader());
     }
 
     #[test]

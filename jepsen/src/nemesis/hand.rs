@@ -42,7 +42,8 @@ impl<'a> Hand<'a> {
             if next >= time {
                 return self.done;
             }
-            let scene = Scene { nodes: self.cluster.nodes(), leader: self.cluster.leader() };
+            let leader = if agenda.needs_leader() { self.cluster.leader() } else { 0 };
+            let scene = Scene { nodes: self.cluster.nodes(), leader };
             let Some(due) = agenda.take(scene) else { continue };
             self.carry_out(&due).await;
             agenda.catch_up(began.elapsed());
