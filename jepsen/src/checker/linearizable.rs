@@ -139,6 +139,13 @@ fn shortest(steps: &[Step], initial: i64) -> String {
     };
     let has_none = |end: &u64| search(&before(*end), initial, BOUND) == Order::None;
     let first = ends.partition_point(|end| !has_none(end));
+    let changes: Vec<Step> =
+        steps.iter().filter(|step| !matches!(step.deed, Deed::Read(_))).copied().collect();
+    let which = match search(&changes, initial, BOUND) {
+        Order::Found => "; its changes alone are in order, so what is wrong is read",
+        Order::None => "; not even its changes are in order",
+        Order::Unknown => "",
+    };
     let culprit = ends
         .get(first)
         .and_then(|end| steps.iter().find(|step| step.completed == *end))
@@ -150,7 +157,7 @@ fn shortest(steps: &[Step], initial: i64) -> String {
                 step.completed + 1
             )
         });
-    format!("no order explains its {} operations{culprit}", steps.len())
+    format!("no order explains its {} operations{culprit}{which}", steps.len())
 }
 
 /// A set of operations by number.
@@ -339,7 +346,7 @@ mod tests {
         let verdict = check(&script.operations(), 0);
         assert_eq!(verdict.validity(), Validity::Invalid);
         let words = verdict.findings().join("");
-        assert!(words.contains("Read(0), lines 5 to 6"), "{words}");
+        assert!(words.contains("Read(0), lines 5 to 6; its changes alone are in order"), "{words}");
     }
 
     #[test]
@@ -347,7 +354,9 @@ mod tests {
         let mut script = Script::default();
         ok(&mut script, "cas", json!([0, 1]), json!(1));
         ok(&mut script, "cas", json!([0, 2]), json!(2));
-        assert_eq!(check(&script.operations(), 0).validity(), Validity::Invalid);
+        let verdict = check(&script.operations(), 0);
+        assert_eq!(verdict.validity(), Validity::Invalid);
+        assert!(verdict.findings()[0].ends_with("not even its changes are in order"));
     }
 
     #[test]
