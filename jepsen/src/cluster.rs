@@ -13,7 +13,7 @@ use anyhow::Context;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use self::console::Program;
+use self::console::{Change, Program};
 pub use self::member::Shims;
 use self::member::{Member, Place, State};
 use crate::caller::Targets;
@@ -31,6 +31,10 @@ const PEER_PORT: u16 = 7400;
 const SHARDS: u16 = 8;
 /// Longest time from a start to ready when nothing is wrong any more.
 pub const RECOVERY: Duration = Duration::from_secs(60);
+
+/// Longest time until a node that is to leave holds nothing, or one that joins is
+/// ready, while other faults may strike.
+const EMPTYING: Duration = Duration::from_secs(20);
 
 /// How the nodes are connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,16 +126,11 @@ impl Cluster {
 
     async fn form(&mut self) -> anyhow::Result<()> {
         let alone = self.members.len() == 1;
-        let first = self.members[0].data().display().to_string();
         if !alone {
+            let first = self.members[0].data().display().to_string();
             console::init(&self.console, &first, &name(0), SHARDS)?;
         }
         for node in 0..self.members.len() {
-            if node > 0 {
-                let token = console::token(&self.console, &first)?;
-                let host = self.members[0].peer().context("a peer's address")?;
-                self.members[node].joins_by(host, token);
-            }
             self.run(node)?;
             self.members[node].wait_ready(RECOVERY).await?;
             self.publish(node);
@@ -168,7 +167,7 @@ impl Cluster {
     }
 
     /// Starts a node that does not run, and waits a while until it serves; one that
-    /// cannot yet is left to itself.
+    /// cannot yet is left to itself. One that is no member is let in first.
     ///
     /// # Errors
     /// The process cannot be started.
@@ -177,6 +176,19 @@ impl Cluster {
             return Ok(());
         }
         self.run(node)?;
+        if self.members[node].is_outside {
+            // It serves nobody before it is a member.
+            return match self.members[node].wait_ready(EMPTYING).await {
+                Ok(()) => {
+                    self.publish(node);
+                    Ok(())
+                }
+                Err(error) => {
+                    self.members[node].kill();
+                    Err(error)
+                }
+            };
+        }
         self.members[node].wait_listening(Duration::from_secs(10)).await;
         self.publish(node);
         Ok(())
@@ -327,11 +339,17 @@ impl Cluster {
             if was_faulty || self.members[node].has_ended() {
                 self.kill(node);
             }
-            if self.members[node].is_down() {
+            if self.members[node].is_down() && !self.members[node].is_outside {
                 self.run(node)?;
             }
         }
-        for node in 0..self.members.len() {
+        // Members first: they let the others in.
+        let mut order: Vec<usize> = (0..self.members.len()).collect();
+        order.sort_by_key(|node| self.members[*node].is_outside);
+        for node in order {
+            if self.members[node].is_down() {
+                self.run(node)?;
+            }
             let left = RECOVERY.saturating_sub(began.elapsed());
             let ready = self.members[node].wait_ready(left).await;
             ready.with_context(|| format!("{} did not recover", name(node)))?;
@@ -340,7 +358,54 @@ impl Cluster {
         Ok(began.elapsed())
     }
 
+    /// Lets a node leave the cluster for good, as an operator does, and forgets what
+    /// it had. One that cannot be emptied in time stays.
+    ///
+    /// # Errors
+    /// Nobody else runs, or the cluster says no.
+    pub async fn leave(&mut self, node: usize) -> anyhow::Result<()> {
+        let (_, target) = self.other(node).context("nobody else runs")?;
+        let name = self.members[node].name();
+        console::change(&self.console, Change::Drain, &name, target)?;
+        let began = Instant::now();
+        while !self.is_empty(&name, target) {
+            if began.elapsed() > EMPTYING {
+                console::change(&self.console, Change::Undrain, &name, target)?;
+                anyhow::bail!("{name} was not emptied within {EMPTYING:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        console::change(&self.console, Change::Remove, &name, target)?;
+        self.kill(node);
+        self.members[node].forget()
+    }
+
+    fn is_empty(&self, name: &str, target: SocketAddr) -> bool {
+        let nodes = console::nodes(&self.console, target).unwrap_or_default();
+        nodes.iter().any(|node| node.name == name && node.holds == Some(0))
+    }
+
+    /// Returns another node that runs, and where clients find it.
+    fn other(&self, node: usize) -> Option<(usize, SocketAddr)> {
+        let others = (0..self.members.len()).filter(|other| *other != node);
+        let runs = |other: &usize| !self.members[*other].is_outside;
+        others.filter(runs).find_map(|other| Some((other, self.targets.get(other)?)))
+    }
+
+    /// A node that is no member is let in by one that is.
+    fn invite(&mut self, node: usize) -> anyhow::Result<()> {
+        let (host, _) = self.other(node).context("nobody can let it in")?;
+        let data = self.members[host].data().display().to_string();
+        let token = console::token(&self.console, &data)?;
+        let peer = self.members[host].peer().context("a peer's address")?;
+        self.members[node].is_invited(peer, token);
+        Ok(())
+    }
+
     fn run(&mut self, node: usize) -> anyhow::Result<()> {
+        if self.members[node].is_outside {
+            self.invite(node)?;
+        }
         let net = self.net.as_ref();
         self.members[node].run(net).with_context(|| format!("start {}", name(node)))
     }

@@ -47,6 +47,8 @@ pub enum Deed {
     Begin(usize, Fault),
     /// Ends it.
     Mend(usize, Fault),
+    /// Lets a node leave the cluster for good.
+    Leave(usize),
     /// Sends as much as the nodes take and more.
     Flood,
     /// Stops sending it.
@@ -119,6 +121,7 @@ nemeses! {
     DiskFull = "disk-full", 1, "A node's disk has no space left.";
     DiskError = "disk-error", 1, "A node's disk fails to sync.";
     RollingRestart = "rolling-restart", 1, "Each node in turn is asked to stop, and started.";
+    Churn = "churn", 4, "A node is drained and removed, and joins again as another.";
     Overload = "overload", 1, "Clients send as much as they can beside the others.";
 }
 
@@ -199,6 +202,11 @@ impl Nemesis {
                 order.sort_unstable();
                 Strike { begin: each(&order, Deed::Restart), hold: some(0, 500, rng), end: vec![] }
             }
+            Self::Churn => Strike {
+                begin: vec![Deed::Leave(victim)],
+                hold: some(500, 3_000, rng),
+                end: vec![Deed::Launch(victim)],
+            },
             Self::Overload => Strike {
                 begin: vec![Deed::Flood],
                 hold: some(2_000, 5_000, rng),
@@ -352,6 +360,7 @@ mod tests {
             Deed::Kill(node)
             | Deed::Pause(node)
             | Deed::LosePower(node, _)
+            | Deed::Leave(node)
             | Deed::Damage(node, _)
             | Deed::Begin(node, _) => Some(*node),
             Deed::Launch(_)

@@ -2,7 +2,7 @@
 //! uses them: the words of `via-node cluster` and what it answers as JSON. Behind a
 //! trait, so that what is made of the answers is tested without a cluster.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -89,15 +89,68 @@ pub fn shards(console: &dyn Console, target: SocketAddr) -> anyhow::Result<Vec<V
     rows(&answer, "shards")?.iter().map(shard).collect()
 }
 
-/// Returns the nodes that are members, as numbers from 1.
+/// A member, as one node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its number, from 1.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Where its peers reach it.
+    pub hosts: Vec<IpAddr>,
+    /// How many replicas it holds; none while nobody knows.
+    pub holds: Option<u64>,
+}
+
+/// Returns the nodes that are members.
 ///
 /// # Errors
 /// The command fails, or its answer is not understood.
-pub fn nodes(console: &dyn Console, target: SocketAddr) -> anyhow::Result<Vec<u64>> {
+pub fn nodes(console: &dyn Console, target: SocketAddr) -> anyhow::Result<Vec<Listed>> {
     let said = console.run(&["nodes", "--target", &target.to_string(), "--json"])?;
     let answer: Value = serde_json::from_str(&said).context("`cluster nodes --json`")?;
-    let id = |row: &Value| node(&row["node"]).or_else(|| node(&row["id"]));
-    rows(&answer, "nodes")?.iter().map(|row| id(row).with_context(|| format!("{row}"))).collect()
+    rows(&answer, "nodes")?.iter().map(listed).collect()
+}
+
+fn listed(row: &Value) -> anyhow::Result<Listed> {
+    let id = node(&row["node"]).or_else(|| node(&row["id"]));
+    let addresses = row["addresses"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    Ok(Listed {
+        id: id.with_context(|| format!("a node without its number: {row}"))?,
+        name: row["name"].as_str().unwrap_or_default().to_owned(),
+        hosts: addresses.filter_map(|at| Some(at.parse::<SocketAddr>().ok()?.ip())).collect(),
+        holds: row["holds"].as_u64(),
+    })
+}
+
+/// What is asked for a node that comes or goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Lets it hold nothing any more.
+    Drain,
+    /// Lets it hold again.
+    Undrain,
+    /// Lets it go.
+    Remove,
+}
+
+/// Asks for a change of the node called `name`.
+///
+/// # Errors
+/// The command fails.
+pub fn change(
+    console: &dyn Console,
+    change: Change,
+    name: &str,
+    target: SocketAddr,
+) -> anyhow::Result<()> {
+    let target = target.to_string();
+    let words: &[&str] = match change {
+        Change::Drain => &["drain", name],
+        Change::Undrain => &["drain", name, "--undo"],
+        Change::Remove => &["remove", name],
+    };
+    console.run(&[words, &["--target", &target]].concat()).map(drop)
 }
 
 fn rows<'a>(answer: &'a Value, name: &str) -> anyhow::Result<&'a [Value]> {
@@ -178,8 +231,12 @@ mod tests {
             assert!(shards(&Canned([("shards", said)].into()), target()).is_err(), "{said}");
         }
         assert!(nodes(&Canned([("nodes", r#"[{"name":"a"}]"#)].into()), target()).is_err());
-        let said = r#"{"nodes":[{"node":"n1"},{"id":2}]}"#;
-        assert_eq!(nodes(&Canned([("nodes", said)].into()), target()).unwrap(), [1, 2]);
+        let said =
+            r#"{"items":[{"node":"n1","name":"a","addresses":["10.0.0.1:7"],"holds":3},{"id":2}]}"#;
+        let seen = nodes(&Canned([("nodes", said)].into()), target()).unwrap();
+        let host = IpAddr::from([10, 0, 0, 1]);
+        let first = Listed { id: 1, name: "a".to_owned(), hosts: vec![host], holds: Some(3) };
+        assert_eq!((&seen[0], seen[1].id, seen[1].holds), (&first, 2, None));
     }
 
     #[test]

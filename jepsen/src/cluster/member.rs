@@ -59,7 +59,11 @@ pub(super) struct Member {
     place: Place,
     disk: Option<Disk>,
     clock: Option<Clock>,
-    join: Option<(SocketAddr, String)>,
+    /// It must be let in before it is a member.
+    pub(super) is_outside: bool,
+    invitation: Option<(SocketAddr, String)>,
+    /// How often it left.
+    left: u32,
     node: Option<Node>,
     pub(super) state: State,
     said: PathBuf,
@@ -84,7 +88,9 @@ impl Member {
             place,
             disk,
             clock,
-            join: None,
+            is_outside: number > 0,
+            invitation: None,
+            left: 0,
             node: None,
             state: State::Down,
             said: folder.join("said.txt"),
@@ -109,8 +115,25 @@ impl Member {
         }
     }
 
-    pub(super) fn joins_by(&mut self, host: SocketAddr, token: String) {
-        self.join = Some((host, token));
+    /// Returns what it is called: a node that comes back is another one.
+    pub(super) fn name(&self) -> String {
+        match self.left {
+            0 => name(self.number),
+            left => format!("{}-{left}", name(self.number)),
+        }
+    }
+
+    pub(super) fn is_invited(&mut self, host: SocketAddr, token: String) {
+        self.invitation = Some((host, token));
+    }
+
+    /// Has left for good: what it had is gone, and it may come back as another.
+    pub(super) fn forget(&mut self) -> anyhow::Result<()> {
+        std::fs::remove_dir_all(self.site.data())?;
+        std::fs::create_dir_all(self.site.data())?;
+        self.is_outside = true;
+        self.left += 1;
+        Ok(())
     }
 
     pub(super) fn disk(&self) -> anyhow::Result<&Disk> {
@@ -141,11 +164,11 @@ impl Member {
             command.arg("--listen").arg(clients.to_string());
             if let Some(peers) = peers {
                 command.arg("--peer-listen").arg(peers.to_string());
-                command.arg("--name").arg(name(self.number));
+                command.arg("--name").arg(self.name());
             }
         }
-        // Only once: a member finds its peers in its own data.
-        if let Some((host, token)) = self.join.take() {
+        // A token is good once; a member finds its peers in its own data.
+        if let Some((host, token)) = self.invitation.take() {
             command.arg("--join").arg(host.to_string()).arg("--token").arg(token);
         }
         self.node = Some(Node::launch(command, self.said.clone())?);
@@ -178,7 +201,9 @@ impl Member {
 
     pub(super) async fn wait_ready(&mut self, within: Duration) -> anyhow::Result<()> {
         let node = self.node.as_mut().context("it does not run")?;
-        node.wait_ready_within(within).await.map(drop)
+        node.wait_ready_within(within).await?;
+        self.is_outside = false;
+        Ok(())
     }
 
     /// Waits until it accepts connections; or not, when it cannot.

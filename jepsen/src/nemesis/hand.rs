@@ -89,6 +89,7 @@ impl<'a> Hand<'a> {
             Deed::Damage(node, rot) => drop(cluster.damage(*node, *rot)?),
             Deed::Begin(node, fault) => cluster.begin(*node, *fault)?,
             Deed::Mend(node, fault) => cluster.mend(*node, *fault)?,
+            Deed::Leave(node) => cluster.leave(*node).await?,
             Deed::Flood => self.flood = Some(Flood::begin(cluster.targets())),
             Deed::Relief => self.flood = None,
         }

@@ -1,9 +1,11 @@
 //! Placement: watchers ask every node in turn where the shards are, and note
 //! which nodes run, while nodes come and go. Needs a cluster's commands.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 use serde_json::{Value, json};
 
@@ -72,25 +74,33 @@ impl Client for Watcher {
 
     fn perform<'a>(&'a mut self, asked: &'a Invocation) -> BoxFuture<'a, Told> {
         Box::pin(async move {
-            if asked.function == "living" {
-                let nodes = 0..self.targets.nodes();
-                let living: Vec<usize> = nodes
-                    .filter(|node| self.targets.get(*node).is_some())
-                    .map(|node| node + 1)
-                    .collect();
-                return Told::ok(json!(living));
-            }
-            let node = asked.value.as_u64().unwrap_or(0) as usize;
-            let Some(address) = self.targets.get(node) else {
-                return Told::fail(format!("node {node} is down"));
-            };
-            let console = Arc::clone(&self.console);
-            let asked = tokio::task::spawn_blocking(move || console::shards(&*console, address));
+            let (console, targets) = (Arc::clone(&self.console), self.targets.clone());
+            let node = asked.value.as_u64();
+            let asked = tokio::task::spawn_blocking(move || match node {
+                Some(node) => shards(&*console, &targets, node as usize),
+                None => living(&*console, &targets),
+            });
             match asked.await {
-                Ok(Ok(shards)) => Told::ok(json!(shards)),
+                Ok(Ok(told)) => Told::ok(told),
                 Ok(Err(error)) => Told::fail(format!("{error:#}")),
                 Err(error) => Told::fail(error.to_string()),
             }
         })
     }
+}
+
+fn shards(console: &dyn Console, targets: &Targets, node: usize) -> anyhow::Result<Value> {
+    let address = targets.get(node).with_context(|| format!("node {node} is down"))?;
+    Ok(json!(console::shards(console, address)?))
+}
+
+/// Returns the members whose host is one that runs: a node that left and came back
+/// has another number.
+fn living(console: &dyn Console, targets: &Targets) -> anyhow::Result<Value> {
+    let up: Vec<SocketAddr> = (0..targets.nodes()).filter_map(|node| targets.get(node)).collect();
+    let asked = up.iter().map(|address| console::nodes(console, *address));
+    let nodes = asked.flatten().next().context("no node says who is a member")?;
+    let runs = |host: &IpAddr| up.iter().any(|address| address.ip() == *host);
+    let living = nodes.iter().filter(|node| node.hosts.iter().any(runs));
+    Ok(json!(living.map(|node| node.id).collect::<Vec<u64>>()))
 }
