@@ -196,6 +196,11 @@ impl Drop for Net {
 fn remove(owner: u32) {
     for space in spaces().filter(|(_, of)| *of == owner).map(|(name, _)| name) {
         end_all_in(&space);
+        // By itself a link goes with its namespace, but only some time later, and
+        // its name is needed for the next network.
+        if let Some((_, node)) = space.rsplit_once('-') {
+            let _ = run("ip", &["link", "del", &format!("{LINK}{owner}h{node}")]);
+        }
         // Nothing can be done about one that stays; the next run tries again.
         let _ = run("ip", &["netns", "del", &space]);
     }
