@@ -56,9 +56,12 @@ impl Net {
             }
         }
         let probe = format!("{SPACE}{}-probe", std::process::id());
+        let bridge = format!("{LINK}{}p", std::process::id());
         let tried = run("ip", &["netns", "add", &probe])
-            .and_then(|()| run("ip", &["netns", "exec", &probe, "iptables", "-w", "-L", "-n"]));
-        // Whether it could be made is known; that it goes does not matter.
+            .and_then(|()| run("ip", &["netns", "exec", &probe, "iptables", "-w", "-L", "-n"]))
+            .and_then(|()| run("ip", &["link", "add", &bridge, "type", "bridge"]));
+        // Whether they could be made is known; that they go does not matter.
+        let _ = run("ip", &["link", "del", &bridge]);
         let _ = run("ip", &["netns", "del", &probe]);
         tried.map_err(|error| Impossible(format!("{error:#}")))
     }
