@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 use futures_util::stream::{self, TryStreamExt};
@@ -12,10 +12,10 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::{Client, Invocation, Stage, Workload, count, insist, make_stream};
+use super::{CLOSING, Client, Invocation, Stage, Workload, carry_out, count, insist, make_stream};
 use crate::caller::{Caller, Request};
 use crate::checker::{Verdict, elements};
-use crate::history::{Operation, Told};
+use crate::history::{Kind, Operation, Told};
 
 const STREAM: &str = "acked-set";
 /// Most elements of one batch.
@@ -48,16 +48,12 @@ impl Workload for AckedSet {
     }
 
     fn client(&self, stage: &Stage, number: u32) -> Box<dyn Client> {
-        Box::new(Adder {
-            caller: stage.caller(number as usize),
-            next: Arc::clone(&self.next),
-            recent: Arc::clone(&self.recent),
-            rng: stage.rng(0x6164_6400 + u64::from(number)),
-        })
+        Box::new(self.adder(stage, number))
     }
 
     fn close<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async move {
+            self.add_more(stage).await?;
             let all: Vec<u64> = (0..self.next.load(Ordering::SeqCst)).collect();
             let some: Vec<u64> = all.iter().copied().step_by(SERIES as usize).collect();
             read_all(stage, &all, Question::Count).await?;
@@ -67,6 +63,34 @@ impl Workload for AckedSet {
 
     fn check(&self, operations: &[Operation]) -> Vec<Verdict> {
         vec![elements::check(operations)]
+    }
+}
+
+impl AckedSet {
+    /// What is healed takes new events. Each try has its own: an addition without a
+    /// producer must not be repeated.
+    async fn add_more(&self, stage: &Stage) -> anyhow::Result<()> {
+        let mut adder = self.adder(stage, 0);
+        let began = Instant::now();
+        loop {
+            let first = self.next.fetch_add(BATCH, Ordering::SeqCst);
+            let numbers: Vec<u64> = (first..first + BATCH).collect();
+            let asked = Invocation { function: "add", value: json!(numbers) };
+            if carry_out(&mut adder, &asked, &stage.recorder, stage.process()).await == Kind::Ok {
+                return Ok(());
+            }
+            anyhow::ensure!(began.elapsed() < CLOSING, "no new event was taken");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn adder(&self, stage: &Stage, number: u32) -> Adder {
+        Adder {
+            caller: stage.caller(number as usize),
+            next: Arc::clone(&self.next),
+            recent: Arc::clone(&self.recent),
+            rng: stage.rng(0x6164_6400 + u64::from(number)),
+        }
     }
 }
 
@@ -97,7 +121,7 @@ impl Client for Adder {
                 return read(&mut self.caller, &numbers, Question::Count).await;
             }
             let told = add(&mut self.caller, &numbers).await;
-            if told.outcome == crate::history::Kind::Ok {
+            if told.outcome == Kind::Ok {
                 let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
                 recent.extend(numbers);
                 let beyond = recent.len().saturating_sub(256);
