@@ -30,6 +30,15 @@ attack rounds="20" seed="1":
     cargo build --release -p via-node
     cargo run --release -p via-jepsen -- run --node target/release/via-node --rounds {{rounds}} --seed {{seed}}
 
+# One workload while faults strike one node; see `via-jepsen list`.
+fault workload="acked-set" nemesis="kill,power" time="60":
+    cargo build --release -p via-node
+    cargo run --release -p via-jepsen -- test --nodes 1 --workload {{workload}} --nemesis {{nemesis}} --time {{time}} --node target/release/via-node
+
+# Planted bugs, each of which must be found.
+mutants:
+    cargo run -p via-jepsen -- mutants
+
 # Licences, bans, advisories (needs cargo-deny).
 deny:
     cargo deny check

@@ -7,10 +7,11 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context;
 use rand::{Rng, RngExt};
+
+use crate::shim;
 
 /// The unit in which a disk keeps or loses what was not synced.
 const SECTOR: usize = 512;
@@ -63,23 +64,18 @@ impl Disk {
     /// The C compiler fails.
     pub fn new(folder: &Path) -> anyhow::Result<Self> {
         let disk = Self {
-            library: folder.join("disk.so"),
+            library: shim::build("disk", folder)?,
             mirror: folder.join("mirror"),
             control: folder.join("control"),
         };
         fs::create_dir_all(&disk.mirror)?;
         fs::create_dir_all(&disk.control)?;
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("shim/disk.c");
-        let built = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"])
-            .arg(&disk.library)
-            .arg(source)
-            .args(["-ldl", "-lpthread"])
-            .output()
-            .context("run the C compiler `cc`")?;
-        let words = String::from_utf8_lossy(&built.stderr);
-        anyhow::ensure!(built.status.success(), "the disk does not compile: {words}");
         Ok(disk)
+    }
+
+    /// Returns the library that must be preloaded.
+    pub fn library(&self) -> &Path {
+        &self.library
     }
 
     /// Returns what must be in a node's environment.
@@ -108,6 +104,11 @@ impl Disk {
     pub fn mend(&self, fault: Fault) -> anyhow::Result<()> {
         fs::remove_file(self.control.join(fault.name()))?;
         Ok(())
+    }
+
+    /// Says whether a fault has begun and not ended.
+    pub fn has(&self, fault: Fault) -> bool {
+        self.control.join(fault.name()).exists()
     }
 
     /// Returns files of which a write passed unseen, found by [`Fault::Verify`].

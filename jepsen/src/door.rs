@@ -1,11 +1,12 @@
 //! One HTTP connection to a node, as a client has it. After any error the
-//! outcome of the request is unknown and the connection is gone; the next
-//! request makes a new one.
+//! connection is gone; the next request makes a new one. Tells a request that
+//! never left from one whose outcome is unknown.
+
+pub mod feed;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Context;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -17,6 +18,17 @@ use tokio::time::timeout;
 
 /// A node that has not answered by then is treated as gone.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Why there is no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Silence {
+    /// There was no connection: the request was never sent.
+    #[error("not reached: {0}")]
+    Unreached(String),
+    /// It was sent, or may have been: its outcome is unknown.
+    #[error("not answered: {0}")]
+    Unanswered(String),
+}
 
 /// What a node answered.
 #[derive(Clone, Debug)]
@@ -49,74 +61,99 @@ impl Answer {
 /// A client's connection.
 pub struct Door {
     address: SocketAddr,
+    deadline: Duration,
     sender: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl Door {
     /// Makes a client of the node at `address`; connects when first used.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, sender: None }
+        Self { address, deadline: DEADLINE, sender: None }
+    }
+
+    /// Waits that long for each answer.
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// Returns where the node is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Asks for `path`.
     ///
     /// # Errors
     /// The node could not be reached or did not answer.
-    pub async fn get(&mut self, path: &str) -> anyhow::Result<Answer> {
+    pub async fn get(&mut self, path: &str) -> Result<Answer, Silence> {
         self.send(Method::GET, path, &[], Bytes::new()).await
     }
 
     /// Sends `body` to `path`.
     ///
     /// # Errors
-    /// The node could not be reached or did not answer: the outcome is unknown.
+    /// The node could not be reached or did not answer.
     pub async fn post(
         &mut self,
         path: &str,
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
-    ) -> anyhow::Result<Answer> {
+    ) -> Result<Answer, Silence> {
         self.send(Method::POST, path, headers, body.into()).await
     }
 
-    async fn send(
+    /// Sends any request.
+    ///
+    /// # Errors
+    /// The node could not be reached or did not answer.
+    pub async fn send(
         &mut self,
         method: Method,
         path: &str,
         headers: &[(&str, &str)],
         body: Bytes,
-    ) -> anyhow::Result<Answer> {
+    ) -> Result<Answer, Silence> {
         let mut request = Request::builder().method(method).uri(path).header("host", "via");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::new(body)).context("the request is well formed")?;
-        let asked = timeout(DEADLINE, self.ask(request)).await;
-        match asked {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => {
-                self.sender = None;
-                Err(error)
-            }
-            Err(_) => {
-                self.sender = None;
-                anyhow::bail!("no answer to {path} within {DEADLINE:?}")
-            }
-        }
+        let request = request
+            .body(Full::new(body))
+            .map_err(|error| Silence::Unreached(format!("no request: {error}")))?;
+        let deadline = self.deadline;
+        let mut sender = match timeout(deadline, self.connected()).await {
+            Ok(connected) => connected.map_err(|error| Silence::Unreached(format!("{error:#}")))?,
+            Err(_) => return Err(Silence::Unreached(format!("within {deadline:?}"))),
+        };
+        let unanswered = |words: String| Silence::Unanswered(format!("{path}: {words}"));
+        let answered = timeout(deadline, ask(&mut sender, request)).await;
+        let answer = answered
+            .map_err(|_| unanswered(format!("nothing within {deadline:?}")))?
+            .map_err(|error| unanswered(format!("{error:#}")))?;
+        self.sender = Some(sender);
+        Ok(answer)
     }
 
-    async fn ask(&mut self, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
-        let mut sender = match self.sender.take() {
-            Some(sender) if !sender.is_closed() => sender,
-            Some(_) | None => connect(self.address).await?,
-        };
+    async fn connected(&mut self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+        if let Some(mut sender) = self.sender.take()
+            && sender.ready().await.is_ok()
+        {
+            return Ok(sender);
+        }
+        let mut sender = connect(self.address).await?;
         sender.ready().await?;
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
-        self.sender = Some(sender);
-        Ok(Answer { status, body })
+        Ok(sender)
     }
+}
+
+async fn ask(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> anyhow::Result<Answer> {
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok(Answer { status, body })
 }
 
 async fn connect(address: SocketAddr) -> anyhow::Result<SendRequest<Full<Bytes>>> {

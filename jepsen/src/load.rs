@@ -265,7 +265,7 @@ impl Writer {
         };
         let headers: Vec<(&str, &str)> =
             request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        door.post(&request.path, &headers, request.body.clone()).await
+        Ok(door.post(&request.path, &headers, request.body.clone()).await?)
     }
 }
 

@@ -77,7 +77,7 @@ impl Site {
     }
 
     /// Writes the configuration. `more` replaces a setting: (key, TOML value).
-    fn configure(&self, more: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
+    pub(crate) fn configure(&self, more: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
         let mut text = format!("version = 1\n{SETTINGS}");
         for (key, value) in more {
             let line = text.lines().find(|line| line.starts_with(&format!("{key} =")));
@@ -120,15 +120,13 @@ impl Start<'_> {
     pub fn spawn(&self) -> anyhow::Result<Node> {
         let config = self.site.configure(self.settings)?;
         let said = self.site.folder.join("said.txt");
-        let output = File::create(&said)?;
+        File::create(&said)?;
         let mut command = Command::new(self.binary);
         command.arg("serve").arg("--config").arg(config);
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         if let Some(disk) = self.disk {
             command.envs(disk.environment(&self.site.data));
         }
-        let child = command.spawn().with_context(|| format!("start {:?}", self.binary))?;
-        Ok(Node { child, address: None, said })
+        Node::launch(command, said)
     }
 
     /// Starts the process and waits until it says that it is ready.
@@ -143,14 +141,34 @@ impl Start<'_> {
 }
 
 impl Node {
+    /// Runs `command`, which becomes the node; adds what it says to the file
+    /// `said`.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn launch(mut command: Command, said: PathBuf) -> anyhow::Result<Self> {
+        let output = File::options().create(true).append(true).open(&said)?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let child = command.spawn().with_context(|| format!("start {command:?}"))?;
+        Ok(Self { child, address: None, said })
+    }
+
     /// Waits until the node answers that it is ready.
     ///
     /// # Errors
     /// It ended, or was not ready in time; with what it said.
     pub async fn wait_ready(&mut self) -> anyhow::Result<SocketAddr> {
+        self.wait_ready_within(PATIENCE).await
+    }
+
+    /// Waits so long until the node answers that it is ready.
+    ///
+    /// # Errors
+    /// It ended, or was not ready in time; with what it said.
+    pub async fn wait_ready_within(&mut self, within: Duration) -> anyhow::Result<SocketAddr> {
         let started = Instant::now();
         let mut reason = String::from("it does not listen");
-        while started.elapsed() < PATIENCE {
+        while started.elapsed() < within {
             if let Some(status) = self.child.try_wait()? {
                 anyhow::bail!("the node ended with {status}: {}", self.said());
             }
@@ -167,7 +185,7 @@ impl Node {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         anyhow::bail!(
-            "not ready after {PATIENCE:?}: {reason}; its threads: {}; it said: {}",
+            "not ready after {within:?}: {reason}; its threads: {}; it said: {}",
             self.threads(),
             self.said()
         )
@@ -214,6 +232,22 @@ impl Node {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
+    /// Stops it as a debugger does: it holds everything and does nothing.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn pause(&self) -> anyhow::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::STOP)?)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn resume(&self) -> anyhow::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::CONT)?)
+    }
+
     /// Ends it as a crash does: at once, without a word.
     pub fn kill(mut self) {
         self.end();
@@ -244,7 +278,8 @@ impl Node {
         Ok(kib.parse::<u64>()? << 10)
     }
 
-    fn listening(&self) -> Option<SocketAddr> {
+    /// Returns where it accepts connections, as soon as it does.
+    pub fn listening(&self) -> Option<SocketAddr> {
         let process = format!("/proc/{}", self.child.id());
         let table = fs::read_to_string(format!("{process}/net/tcp")).ok()?;
         let files = fs::read_dir(format!("{process}/fd")).ok()?;
@@ -259,8 +294,11 @@ impl Node {
             let fields: Vec<&str> = line.split_whitespace().collect();
             let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
             let listens = *state == "0A" && sockets.iter().any(|socket| socket == inode);
-            let port = u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()?;
-            listens.then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+            let (host, port) = local.rsplit_once(':')?;
+            // The kernel prints the address as one number in this machine's order.
+            let host = Ipv4Addr::from(u32::from_str_radix(host, 16).ok()?.to_ne_bytes());
+            let port = u16::from_str_radix(port, 16).ok()?;
+            listens.then(|| SocketAddr::from((host, port)))
         })
     }
 

@@ -129,7 +129,7 @@ async fn send(door: &mut Door, padding: &str) -> anyhow::Result<Answer> {
         line.repeat(100)
     };
     let headers = [("content-type", "application/x-ndjson")];
-    door.post("/api/v1/streams/probe/events", &headers, body).await
+    Ok(door.post("/api/v1/streams/probe/events", &headers, body).await?)
 }
 
 /// Sends until the node refuses, and returns its words; a node that ends

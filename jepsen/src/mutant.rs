@@ -1,0 +1,176 @@
+//! Planted bugs: patches to the node's sources (`mutants/*.patch`), each built from
+//! a copy of what is committed, and attacked until its bug is found. No flag of the
+//! node can turn one on; a patch that no longer fits is an error.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use crate::checker::Validity;
+use crate::cluster::Network;
+use crate::nemesis::Nemesis;
+use crate::trial::Trial;
+use crate::workload::Name;
+
+/// How long clients work in one test.
+const TIME: Duration = Duration::from_secs(15);
+
+macro_rules! mutants {
+    ($($name:ident = $word:literal, $workload:ident, [$($nemesis:ident),*], $help:literal;)*) => {
+        /// A planted bug.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Mutant {
+            $(#[doc = $help] $name,)*
+        }
+
+        impl Mutant {
+            /// Every planted bug.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// Returns its name, which is also its patch's.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// Returns what is wrong.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$name => $help,)* }
+            }
+
+            /// Returns the test that must find it.
+            pub fn test(self) -> (Name, Vec<Nemesis>) {
+                match self {
+                    $(Self::$name => (Name::$workload, vec![$(Nemesis::$nemesis),*]),)*
+                }
+            }
+        }
+    };
+}
+
+mutants! {
+    AckBeforeFsync = "ack-before-fsync", AckedSet, [Power],
+        "Most batches are acknowledged before they are synced.";
+    SkipDeduplication = "skip-deduplication", ExactlyOnce, [Kill],
+        "A new leader does not know what was seen before.";
+    ServeBeforeReplay = "serve-before-replay", AckedSet, [Kill],
+        "A new leader serves without what the tail of the log holds.";
+    PurgeTooFar = "purge-too-far", ExactlyOnce, [Kill],
+        "The log is purged one entry beyond what the tables hold.";
+    ForgetAsOf = "forget-as-of", ExactlyOnce, [Kill],
+        "Replay counts again what a stored profile holds already.";
+}
+
+/// How a planted bug was found, or not.
+#[derive(Clone, Debug)]
+pub struct Hunt {
+    /// The first findings; none when it was not found.
+    pub found: Option<String>,
+    /// How long its tests took together.
+    pub took: Duration,
+    /// How many tests it took.
+    pub tests: u32,
+}
+
+impl Mutant {
+    /// Builds a node with this bug below `folder`, from what is committed.
+    ///
+    /// # Errors
+    /// The patch does not fit, or what it makes does not build.
+    pub fn build(self, folder: &Path) -> anyhow::Result<PathBuf> {
+        let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let top = crate_folder.parent().context("jepsen/ has a parent")?;
+        let tree = folder.join("tree");
+        if tree.exists() {
+            fs::remove_dir_all(&tree)?;
+        }
+        fs::create_dir_all(&tree)?;
+        let archive = folder.join("tree.tar");
+        let archived = ["archive", "--format=tar", "--output"];
+        run(Command::new("git").current_dir(top).args(archived).arg(&archive).arg("HEAD"))?;
+        run(Command::new("tar").arg("-xmf").arg(&archive).arg("-C").arg(&tree))?;
+        let patch = crate_folder.join(format!("mutants/{}.patch", self.word()));
+        // Not as part of the repository around it, where git would pass over it.
+        let mut apply = Command::new("git");
+        apply.current_dir(&tree).env("GIT_CEILING_DIRECTORIES", folder);
+        run(apply.args(["apply", "--whitespace=nowarn"]).arg(&patch))?;
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(&tree).args(["build", "--locked", "-p", "via-node", "--bin", "via-node"]);
+        let target = folder.join("build");
+        run(cargo.arg("--target-dir").arg(&target))?;
+        let binary = folder.join(format!("via-node-{}", self.word()));
+        fs::copy(target.join("debug/via-node"), &binary)?;
+        Ok(binary)
+    }
+
+    /// Attacks `binary` with one seed after the other until the bug is found or
+    /// the budget is used up.
+    ///
+    /// # Errors
+    /// It could not be tested.
+    pub async fn hunt(self, binary: &Path, budget: Duration, out: &Path) -> anyhow::Result<Hunt> {
+        let (workload, nemeses) = self.test();
+        let began = Instant::now();
+        for seed in 1.. {
+            let trial = Trial {
+                workload,
+                nemeses: nemeses.clone(),
+                time: TIME,
+                nodes: 1,
+                network: Network::Loopback,
+                binary: binary.to_owned(),
+                seed,
+                out: out.join(self.word()),
+            };
+            let outcome = trial.run().await?;
+            let (took, tests) = (began.elapsed(), seed as u32);
+            if outcome.validity() == Validity::Invalid {
+                let wrong = outcome.verdicts.iter().filter(|v| v.validity() == Validity::Invalid);
+                let found = wrong.flat_map(|verdict| {
+                    verdict.findings().into_iter().take(1).map(|words| (verdict.checker, words))
+                });
+                let found: Vec<String> =
+                    found.map(|(checker, words)| format!("{checker}: {words}")).collect();
+                return Ok(Hunt { found: Some(found.join("; ")), took, tests });
+            }
+            if took >= budget {
+                return Ok(Hunt { found: None, took, tests });
+            }
+        }
+        unreachable!("seeds do not end")
+    }
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.output().with_context(|| format!("run {command:?}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last: Vec<&str> = said.lines().rev().take(12).collect();
+    let last: Vec<&str> = last.into_iter().rev().collect();
+    anyhow::ensure!(output.status.success(), "{command:?}: {}", last.join("\n"));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_patch_fits_the_sources_as_they_are() {
+        let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let kept = fs::read_dir(crate_folder.join("mutants")).unwrap();
+        assert_eq!(kept.count(), Mutant::ALL.len());
+        for mutant in Mutant::ALL {
+            let patch = crate_folder.join(format!("mutants/{}.patch", mutant.word()));
+            let text = fs::read_to_string(&patch).unwrap();
+            assert!(text.contains("Planted: "), "{} says what it plants", mutant.word());
+            let mut check = Command::new("git");
+            check
+                .current_dir(crate_folder.parent().unwrap())
+                .args(["apply", "--check"])
+                .arg(&patch);
+            run(&mut check).unwrap();
+        }
+    }
+}
