@@ -74,7 +74,7 @@ impl Handle {
         name::check(Thing::Stream, name)?;
         if view.stream_count() >= self.streams {
             let limit = self.streams as u64;
-            return Err(Refusal::Full { what: "streams", limit }.into());
+            return Err(Refusal::full("streams", limit).into());
         }
         let config = own.to_string();
         view.in_force(&config)?;

@@ -12,7 +12,8 @@ use crate::object::{Node, NodeState, Object};
 use crate::refusal::{Refusal, Thing};
 
 /// Makes a node known, or updates its name, addresses and zone. Its state
-/// stays; a node that has left does not come back under the same id.
+/// stays, but that one that was let in takes part once it can be reached; a
+/// node that has left does not come back under the same id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RegisterNode {
     /// The node.
@@ -31,7 +32,7 @@ impl RegisterNode {
         let Self { id, name, addresses, zone } = self;
         name::check(Thing::Node, &name)?;
         if addresses.len() > limit::NODE_ADDRESSES {
-            return Err(full("addresses of one node", limit::NODE_ADDRESSES));
+            return Err(Refusal::full("addresses of one node", limit::NODE_ADDRESSES as u64));
         }
         addresses.iter().try_for_each(|address| check(address))?;
         zone.iter().try_for_each(|zone| name::check(Thing::Zone, zone))?;
@@ -40,15 +41,17 @@ impl RegisterNode {
             return Err(Refusal::NodeLeft(id));
         }
         if there.is_none() && catalog.nodes.len() >= limit::NODES {
-            return Err(full("nodes, gone ones included", limit::NODES));
+            return Err(Refusal::full("nodes, gone ones included", limit::NODES as u64));
         }
-        let taken = |other: &Arc<Node>| {
-            other.id != id && other.name == name && other.state != NodeState::Left
-        };
-        if catalog.nodes.values().any(taken) {
+        if catalog.is_node_name_taken(&name, id) {
             return Err(Refusal::NameTaken { thing: Thing::Node, name });
         }
-        let state = there.map_or(NodeState::Active, |node| node.state);
+        let state = match there.map(|node| node.state) {
+            // Who says where it is reached runs, and may hold shards.
+            Some(NodeState::Joining) if addresses.is_empty() => NodeState::Joining,
+            Some(NodeState::Joining) | None => NodeState::Active,
+            Some(state) => state,
+        };
         let node = Arc::new(Node { id, name, addresses, zone, state });
         if there != Some(&node) {
             catalog.put(Object::Node(Arc::clone(&node)));
@@ -66,10 +69,6 @@ fn check(address: &str) -> Result<(), Refusal> {
     let wrong = "is not a host and a port, like node-1.example:7400".to_owned();
     let name = address.chars().take(limit::NODE_ADDRESS_BYTES).collect();
     Err(Refusal::Name { thing: Thing::Address, name, wrong })
-}
-
-fn full(what: &'static str, limit: usize) -> Refusal {
-    Refusal::Full { what, limit: limit as u64 }
 }
 
 #[cfg(test)]
