@@ -6,13 +6,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use quinn::{ClientConfig, Connection, Endpoint};
 use via_types::NodeId;
 
 use super::CLOSED;
 use crate::identity::node_name;
-use crate::{Error, Identity, metrics};
+use crate::{Error, metrics};
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(2);
@@ -31,8 +31,9 @@ struct Way {
 /// Connections to peers.
 pub(super) struct Dialer {
     endpoint: Endpoint,
-    client: ClientConfig,
-    identity: Identity,
+    client: RwLock<ClientConfig>,
+    me: NodeId,
+    cluster: String,
     peers: Mutex<BTreeMap<NodeId, SocketAddr>>,
     ways: Mutex<HashMap<NodeId, Arc<tokio::sync::Mutex<Way>>>>,
 }
@@ -41,10 +42,16 @@ impl Dialer {
     pub(super) fn new(
         endpoint: Endpoint,
         client: ClientConfig,
-        identity: Identity,
+        (me, cluster): (NodeId, String),
         peers: BTreeMap<NodeId, SocketAddr>,
     ) -> Self {
-        Self { endpoint, client, identity, peers: Mutex::new(peers), ways: Mutex::default() }
+        let (client, peers) = (RwLock::new(client), Mutex::new(peers));
+        Self { endpoint, client, me, cluster, peers, ways: Mutex::default() }
+    }
+
+    /// Shows another certificate on every connection made from now on.
+    pub(super) fn set_client(&self, client: ClientConfig) {
+        *self.client.write() = client;
     }
 
     pub(super) fn set_peers(&self, peers: BTreeMap<NodeId, SocketAddr>) {
@@ -89,12 +96,13 @@ impl Dialer {
     }
 
     async fn dial(&self, peer: NodeId, address: SocketAddr) -> Result<Connection, String> {
-        let name = node_name(peer, &self.identity.cluster);
-        let connecting = self.endpoint.connect_with(self.client.clone(), address, &name);
+        let name = node_name(peer, &self.cluster);
+        let client = self.client.read().clone();
+        let connecting = self.endpoint.connect_with(client, address, &name);
         let connecting = connecting.map_err(|error| error.to_string())?;
         let hello = async {
             let connection = connecting.await.map_err(|error| error.to_string())?;
-            match super::accept::introduce(&connection, self.identity.node).await {
+            match super::accept::introduce(&connection, self.me).await {
                 Ok(()) => Ok(connection),
                 // Why the peer closed says more than that it did.
                 Err(words) => Err(connection.close_reason().map_or(words, |why| why.to_string())),
