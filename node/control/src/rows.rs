@@ -81,6 +81,7 @@ fn key(key: Key) -> Bytes {
         Key::Stream(id) => row(5, &id.get().to_be_bytes()),
         Key::Producer(id) => row(6, &id.get().to_be_bytes()),
         Key::Defaults => row(7, &[]),
+        Key::Token(digest) => row(8, digest.bytes()),
     }
 }
 
@@ -92,6 +93,11 @@ fn as_of_key() -> Bytes {
 pub(crate) fn put(object: &Object) -> Write {
     let value = via_codec::encode(Kind::CatalogState, object).into();
     Write::Put { space: Space::Catalog, key: key(object.key()), value }
+}
+
+/// Removes the row of an object that is gone.
+pub(crate) fn delete(gone: Key) -> Write {
+    Write::Delete { space: Space::Catalog, key: key(gone) }
 }
 
 pub(crate) fn put_as_of(as_of: AsOf) -> Write {

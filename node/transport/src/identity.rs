@@ -27,9 +27,10 @@ fn identity(error: impl std::fmt::Display) -> Error {
     Error::Identity(error.to_string())
 }
 
-/// Returns the name that `node`'s certificate carries.
+/// Returns the name that `node`'s certificate carries. A name must not end in a
+/// label of digits only, which a cluster's id may be.
 pub(crate) fn node_name(node: NodeId, cluster: &str) -> String {
-    format!("{node}.{cluster}")
+    format!("{node}.{cluster}.via")
 }
 
 /// While a certificate is good.
