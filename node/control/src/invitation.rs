@@ -31,6 +31,11 @@ impl Invitation {
         Ok(Self { authority, secret: via_transport::random()? })
     }
 
+    /// Says whether it is of the cluster whose authority has that digest.
+    pub fn is_of(&self, authority: [u8; AUTHORITY]) -> bool {
+        self.authority == authority
+    }
+
     /// Returns what the catalog knows it by.
     pub(crate) fn digest(secret: &[u8; SECRET]) -> Digest {
         Digest::new(via_transport::digest(secret))

@@ -33,6 +33,7 @@ pub use invitation::Invitation;
 pub use options::{DEFAULT_TENANT, Options};
 pub use papers::Papers;
 pub use report::{Moved, ShardState};
+pub use rows::owner;
 pub use service::{Ground, Service};
 pub use via_catalog::{Cluster, ClusterId, Node, NodeState, Refusal, Stream, Tenant, View};
 pub use visit::issue_token;

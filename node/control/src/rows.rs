@@ -63,6 +63,15 @@ pub(crate) fn identity(store: &dyn Store) -> Result<Option<Identity>, Error> {
     Ok(Some(via_codec::decode(Kind::StoreMeta, &bytes)?))
 }
 
+/// Returns whose data directory `store` is in; none when it is nobody's yet.
+///
+/// # Errors
+/// [`crate::Error::Kept`] when it cannot be read.
+pub fn owner(store: &dyn Store) -> Result<Option<(NodeId, ClusterId)>, crate::Error> {
+    let identity = identity(store).map_err(crate::Error::kept)?;
+    Ok(identity.map(|identity| (identity.node, identity.cluster)))
+}
+
 pub(crate) fn put_identity(store: &dyn Store, identity: Identity) -> Result<(), Error> {
     let value = via_codec::encode(Kind::StoreMeta, &identity).into();
     let key = Bytes::from_static(IDENTITY);

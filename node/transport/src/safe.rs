@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ const FOLDER: &str = "cluster";
 const IDENTITY: &str = "identity.json";
 const AUTHORITY: &str = "authority.json";
 const PEERS: &str = "peers.json";
+const ADDRESS: &str = "address.json";
 const JOINING: &str = "joining.key";
 const STARTED: &str = "started";
 
@@ -108,6 +110,22 @@ impl Safe {
     /// [`Error::Identity`] when it cannot be written.
     pub fn put_peers(&self, peers: &BTreeMap<NodeId, String>) -> Result<(), Error> {
         self.put(PEERS, peers)
+    }
+
+    /// Returns where this node listened for peers when it last started.
+    ///
+    /// # Errors
+    /// [`Error::Identity`] when what is there cannot be read.
+    pub fn address(&self) -> Result<Option<SocketAddr>, Error> {
+        self.get(ADDRESS)
+    }
+
+    /// Keeps where this node listens for peers.
+    ///
+    /// # Errors
+    /// [`Error::Identity`] when it cannot be written.
+    pub fn put_address(&self, address: SocketAddr) -> Result<(), Error> {
+        self.put(ADDRESS, &address)
     }
 
     /// Says whether this node has taken part in its cluster.

@@ -165,6 +165,9 @@ fn the_safe_keeps_papers_for_its_owner_only() {
     safe.put_authority(&authority).unwrap();
     safe.put_identity(&identity).unwrap();
     safe.mark_started().unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], 7400));
+    safe.put_address(address).unwrap();
+    assert_eq!(safe.address().unwrap(), Some(address));
     let peers = BTreeMap::from([(N2, "b.example:7400".to_owned())]);
     safe.put_peers(&peers).unwrap();
 
