@@ -57,10 +57,10 @@ impl Node {
             .expect("it runs");
         let mut log = BufReader::new(child.stderr.take().expect("its log"));
         let mut said = String::new();
-        while !said.contains(" address=") {
+        while !said.contains(" serving ") {
             assert!(log.read_line(&mut said).expect("its log") > 0, "it ended early: {said}");
         }
-        let line = said.lines().find(|line| line.contains(" address=")).expect("just seen");
+        let line = said.lines().find(|line| line.contains(" serving ")).expect("just seen");
         let word = |key: &str| {
             let rest = line.split(key).nth(1).expect("it says where");
             rest.split_whitespace().next().expect("it says where").to_owned()
@@ -190,7 +190,7 @@ fn a_node_that_was_alone_becomes_the_first_of_a_cluster() {
             .expect("it runs");
         let mut log = BufReader::new(child.stderr.take().expect("its log"));
         let mut said = String::new();
-        while !said.contains(" address=") {
+        while !said.contains(" serving ") {
             assert!(log.read_line(&mut said).expect("its log") > 0, "it ended early: {said}");
         }
         assert!(!said.contains(" peer="), "a node alone listens to no peers: {said}");

@@ -122,23 +122,25 @@ impl Model {
                 }
                 Heard::Done
             }
-            Command::ObserveNode(command) => {
-                let Some(node) = self.nodes.iter_mut().find(|it| it.0 == command.id.get()) else {
-                    return Heard::Refused;
-                };
-                let (from, to) = match command.is_up {
-                    true => (NodeState::Down, NodeState::Active),
-                    false => (NodeState::Active, NodeState::Down),
-                };
-                if node.2 == from {
-                    node.2 = to;
-                    self.revision = at;
-                }
-                Heard::Done
-            }
+            Command::ObserveNode(command) => self.observe(at, command),
             // Their own model is in `tokens`.
             Command::IssueToken(_) | Command::AdmitNode(_) => Heard::Refused,
         }
+    }
+
+    fn observe(&mut self, at: u64, command: &ObserveNode) -> Heard {
+        let Some(node) = self.nodes.iter_mut().find(|it| it.0 == command.id.get()) else {
+            return Heard::Refused;
+        };
+        let (from, to) = match command.is_up {
+            true => (NodeState::Down, NodeState::Active),
+            false => (NodeState::Active, NodeState::Down),
+        };
+        if node.2 == from {
+            node.2 = to;
+            self.revision = at;
+        }
+        Heard::Done
     }
 
     fn allows(&self, tenant: TenantId, name: &str) -> bool {

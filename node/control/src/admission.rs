@@ -47,10 +47,10 @@ impl Room {
         let told = self.lead(Ask::Admit(knock)).await;
         match &told {
             Ok(Told::Admitted(admitted)) => {
-                tracing::info!(node = %admitted.node, address = %from, "a node was let in");
+                tracing::info!(node = %admitted.node, %from, "a node was let in");
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(address = %from, %error, "a newcomer was not let in"),
+            Err(error) => tracing::warn!(%from, %error, "a newcomer was not let in"),
         }
         told
     }

@@ -178,10 +178,12 @@ mod tests {
 
     use serde::de::DeserializeOwned;
     use via_catalog::command::{
-        CreateStream, CreateTenant, FormCluster, OpenProducer, PutDefaults, PutStreamConfig,
-        RegisterNode, SetNodeState,
+        AdmitNode, CreateStream, CreateTenant, FormCluster, IssueToken, ObserveNode, OpenProducer,
+        PutDefaults, PutStreamConfig, RegisterNode, SetNodeState,
     };
-    use via_catalog::{Command, Counters, Defaults, Node, NodeState, Producer, Stream, Tenant};
+    use via_catalog::{
+        Command, Counters, Defaults, Digest, Node, NodeState, Producer, Stream, Tenant, Token,
+    };
     use via_types::{Epoch, ProducerId, StreamConfig, StreamId, TenantId, Timestamp};
 
     use super::*;
@@ -291,6 +293,29 @@ mod tests {
         let bytes = include_bytes!("../tests/golden/catalog-state-defaults-v1.bin");
         golden(Kind::CatalogState, bytes, &[Object::Defaults(Arc::new(defaults))]);
         assert_eq!(&*key(Key::Defaults), &[7]);
+    }
+
+    #[test]
+    fn nodes_that_come_and_go_read_as_they_were_written() {
+        let (digest, key) = (Digest::new([3; 32]), Digest::new([4; 32]));
+        let (id, zone) = (NodeId::new(4), Some("eu-1".to_owned()));
+        let name = Some("fourth".to_owned());
+        let commands: Vec<Command> = vec![
+            IssueToken { digest, expires: AT, at: AT }.into(),
+            AdmitNode { token: digest, key, name, zone: zone.clone(), at: AT }.into(),
+            ObserveNode { id, is_up: false }.into(),
+        ];
+        let bytes = include_bytes!("../tests/golden/catalog-entry-nodes-v1.bin");
+        golden(Kind::CatalogEntry, bytes, &commands);
+        let node = |state| {
+            let (name, addresses) = ("fourth".to_owned(), Vec::new());
+            Object::Node(Arc::new(Node { id, name, addresses, zone: zone.clone(), state }))
+        };
+        let token = Token { digest, expires: AT, admitted: Some((id, key)) };
+        let objects = vec![node(NodeState::Joining), node(NodeState::Down), Object::Token(token)];
+        let bytes = include_bytes!("../tests/golden/catalog-state-nodes-v1.bin");
+        golden(Kind::CatalogState, bytes, &objects);
+        assert_eq!(super::key(Key::Token(digest))[..2], [8, 3]);
     }
 
     #[test]

@@ -260,8 +260,8 @@ impl Room {
                 continue;
             }
             let led_elsewhere = lead.leader.is_some_and(|leader| leader != self.me());
-            if self.links.is_some() && self.options.voters.is_empty() {
-                // Nobody can let this node listen before it says where it is.
+            if self.links.is_some() && (is_there || self.options.voters.is_empty()) {
+                // Nobody can reach this node before it says where it is.
                 if let Some(entry) = self.entry()
                     && let Err(error) = self.propose(&entry.into()).await
                 {

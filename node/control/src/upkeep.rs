@@ -77,14 +77,14 @@ impl Room {
     pub(crate) fn entry(&self) -> Option<RegisterNode> {
         let view = self.state.view();
         let there = view.node(self.me());
-        let kept = there.map(|node| (node.name.clone(), node.zone.clone()));
-        let (old_name, old_zone) =
-            kept.unwrap_or_else(|| (format!("node-{}", self.me().get()), None));
-        let name = self.options.name.clone().unwrap_or(old_name);
-        let zone = self.options.zone.clone().or(old_zone);
+        // This node's view may be old, and stays so until the others know where
+        // this node is: what is to be kept is not said.
+        let name = self.options.name.clone().unwrap_or_default();
+        let zone = self.options.zone.clone().or_else(|| there.and_then(|node| node.zone.clone()));
         let addresses = self.options.addresses.clone();
         let same = there.is_some_and(|node| {
-            (&node.name, &node.addresses, &node.zone) == (&name, &addresses, &zone)
+            let is_named = name.is_empty() || node.name == name;
+            is_named && node.addresses == addresses && node.zone == zone
         });
         (!same).then_some(RegisterNode { id: self.me(), name, addresses, zone })
     }
@@ -152,8 +152,12 @@ async fn resolve(peers: &BTreeMap<NodeId, String>, me: NodeId) -> BTreeMap<NodeI
     for (node, address) in peers.iter().filter(|(node, _)| **node != me) {
         match timeout(NAME, tokio::net::lookup_host(address)).await {
             Ok(Ok(mut addresses)) => found.extend(addresses.next().map(|at| (*node, at))),
-            Ok(Err(error)) => tracing::warn!(%node, address, %error, "a peer's name is not known"),
-            Err(_) => tracing::warn!(%node, address, "looking up a peer's name takes too long"),
+            Ok(Err(error)) => {
+                tracing::warn!(%node, at = address, %error, "a peer's name is not known")
+            }
+            Err(_) => {
+                tracing::warn!(%node, at = address, "looking up a peer's name takes too long")
+            }
         }
     }
     found

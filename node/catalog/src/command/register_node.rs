@@ -18,7 +18,8 @@ use crate::refusal::{Refusal, Thing};
 pub struct RegisterNode {
     /// The node.
     pub id: NodeId,
-    /// Its name, unique among nodes that have not left.
+    /// Its name, unique among nodes that have not left; empty keeps the one that
+    /// it has, and then also the zone when none is given.
     pub name: String,
     /// Where peers reach it.
     pub addresses: Vec<String>,
@@ -27,9 +28,22 @@ pub struct RegisterNode {
 }
 
 impl RegisterNode {
+    /// Takes from what is known of the node what is to be kept of it: whoever
+    /// sends the command may not know the newest.
+    fn kept(self, catalog: &Catalog) -> Self {
+        if !self.name.is_empty() {
+            return self;
+        }
+        let there = catalog.nodes.get(&self.id);
+        let name = there.map(|node| node.name.clone());
+        let name = name.unwrap_or_else(|| format!("node-{}", self.id.get()));
+        let zone = self.zone.or_else(|| there.and_then(|node| node.zone.clone()));
+        Self { name, zone, ..self }
+    }
+
     pub(super) fn apply(self, catalog: &mut Catalog) -> Result<Outcome, Refusal> {
         catalog.formed()?;
-        let Self { id, name, addresses, zone } = self;
+        let Self { id, name, addresses, zone } = self.kept(catalog);
         name::check(Thing::Node, &name)?;
         if addresses.len() > limit::NODE_ADDRESSES {
             return Err(Refusal::full("addresses of one node", limit::NODE_ADDRESSES as u64));
@@ -95,6 +109,22 @@ mod tests {
         apply(&mut catalog, 5, register(1, "a", Some("eu-1"))).unwrap();
         assert_eq!(catalog.nodes[&NodeId::new(1)].zone.as_deref(), Some("eu-1"));
         assert_eq!(catalog.revision().get(), 5);
+    }
+
+    #[test]
+    fn an_empty_name_keeps_what_is_known() {
+        let mut catalog = catalog();
+        let registered = |catalog: &mut Catalog, at, name: &str, zone: Option<&str>| {
+            apply(catalog, at, register(1, name, zone)).unwrap();
+            let node = &catalog.nodes[&NodeId::new(1)];
+            (node.name.clone(), node.zone.clone())
+        };
+        let zone = |zone: &str| Some(zone.to_owned());
+        assert_eq!(registered(&mut catalog, 3, "", None), ("node-1".to_owned(), None));
+        let named = registered(&mut catalog, 4, "a", Some("eu-1"));
+        assert_eq!(registered(&mut catalog, 5, "", None), named);
+        assert_eq!(registered(&mut catalog, 6, "", Some("eu-2")), ("a".to_owned(), zone("eu-2")));
+        assert_eq!(registered(&mut catalog, 7, "b", None), ("b".to_owned(), None));
     }
 
     #[test]

@@ -128,7 +128,7 @@ pub(super) async fn accept(endpoint: Endpoint, me: Me, services: Arc<Services>) 
                 }
                 Err(reason) => {
                     metrics::refused();
-                    tracing::warn!(%address, reason, "a peer was refused");
+                    tracing::warn!(from = %address, reason, "a peer was refused");
                 }
             }
         });

@@ -49,7 +49,7 @@ pub(super) async fn answer(connection: Connection, welcome: Arc<dyn Welcome>) {
         Ok(()) => drop(tokio::time::timeout(PATIENCE, connection.closed()).await),
         Err(reason) => {
             metrics::refused();
-            tracing::warn!(address = %from, reason, "a newcomer was refused");
+            tracing::warn!(%from, reason, "a newcomer was refused");
             connection.close(REFUSED, reason.as_bytes());
         }
     }
