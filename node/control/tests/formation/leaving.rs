@@ -79,15 +79,10 @@ async fn a_dead_node_is_removed_by_force_only() {
     assert!(gone.to_string().contains("--force"), "{gone}");
     assert_eq!(sites[3].handle().remove_dead(two).await.unwrap().state, NodeState::Left);
     sites[0].voters(&[1, 3, 4]).await;
-    // It comes back and is turned away, by its peers and then by itself.
-    let (back, _) = tokio::join!(
-        tokio::time::timeout(Duration::from_secs(3), sites[1].start()),
-        std::future::ready(()),
-    );
-    if let Ok(Ok(())) = back {
-        let error = sites[0].handle().node_named("n2").unwrap();
-        assert_eq!(error.state, NodeState::Left);
-    }
+    // It comes back with what it knew, and is turned away.
+    sites[1].start().await.unwrap();
+    let error = sites[1].handle().read_barrier().await.unwrap_err();
+    assert!(format!("{error:?}").contains("n2 has left the cluster"), "{error:?}");
     stop(&mut sites).await;
 }
 
@@ -102,7 +97,6 @@ async fn a_leader_that_stops_hands_over_first() {
     // Nobody had to notice that it was gone.
     let next = other.handle().overview().await.unwrap();
     assert_ne!(next.leader, leader);
-    assert!(!next.nodes[&leader].is_seen || next.nodes[&leader].holds.is_some());
     other.create("afterwards").await;
     stop(&mut sites).await;
 }
@@ -114,9 +108,9 @@ async fn a_node_that_learns_of_its_removal_ends() {
     sites[0].handle().drain(two).await.unwrap();
     sites[0].handle().remove(two).await.unwrap();
     let running = sites[1].running.take().expect("it runs");
-    if let Ok(ended) = tokio::time::timeout(Duration::from_secs(5), running.service).await {
-        let error = ended.unwrap().unwrap_err();
-        assert!(matches!(error, Error::Removed(node) if node == two), "{error}");
-    }
+    let ended = tokio::time::timeout(LONG, running.service).await.expect("it learns of it");
+    let error = ended.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Removed(node) if node == two), "{error}");
+    assert!(sites[1].safe().authority().unwrap().is_none());
     stop(&mut sites).await;
 }
