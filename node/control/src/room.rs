@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
-use via_catalog::{Command, NodeState, Outcome, Refusal};
+use via_catalog::{Command, NodeState, Outcome, Refusal, Stream};
 use via_codec::Kind;
 use via_consensus::{Group, Host};
 use via_transport::{Links, Service};
@@ -96,16 +96,13 @@ impl Room {
     /// carry the defaults of all streams.
     fn as_shown(&self, outcome: Outcome) -> Outcome {
         let view = self.state.view();
-        match outcome {
-            Outcome::Stream { stream, existed } => {
-                let stream = view.stream_by_id(stream.id).cloned().unwrap_or(stream);
-                Outcome::Stream { stream, existed }
-            }
-            Outcome::Configured(stream) => {
-                let shown = view.stream_by_id(stream.id).cloned();
-                Outcome::Configured(shown.unwrap_or(stream))
-            }
-            other => other,
+        let shown = |stream: Arc<Stream>| view.stream_by_id(stream.id).cloned().unwrap_or(stream);
+        if let Outcome::Stream { stream, existed } = outcome {
+            Outcome::Stream { stream: shown(stream), existed }
+        } else if let Outcome::Configured(stream) = outcome {
+            Outcome::Configured(shown(stream))
+        } else {
+            outcome
         }
     }
 

@@ -120,10 +120,9 @@ impl Room {
                 let papers = self.papers.as_ref().ok_or(Error::Alone)?;
                 let authority = papers.authority().ok_or(Error::NotEntrusted)?;
                 let ask = Ask::Entrust(authority.export());
-                match self.ask(*node, &ask, STEP).await? {
-                    Told::Yes => {}
-                    Told::Failed { words, fate } => return Err(Error::Elsewhere { words, fate }),
-                    _ => return Err(Error::Outcome),
+                let told = self.ask(*node, &ask, STEP).await?;
+                if !matches!(told, Told::Yes) {
+                    return Err(told.into_error());
                 }
             }
         }

@@ -132,10 +132,9 @@ impl Room {
             let certificate = papers.certify(self.me(), &key.public(), validity)?;
             return papers.renew(&key, certificate, validity.until);
         }
-        match self.lead(Ask::Renew(key.public())).await? {
-            Told::Certificate { certificate, expires } => papers.renew(&key, certificate, expires),
-            _ => Err(Error::Outcome),
-        }
+        let told = self.lead(Ask::Renew(key.public())).await?;
+        let Told::Certificate { certificate, expires } = told else { return Err(Error::Outcome) };
+        papers.renew(&key, certificate, expires)
     }
 }
 

@@ -38,9 +38,6 @@ pub async fn issue_token(
     };
     let told: Result<Told, Error> = told.await;
     links.close().await;
-    match told? {
-        Told::Token(text) => Ok(text),
-        Told::Failed { words, fate } => Err(Error::Elsewhere { words, fate }),
-        _ => Err(Error::Outcome),
-    }
+    let told = told?;
+    if let Told::Token(text) = told { Ok(text) } else { Err(told.into_error()) }
 }

@@ -69,6 +69,15 @@ pub(crate) enum Told {
 }
 
 impl Told {
+    /// Takes an answer that is not the one that was asked for.
+    pub(crate) fn into_error(self) -> Error {
+        if let Self::Failed { words, fate } = self {
+            Error::Elsewhere { words, fate }
+        } else {
+            Error::Outcome
+        }
+    }
+
     pub(crate) fn failed(error: &Error) -> Self {
         Self::Failed { words: error.words(), fate: error.fate() }
     }

@@ -25,7 +25,8 @@ const LAST_PAUSE: Duration = Duration::from_secs(2);
 struct Way {
     connection: Option<(SocketAddr, Connection)>,
     failures: u32,
-    not_before: Option<Instant>,
+    /// Until when it is left alone, and why.
+    left_alone: Option<(Instant, String)>,
 }
 
 /// Connections to peers.
@@ -76,8 +77,9 @@ impl Dialer {
             way.connection = None;
         }
         let unreachable = |reason: String| Error::Unreachable { peer, reason };
-        if way.not_before.is_some_and(|not_before| Instant::now() < not_before) {
-            return Err(unreachable("it could not be reached a moment ago".to_owned()));
+        if let Some((_, why)) = way.left_alone.as_ref().filter(|(until, _)| Instant::now() < *until)
+        {
+            return Err(unreachable(format!("it could not be reached a moment ago: {why}")));
         }
         match self.dial(peer, address).await {
             Ok(connection) => {
@@ -89,7 +91,7 @@ impl Dialer {
                 metrics::refused();
                 let pause = FIRST_PAUSE * 2_u32.saturating_pow(way.failures.min(10));
                 way.failures += 1;
-                way.not_before = Some(Instant::now() + pause.min(LAST_PAUSE));
+                way.left_alone = Some((Instant::now() + pause.min(LAST_PAUSE), reason.clone()));
                 Err(unreachable(reason))
             }
         }
