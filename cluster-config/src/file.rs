@@ -261,8 +261,8 @@ mod tests {
              [detectors.burst], [detectors.spectral], [detectors.change_point], \
              [detectors.forest], [detectors.multi_scale], [detectors.behavioural], \
              [detectors.drift]",
-            "via.toml:8: kitchen: no such section; allowed here: [node], [listen], [engine], \
-             [detectors], [thresholds], [business_hours], [calendar], [persistence], \
+            "via.toml:8: kitchen: no such section; allowed here: [node], [listen], [cluster], \
+             [engine], [detectors], [thresholds], [business_hours], [calendar], [persistence], \
              [observability], [limits]",
             "via.toml:4: engine.explain = 3: is a whole number, but must be \"none\" or \"basic\" or \
              \"full\"",

@@ -17,6 +17,7 @@ mod file;
 mod layer;
 mod load;
 mod manual;
+mod membership;
 mod migrate;
 mod nearest;
 mod problem;
@@ -30,6 +31,7 @@ mod units;
 
 pub use layer::{Environment, Flag};
 pub use load::{File, Loaded, Sources, check, load};
+pub use membership::Cluster;
 pub use migrate::{Migrated, migrate};
 pub use problem::{Errors, Fault, Notice, Origin, Problem};
 pub use render::{Detail, Format, example, manual, schema};
@@ -37,3 +39,4 @@ pub use settings::{
     Engine, Limits, Listen, LogFormat, LogLevel, Node, Observability, Persistence, Settings,
 };
 pub use stream::check_stream;
+pub use units::span;

@@ -193,13 +193,17 @@ fn finish(raw: &Raw, given: &Checked, mut notices: Vec<Notice>) -> Result<Loaded
     let origin_of = |key: &str| {
         given.get(key).map_or(Origin::Default, |assignment: &Assignment| assignment.origin.clone())
     };
-    let address: SocketAddr = raw.listen.address.parse().map_err(|_| Problem {
-        origin: origin_of("listen.address"),
-        key: "listen.address".to_owned(),
-        value: Some(raw.listen.address.clone()),
-        fault: Fault::Unreadable("not an IP address and a port".to_owned()),
-    })?;
-    let settings = Settings::of(raw, address);
+    let address = |key: &str, text: &str| -> Result<SocketAddr, Problem> {
+        text.parse().map_err(|_| Problem {
+            origin: origin_of(key),
+            key: key.to_owned(),
+            value: Some(text.to_owned()),
+            fault: Fault::Unreadable("not an IP address and a port".to_owned()),
+        })
+    };
+    let clients = address("listen.address", &raw.listen.address)?;
+    let peers = address("cluster.peer_address", &raw.cluster.peer_address)?;
+    let settings = Settings::of(raw, clients, peers);
     for odd in relation::odd(raw, &settings, &|key| given.contains_key(key)) {
         notices.push(Notice { origin: origin_of(&odd.key), text: odd.text });
     }

@@ -5,6 +5,7 @@
 
 mod course;
 mod detectors;
+mod membership;
 mod section;
 mod time;
 
@@ -13,6 +14,7 @@ use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use detectors::{Detectors, MethodName, MinDeviation, Overrides, Side, Thresholds};
+pub(crate) use membership::ClusterSection;
 pub(crate) use section::{
     EngineSection, LimitsSection, ListenSection, NodeSection, ObservabilitySection,
     PersistenceSection,
@@ -37,6 +39,8 @@ pub(crate) struct Raw {
     pub(crate) node: NodeSection,
     /// Where clients reach it.
     pub(crate) listen: ListenSection,
+    /// The cluster that a node belongs to; nothing of it matters to a node alone.
+    pub(crate) cluster: ClusterSection,
     /// How events are judged, on streams that say nothing else.
     pub(crate) engine: EngineSection,
     /// The statistical tests, each with its own parameters.
@@ -63,6 +67,7 @@ impl Default for Raw {
             version: VERSION,
             node: NodeSection::default(),
             listen: ListenSection::default(),
+            cluster: ClusterSection::default(),
             engine: EngineSection::default(),
             detectors: Detectors::default(),
             thresholds: Thresholds::default(),
@@ -80,6 +85,9 @@ impl Raw {
     /// that every key appears.
     pub(crate) fn with_examples() -> Self {
         let mut raw = Self::default();
+        raw.cluster.advertise = Some("node-1.example:7400".to_owned());
+        raw.cluster.name = Some("node-1".to_owned());
+        raw.cluster.zone = Some("rack-1".to_owned());
         raw.engine.distinct_of = Some("client.address".to_owned());
         raw.engine.line_from = Some("body".to_owned());
         raw.engine.service_from = Some("service.name".to_owned());

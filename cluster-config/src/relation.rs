@@ -151,7 +151,7 @@ mod tests {
         raw.detectors.multi_scale.enabled = false;
         raw.detectors.behavioural.enabled = false;
         raw.detectors.drift.enabled = false;
-        let settings = Settings::of(&raw, ([0, 0, 0, 0], 1).into());
+        let settings = Settings::of(&raw, ([0, 0, 0, 0], 1).into(), ([127, 0, 0, 1], 2).into());
         assert_eq!(odd(&raw, &settings, &|_| false).len(), 2);
     }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use via_types::StreamConfig;
 use via_types::config::{self, Explain, Mapping, Method, Threshold, Timing};
 
+use crate::membership::Cluster;
 use crate::raw::{Detectors, MethodName, MinDeviation, Overrides, Raw, Side, Thresholds};
 
 /// Everything an operator may set.
@@ -20,6 +21,8 @@ pub struct Settings {
     pub node: Node,
     /// Where clients reach it.
     pub listen: Listen,
+    /// The cluster that it belongs to.
+    pub cluster: Cluster,
     /// How many shards there are.
     pub engine: Engine,
     /// How events are judged, on streams that say nothing else.
@@ -217,8 +220,9 @@ impl Settings {
         self.node.memory_limit.saturating_sub(buffers)
     }
 
-    /// Converts what was written; `address` is `raw.listen.address`, read.
-    pub(crate) fn of(raw: &Raw, address: SocketAddr) -> Self {
+    /// Converts what was written; the addresses are `raw.listen.address` and
+    /// `raw.cluster.peer_address`, read.
+    pub(crate) fn of(raw: &Raw, address: SocketAddr, peers: SocketAddr) -> Self {
         Self {
             node: Node {
                 data_directory: PathBuf::from(&raw.node.data_directory),
@@ -227,6 +231,7 @@ impl Settings {
                 shutdown_grace: raw.node.shutdown_grace.duration(),
             },
             listen: Listen { address },
+            cluster: Cluster::of(&raw.cluster, peers),
             engine: Engine { shards: raw.engine.shards },
             stream: stream(raw),
             persistence: persistence(raw),
@@ -242,7 +247,8 @@ impl Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self::of(&Raw::default(), SocketAddr::from(([127, 0, 0, 1], 8080)))
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Self::of(&Raw::default(), local(8080), local(7400))
     }
 }
 

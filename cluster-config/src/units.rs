@@ -73,6 +73,14 @@ impl Span {
     }
 }
 
+/// Reads a span as settings write it, like `30m` or `1h 30m`.
+///
+/// # Errors
+/// Says in words how a span is written.
+pub fn span(text: &str) -> Result<Duration, String> {
+    text.parse::<Span>().map(Span::duration).map_err(|error| error.to_string())
+}
+
 impl FromStr for Span {
     type Err = NotAnAmount;
 

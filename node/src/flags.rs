@@ -22,9 +22,17 @@ pub(crate) struct Flags {
     /// Sets any setting, for example persistence.checkpoint_interval=30s.
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Flags of a command's own that stand for settings.
+    #[arg(skip)]
+    pub(crate) named: Vec<(&'static str, &'static str, String)>,
 }
 
 impl Flags {
+    /// Lets the flag `name`, when it is given, stand for the setting `key`.
+    pub(crate) fn name(&mut self, name: &'static str, key: &'static str, value: Option<String>) {
+        self.named.extend(value.map(|value| (name, key, value)));
+    }
+
     /// Returns all sources together.
     pub(crate) fn sources(&self) -> Sources {
         let named = [
@@ -35,10 +43,15 @@ impl Flags {
             let value = value.clone()?;
             Some(Flag::Named { name: name.to_owned(), key: key.to_owned(), value })
         });
+        let own = self.named.iter().map(|(name, key, value)| Flag::Named {
+            name: (*name).to_owned(),
+            key: (*key).to_owned(),
+            value: value.clone(),
+        });
         Sources {
             file: self.config.clone().map(File::At),
             environment: Environment::of_process(),
-            flags: self.set.iter().cloned().map(Flag::Set).chain(named).collect(),
+            flags: self.set.iter().cloned().map(Flag::Set).chain(named).chain(own).collect(),
         }
     }
 

@@ -3,13 +3,16 @@
 //! goes down.
 
 mod analyze;
+mod cluster;
 mod configure;
 mod demo;
 mod flags;
 mod health;
+mod http;
 mod logging;
 mod machine;
 mod metrics;
+mod peers;
 mod readiness;
 mod serve;
 mod start;
@@ -37,7 +40,9 @@ enum Command {
     /// Runs a node with real and made-up traffic and shows what it detects.
     Demo(demo::Args),
     /// Runs a node.
-    Serve(flags::Flags),
+    Serve(serve::Args),
+    /// Makes a cluster, and shows and changes its nodes and shards.
+    Cluster(cluster::Args),
     /// Detects anomalies in a CSV file, or in every CSV file of a folder.
     Analyze(analyze::Args),
     /// Checks, prints, describes or migrates configuration.
@@ -49,7 +54,8 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Line::parse().command {
         Command::Demo(args) => serve::demo(&args),
-        Command::Serve(flags) => serve::serve(&flags),
+        Command::Serve(args) => serve::serve(&args),
+        Command::Cluster(args) => cluster::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Config(args) => configure::run(&args),
         Command::Health(args) => health::run(&args),

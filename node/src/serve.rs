@@ -2,12 +2,14 @@
 //! and the same start and stop.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use via_cluster_config::Settings;
+use via_control::Invitation;
 
 use crate::analyze::is_closed_pipe;
 use crate::flags::Flags;
@@ -17,7 +19,65 @@ use crate::{demo, logging, start};
 /// Threads of the runtime: at least two, since applying an entry may block one.
 const LEAST_THREADS: usize = 2;
 
-fn runtime() -> Result<Runtime> {
+/// Runs a node: alone, as the first of a cluster, or as one more of it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    flags: Flags,
+    /// Listens for the other nodes of its cluster here, for example 0.0.0.0:7400.
+    #[arg(long, value_name = "ADDRESS")]
+    peer_listen: Option<String>,
+    /// Tells other nodes to reach it here, when that is another address.
+    #[arg(long, value_name = "HOST:PORT")]
+    advertise: Option<String>,
+    /// Joins the cluster of the member that listens for peers here; several are
+    /// separated by commas. A node that has joined needs it no more.
+    #[arg(long, value_name = "HOST:PORT")]
+    join: Option<String>,
+    /// Shows this token to be let in. Other users of this machine may see it:
+    /// --token-file hides it.
+    #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
+    token: Option<String>,
+    /// Reads the token from this file.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Takes this name in the cluster.
+    #[arg(long)]
+    name: Option<String>,
+    /// Says what fails together with it: a rack, a data centre.
+    #[arg(long)]
+    zone: Option<String>,
+}
+
+impl Args {
+    fn flags(&self) -> Flags {
+        let mut flags = self.flags.clone();
+        for (name, key, value) in [
+            ("--peer-listen", "cluster.peer_address", &self.peer_listen),
+            ("--advertise", "cluster.advertise", &self.advertise),
+            ("--join", "cluster.join", &self.join),
+            ("--name", "cluster.name", &self.name),
+            ("--zone", "cluster.zone", &self.zone),
+        ] {
+            flags.name(name, key, value.clone());
+        }
+        flags
+    }
+
+    fn token(&self) -> Result<Option<Invitation>> {
+        let text = match (&self.token, &self.token_file) {
+            (Some(text), _) => Some(text.clone()),
+            (None, Some(path)) => {
+                let read = std::fs::read_to_string(path);
+                Some(read.with_context(|| format!("reading {}", path.display()))?)
+            }
+            (None, None) => None,
+        };
+        text.map(|text| text.parse().context("--token")).transpose()
+    }
+}
+
+pub(crate) fn runtime() -> Result<Runtime> {
     let cores = std::thread::available_parallelism().map_or(LEAST_THREADS, usize::from);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(cores.max(LEAST_THREADS)).max_blocking_threads(64).enable_all();
@@ -46,17 +106,21 @@ async fn interrupted() {
 ///
 /// # Errors
 /// What is wrong with the settings, what the node lacks, or what failed.
-pub(crate) fn serve(flags: &Flags) -> Result<()> {
-    let loaded = flags.load()?;
+pub(crate) fn serve(args: &Args) -> Result<()> {
+    let loaded = args.flags().load()?;
+    let token = args.token()?;
     logging::start(&loaded.settings.observability)?;
     for notice in &loaded.notices {
         tracing::warn!("{notice}");
     }
     let runtime = runtime()?;
     let result = runtime.block_on(async {
-        let mut node = start::start(&loaded.settings, Some(start::metrics()?)).await?;
+        let mut node =
+            start::start(&loaded.settings, token.as_ref(), Some(start::metrics()?)).await?;
         tracing::info!(
             address = %node.address,
+            peer = node.peer_address.map(tracing::field::display),
+            node = %node.control.node(),
             data = %loaded.settings.node.data_directory.display(),
             "serving"
         );
@@ -94,7 +158,7 @@ pub(crate) fn demo(args: &demo::Args) -> Result<()> {
     logging::start(&settings.observability)?;
     let runtime = runtime()?;
     let result = runtime.block_on(async {
-        let mut node = start::start(&settings, Some(start::metrics()?)).await?;
+        let mut node = start::start(&settings, None, Some(start::metrics()?)).await?;
         let stage = demo::Node {
             address: node.address,
             data: folder.path().to_owned(),

@@ -11,15 +11,18 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use via_cluster_config::Settings;
+use via_control::Invitation;
 use via_gateway::Drained;
 use via_storage::{Log, Store};
+use via_transport::{Links, QuicLinks};
 use via_types::clock::SystemClock;
 use via_types::{Clock, NodeId, limit};
 
+use crate::peers::{self, Peers};
 use crate::readiness::{Told, Word};
 
 /// A node without peers is the first of its cluster.
-const FIRST: NodeId = NodeId::new(1);
+pub(crate) const FIRST: NodeId = NodeId::new(1);
 /// How often the metrics recorder tidies its histograms.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -32,6 +35,8 @@ const REMINDER: Duration = Duration::from_secs(10);
 pub(crate) struct Running {
     /// Where.
     pub(crate) address: SocketAddr,
+    /// Where it listens for peers; none when it is alone.
+    pub(crate) peer_address: Option<SocketAddr>,
     /// Makes streams.
     pub(crate) control: via_control::Handle,
     /// Tells the time.
@@ -41,6 +46,7 @@ pub(crate) struct Running {
     shards: JoinHandle<Result<(), via_shard::Error>>,
     catalog: JoinHandle<Result<(), via_control::Error>>,
     consensus: via_consensus::Host,
+    links: Option<Arc<QuicLinks>>,
     log: Arc<via_storage::SegmentedLog>,
     word: Arc<Word>,
 }
@@ -58,9 +64,10 @@ async fn thrown(mut switch: watch::Receiver<bool>) {
     let _dropped = switch.wait_for(|thrown| *thrown).await;
 }
 
-struct Disk {
-    log: Arc<via_storage::SegmentedLog>,
-    store: Arc<dyn Store>,
+/// What is on disk, open.
+pub(crate) struct Disk {
+    pub(crate) log: Arc<via_storage::SegmentedLog>,
+    pub(crate) store: Arc<dyn Store>,
 }
 
 /// Waits until the disk has room for what opening writes: a node that gave up
@@ -83,8 +90,17 @@ fn wait_for_room(directory: &Path) -> Result<()> {
     }
 }
 
-/// Opens the log and the state store in `directory`.
-fn open_disk(settings: &Settings, directory: &Path) -> Result<Disk> {
+/// Opens the log and the state store of the data directory.
+///
+/// # Errors
+/// What cannot be opened, or is in use.
+pub(crate) async fn open(settings: &Settings) -> Result<Disk> {
+    let settings = settings.clone();
+    tokio::task::spawn_blocking(move || open_disk(&settings)).await?
+}
+
+fn open_disk(settings: &Settings) -> Result<Disk> {
+    let directory = settings.node.data_directory.as_path();
     std::fs::create_dir_all(directory)
         .with_context(|| format!("making the data directory {}", directory.display()))?;
     wait_for_room(directory)?;
@@ -115,12 +131,12 @@ fn opening(part: &str, settings: &Settings) -> String {
     format!("opening {part} of {}", settings.node.data_directory.display())
 }
 
-fn shard_options(settings: &Settings) -> via_shard::Options {
+fn shard_options(settings: &Settings, node: NodeId, shards: u16) -> via_shard::Options {
     let persistence = &settings.persistence;
     let count = usize::try_from(persistence.detection_retention_count).unwrap_or(usize::MAX);
     via_shard::Options {
-        node: FIRST,
-        shards: settings.engine.shards,
+        node,
+        shards,
         memory_bytes: settings.profile_memory(),
         pressure: settings.node.memory_pressure,
         checkpoint_interval: persistence.checkpoint_interval,
@@ -155,6 +171,30 @@ fn gateway_options(settings: &Settings, tenant: via_types::TenantId) -> via_gate
     }
 }
 
+/// Returns the settings of control: those of a node alone, or of one among
+/// others, whose cluster has its shards and its name already.
+pub(crate) fn control_options(settings: &Settings, peers: Option<&Peers>) -> via_control::Options {
+    let node = peers.map_or(FIRST, |peers| peers.identity.node);
+    let mut options = via_control::Options::new(node, "node-1");
+    options.shards = settings.engine.shards;
+    options.streams = settings.limits.streams as usize;
+    options.stream_defaults = settings.stream_config();
+    let Some(peers) = peers else { return options };
+    options.name = settings.cluster.name.clone();
+    options.zone = settings.cluster.zone.clone();
+    options.addresses = vec![peers.address.clone()];
+    options.adopts_shards = true;
+    options.cluster = Some(peers.cluster);
+    options.patience = peers.patience;
+    options.replace_after = settings.cluster.replace_after;
+    options.certificate_lifetime = settings.cluster.certificate_lifetime;
+    if node != FIRST {
+        // It is added to the group that the first node began.
+        options.voters.clear();
+    }
+    options
+}
+
 /// Brings a node up; it serves when this returns, though shards with a long
 /// log may still be catching up (`/readyz` tells).
 ///
@@ -162,29 +202,32 @@ fn gateway_options(settings: &Settings, tenant: via_types::TenantId) -> via_gate
 /// What the node needs and does not have, in words.
 pub(crate) async fn start(
     settings: &Settings,
+    token: Option<&Invitation>,
     metrics: Option<PrometheusHandle>,
 ) -> Result<Running> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let directory = settings.node.data_directory.clone();
-    let for_disk = settings.clone();
-    let disk = tokio::task::spawn_blocking(move || open_disk(&for_disk, &directory)).await??;
+    let disk = open(settings).await?;
     let log: Arc<dyn Log> = Arc::clone(&disk.log) as Arc<dyn Log>;
+    let peers = peers::enter(settings, token, &*disk.store, &*clock).await?;
+    let node = peers.as_ref().map_or(FIRST, |peers| peers.identity.node);
+    let links = peers.as_ref().map(|peers| Arc::clone(&peers.links));
+    let shared = links.clone().map(|links| links as Arc<dyn Links>);
     let spool = settings.node.data_directory.clone();
-    let options = via_consensus::Options { spool, ..via_consensus::Options::new(FIRST) };
-    let consensus = via_consensus::Host::new(options, Arc::clone(&log), None)?;
+    let options = via_consensus::Options { spool, ..via_consensus::Options::new(node) };
+    let consensus = via_consensus::Host::new(options, Arc::clone(&log), shared.clone())?;
 
-    let mut options = via_control::Options::new(FIRST, "node-1");
-    options.shards = settings.engine.shards;
-    options.streams = settings.limits.streams as usize;
-    options.stream_defaults = settings.stream_config();
-    let opened = via_control::Service::open(
-        options,
-        &consensus,
-        Arc::clone(&disk.store),
-        Arc::clone(&clock),
-    );
+    let options = control_options(settings, peers.as_ref());
+    let ground = via_control::Ground {
+        host: &consensus,
+        store: Arc::clone(&disk.store),
+        clock: Arc::clone(&clock),
+        links: shared,
+        papers: peers.map(|peers| peers.papers),
+    };
+    let opened = via_control::Service::open_among(options, ground);
     let (catalog, control) = opened.await.with_context(|| opening("the catalog", settings))?;
 
+    let shards = control.view().shards();
     let ground = via_shard::Ground {
         consensus: consensus.clone(),
         log,
@@ -192,7 +235,7 @@ pub(crate) async fn start(
         view: control.watch(),
         clock: Arc::clone(&clock),
     };
-    let opened = via_shard::Host::open(shard_options(settings), ground).await;
+    let opened = via_shard::Host::open(shard_options(settings, node, shards), ground).await;
     let (shards, shard) = opened.with_context(|| opening("the shards", settings))?;
 
     let view = control.view();
@@ -213,6 +256,7 @@ pub(crate) async fn start(
     let (catalog_stop, catalog_stopped) = watch::channel(false);
     Ok(Running {
         address: handle.address(),
+        peer_address: control.peer_address(),
         control,
         clock,
         stop: Stops { door: door_stop, shards: shards_stop, catalog: catalog_stop },
@@ -220,6 +264,7 @@ pub(crate) async fn start(
         shards: tokio::spawn(shards.run(shards_stopped)),
         door: tokio::spawn(door.run(thrown(door_stopped))),
         consensus,
+        links,
         log: disk.log,
         word,
     })
@@ -247,7 +292,7 @@ impl Running {
     /// # Errors
     /// What did not end as it should.
     pub(crate) async fn stop(self) -> Result<()> {
-        let Self { stop, door, shards, catalog, consensus, log, .. } = self;
+        let Self { stop, door, shards, catalog, consensus, links, log, .. } = self;
         stop.door.send_replace(true);
         let door = if door.is_finished() { Ok(Drained::default()) } else { door.await };
         stop.shards.send_replace(true);
@@ -255,6 +300,9 @@ impl Running {
         stop.catalog.send_replace(true);
         let catalog = finish(catalog).await;
         consensus.shutdown().await;
+        if let Some(links) = links {
+            links.close().await;
+        }
         // The last owner closes the log: everything queued is synced.
         let closed = tokio::task::spawn_blocking(move || drop(log)).await;
         let Drained { cut_off } = door.context("draining the gateway")?;

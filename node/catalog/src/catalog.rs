@@ -11,7 +11,8 @@ use via_types::{NodeId, ProducerId, Revision, StreamConfig, StreamId, TenantId};
 
 use crate::command::{Command, Outcome};
 use crate::object::{
-    Cluster, Counters, Defaults, Key, Node, NodeState, Object, Producer, Stream, Tenant,
+    Cluster, Counters, Defaults, Digest, Key, Node, NodeState, Object, Producer, Stream, Tenant,
+    Token,
 };
 use crate::overlay;
 use crate::refusal::Refusal;
@@ -102,6 +103,7 @@ pub struct Catalog {
     pub(crate) producers: Arc<Producers>,
     /// None says what this version's own defaults are.
     pub(crate) defaults: Option<Arc<Defaults>>,
+    pub(crate) tokens: BTreeMap<Digest, Token>,
     /// Follows from the cluster and its nodes.
     pub(crate) placement: Arc<Placement>,
     changed: BTreeSet<Key>,
@@ -112,7 +114,7 @@ pub struct Catalog {
 pub struct Applied {
     /// The answer to whoever sent it.
     pub outcome: Result<Outcome, Refusal>,
-    /// The objects that are new or different, for whoever keeps them.
+    /// The objects that are new, different or gone, for whoever keeps them.
     pub changed: BTreeSet<Key>,
 }
 
@@ -158,6 +160,7 @@ impl Catalog {
             Key::Stream(id) => self.streams.by_id.get(&id).cloned().map(Object::Stream),
             Key::Producer(id) => self.producers.by_id.get(&id).cloned().map(Object::Producer),
             Key::Defaults => self.defaults.clone().map(Object::Defaults),
+            Key::Token(digest) => self.tokens.get(&digest).copied().map(Object::Token),
         }
     }
 
@@ -165,7 +168,7 @@ impl Catalog {
     pub fn len(&self) -> usize {
         let singles = if self.is_empty() { 0 } else { 2 } + usize::from(self.defaults.is_some());
         let streams = self.streams.by_id.len() + self.producers.by_id.len();
-        singles + self.nodes.len() + self.tenants.len() + streams
+        singles + self.nodes.len() + self.tenants.len() + streams + self.tokens.len()
     }
 
     /// Says whether no cluster was ever formed.
@@ -189,6 +192,7 @@ impl Catalog {
             .chain(streams)
             .chain(producers)
             .chain(self.defaults.clone().map(Object::Defaults))
+            .chain(self.tokens.values().copied().map(Object::Token))
     }
 
     /// Makes the catalog that consists of `objects` at `revision`.
@@ -290,7 +294,24 @@ impl Catalog {
             Object::Stream(stream) => Arc::make_mut(&mut self.streams).insert(stream),
             Object::Producer(producer) => Arc::make_mut(&mut self.producers).insert(producer),
             Object::Defaults(defaults) => self.defaults = Some(defaults),
+            Object::Token(token) => {
+                self.tokens.insert(token.digest, token);
+            }
         }
+    }
+
+    /// Takes a join token away and remembers that it is gone.
+    pub(crate) fn forget_token(&mut self, digest: Digest) {
+        self.changed.insert(Key::Token(digest));
+        self.tokens.remove(&digest);
+    }
+
+    /// Says whether a node other than `id`, and still there, has that name.
+    pub(crate) fn is_node_name_taken(&self, name: &str, id: NodeId) -> bool {
+        let taken = |other: &Arc<Node>| {
+            other.id != id && other.name == name && other.state != NodeState::Left
+        };
+        self.nodes.values().any(taken)
     }
 
     /// Returns the configuration of a stream that says `own`, and its text.

@@ -2,9 +2,12 @@
 //! and its tests. A command carries everything it needs, time included.
 //! Variants are appended, never reordered: they rest in the meta log.
 
+mod admit_node;
 mod create_stream;
 mod create_tenant;
 mod form_cluster;
+mod issue_token;
+mod observe_node;
 mod open_producer;
 mod put_defaults;
 mod put_stream_config;
@@ -16,9 +19,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use via_types::{Epoch, ProducerId, Revision};
 
+pub use admit_node::AdmitNode;
 pub use create_stream::CreateStream;
 pub use create_tenant::CreateTenant;
 pub use form_cluster::FormCluster;
+pub use issue_token::IssueToken;
+pub use observe_node::ObserveNode;
 pub use open_producer::OpenProducer;
 pub use put_defaults::PutDefaults;
 pub use put_stream_config::PutStreamConfig;
@@ -48,6 +54,12 @@ pub enum Command {
     SetNodeState(SetNodeState),
     /// Sets how streams are judged that say nothing else.
     PutDefaults(PutDefaults),
+    /// Makes a join token known.
+    IssueToken(IssueToken),
+    /// Lets a node in that has a join token.
+    AdmitNode(AdmitNode),
+    /// Says whether a node is there.
+    ObserveNode(ObserveNode),
 }
 
 impl Command {
@@ -61,6 +73,9 @@ impl Command {
             Self::OpenProducer(command) => command.apply(catalog),
             Self::SetNodeState(command) => command.apply(catalog),
             Self::PutDefaults(command) => command.apply(catalog, at),
+            Self::IssueToken(command) => command.apply(catalog),
+            Self::AdmitNode(command) => command.apply(catalog),
+            Self::ObserveNode(command) => command.apply(catalog),
         }
     }
 }
@@ -83,11 +98,14 @@ wrapped!(
     PutStreamConfig,
     OpenProducer,
     SetNodeState,
-    PutDefaults
+    PutDefaults,
+    IssueToken,
+    AdmitNode,
+    ObserveNode
 );
 
 /// What an accepted command resulted in.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The cluster is formed, now or before.
     Formed(Cluster),
@@ -119,6 +137,8 @@ pub enum Outcome {
         /// Its new epoch.
         epoch: Epoch,
     },
+    /// The join token is known.
+    Issued,
 }
 
 #[cfg(test)]

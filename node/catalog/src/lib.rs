@@ -15,7 +15,8 @@ mod view;
 pub use catalog::{Applied, Catalog, Damage};
 pub use command::{Command, Outcome};
 pub use object::{
-    Cluster, ClusterId, Counters, Defaults, Key, Node, NodeState, Object, Producer, Stream, Tenant,
+    Cluster, ClusterId, Counters, Defaults, Digest, Key, Node, NodeState, Object, Producer, Stream,
+    Tenant, Token,
 };
 pub use refusal::{Refusal, Thing};
 pub use view::View;

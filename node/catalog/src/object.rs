@@ -69,6 +69,10 @@ pub enum NodeState {
     Draining,
     /// It is gone for good; its id is never used again.
     Left,
+    /// It was let in and has not run yet: it holds nothing.
+    Joining,
+    /// It has not been seen for long: others take what it held until it is back.
+    Down,
 }
 
 /// A process with an identity.
@@ -84,6 +88,40 @@ pub struct Node {
     pub zone: Option<String>,
     /// Whether it takes part.
     pub state: NodeState,
+}
+
+/// What a secret or a key hashes to (SHA-256); shown as hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// Takes these bytes for a digest.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns its bytes.
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A join token: lets one node in, once, for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// What its secret hashes to.
+    pub digest: Digest,
+    /// From when on it lets nobody in.
+    pub expires: Timestamp,
+    /// Whom it let in, and what the key hashes to that asked.
+    pub admitted: Option<(NodeId, Digest)>,
 }
 
 /// A customer of the service.
@@ -200,6 +238,8 @@ pub enum Key {
     Producer(ProducerId),
     /// The one [`Defaults`].
     Defaults,
+    /// A [`Token`].
+    Token(Digest),
 }
 
 /// One object of the catalog, as it rests.
@@ -219,6 +259,8 @@ pub enum Object {
     Producer(Producer),
     /// The defaults of streams.
     Defaults(Arc<Defaults>),
+    /// A join token.
+    Token(Token),
 }
 
 impl Object {
@@ -232,6 +274,7 @@ impl Object {
             Self::Stream(stream) => Key::Stream(stream.id),
             Self::Producer(producer) => Key::Producer(producer.id),
             Self::Defaults(_) => Key::Defaults,
+            Self::Token(token) => Key::Token(token.digest),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Why a command changed nothing. Texts are meant for whoever sent it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,7 @@ impl fmt::Display for Thing {
 }
 
 /// A command was refused; the catalog is as it was before.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Refusal {
     /// Nothing else may happen before the cluster is formed.
     #[error("the cluster is not formed yet")]
@@ -79,7 +80,7 @@ pub enum Refusal {
     #[error("there are {limit} {what} already, which is the limit")]
     Full {
         /// What there are too many of.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// How many are allowed.
         limit: u64,
     },
@@ -120,4 +121,22 @@ pub enum Refusal {
         /// What the reader said.
         why: String,
     },
+    /// No such join token was issued, or it is long forgotten.
+    #[error("the join token is not known here; make a new one with `via-node cluster token`")]
+    TokenUnknown,
+    /// The join token's time is over.
+    #[error("the join token has expired; make a new one with `via-node cluster token`")]
+    TokenExpired,
+    /// Another node has joined with the token.
+    #[error(
+        "the join token was used by another node; make a new one with `via-node cluster token`"
+    )]
+    TokenUsed,
+}
+
+impl Refusal {
+    /// Says that a table is full (invariant D-6).
+    pub fn full(what: &'static str, limit: u64) -> Self {
+        Self::Full { what: Cow::Borrowed(what), limit }
+    }
 }

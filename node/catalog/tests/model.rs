@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 use via_catalog::command::{
-    CreateStream, CreateTenant, FormCluster, OpenProducer, PutDefaults, PutStreamConfig,
-    RegisterNode, SetNodeState,
+    CreateStream, CreateTenant, FormCluster, ObserveNode, OpenProducer, PutDefaults,
+    PutStreamConfig, RegisterNode, SetNodeState,
 };
 use via_catalog::{Catalog, ClusterId, Command, NodeState, Outcome, Refusal};
 use via_types::{NodeId, Revision, StreamId, TenantId, Timestamp};
@@ -36,6 +36,7 @@ enum Heard {
 fn heard(outcome: Result<Outcome, Refusal>) -> Heard {
     match outcome {
         Ok(Outcome::Formed(_) | Outcome::Registered(_) | Outcome::Defaults(_)) => Heard::Done,
+        Ok(Outcome::Issued) => Heard::Done,
         Ok(Outcome::Tenant { tenant, .. }) => Heard::Tenant(tenant.id.get()),
         Ok(Outcome::Stream { stream, .. } | Outcome::Configured(stream)) => {
             Heard::Stream(stream.id.get(), stream.revision.get())
@@ -121,7 +122,25 @@ impl Model {
                 }
                 Heard::Done
             }
+            Command::ObserveNode(command) => self.observe(at, command),
+            // Their own model is in `tokens`.
+            Command::IssueToken(_) | Command::AdmitNode(_) => Heard::Refused,
         }
+    }
+
+    fn observe(&mut self, at: u64, command: &ObserveNode) -> Heard {
+        let Some(node) = self.nodes.iter_mut().find(|it| it.0 == command.id.get()) else {
+            return Heard::Refused;
+        };
+        let (from, to) = match command.is_up {
+            true => (NodeState::Down, NodeState::Active),
+            false => (NodeState::Active, NodeState::Down),
+        };
+        if node.2 == from {
+            node.2 = to;
+            self.revision = at;
+        }
+        Heard::Done
     }
 
     fn allows(&self, tenant: TenantId, name: &str) -> bool {
@@ -235,6 +254,7 @@ fn command() -> impl Strategy<Value = Command> {
         }),
         1 => config().prop_map(|config| PutDefaults { config }.into()),
         1 => (node(), state).prop_map(|(id, state)| SetNodeState { id, state }.into()),
+        1 => (node(), any::<bool>()).prop_map(|(id, is_up)| ObserveNode { id, is_up }.into()),
     ]
 }
 

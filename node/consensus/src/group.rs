@@ -338,6 +338,17 @@ impl Group {
         self.0.written(changed.await)
     }
 
+    /// Makes exactly `voters` vote; they must be replicas already. Former
+    /// voters go on listening.
+    ///
+    /// # Errors
+    /// Not the leader, or another change is under way.
+    pub async fn seat_voters(&self, voters: &BTreeSet<NodeId>) -> Result<Position, Error> {
+        let voters = voters.iter().map(|node| node.get()).collect();
+        let changed = self.0.raft.change_membership(ChangeMembers::ReplaceAllVoters(voters), true);
+        self.0.written(changed.await)
+    }
+
     /// Removes replicas that only listen.
     ///
     /// # Errors

@@ -162,6 +162,13 @@ impl Host {
         self.0.log.groups().contains(&group)
     }
 
+    /// Returns every group that is open, by number.
+    pub fn groups(&self) -> Vec<Group> {
+        let mut groups: Vec<_> = self.0.groups.lock().values().flatten().cloned().collect();
+        groups.sort_by_key(Group::id);
+        groups
+    }
+
     /// Returns a group that is open.
     pub fn group(&self, group: GroupId) -> Option<Group> {
         self.0.groups.lock().get(&group).cloned().flatten()

@@ -95,7 +95,7 @@ fn unreached(error: &via_transport::Error) -> RPCError<Types> {
         Link::Closed | Link::Refused(_) | Link::Identity(_) | Link::Listen { .. } => {
             Unreachable::from_string(words).into()
         }
-        Link::Remote { .. } => Unreachable::from_string(words).into(),
+        Link::Remote { .. } | Link::NoEntry { .. } => Unreachable::from_string(words).into(),
         Link::Broken { .. } | Link::Deadline(_) | Link::TooLong { .. } => {
             NetworkError::from_string(words).into()
         }

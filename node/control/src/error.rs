@@ -65,6 +65,41 @@ pub enum Error {
         /// What was missing last.
         why: String,
     },
+    /// Whoever leads the meta group could not be asked.
+    #[error("nobody who leads the meta group can be reached")]
+    NoLeader,
+    /// The node that leads could not do it.
+    #[error("{words}")]
+    Elsewhere {
+        /// What it said.
+        words: String,
+        /// What became of the request there.
+        fate: Fate,
+    },
+    /// A peer could not be asked, or papers could not be read or written.
+    #[error("a peer or this node's papers")]
+    Peer(#[from] via_transport::Error),
+    /// A peer says what this version cannot read.
+    #[error("unreadable message of another node")]
+    Garbled(#[source] via_codec::Error),
+    /// The cluster is not in the state for it.
+    #[error("{0}")]
+    Unfit(String),
+    /// No node is known by that name.
+    #[error("there is no node {0:?}")]
+    UnknownNode(String),
+    /// This node is a cluster of its own.
+    #[error("this node has no peers: make it the first of a cluster with `via-node cluster init`")]
+    Alone,
+    /// This node cannot certify others.
+    #[error("this node does not have the cluster's authority")]
+    NotEntrusted,
+    /// The text given is not a join token.
+    #[error("that is not a join token, or it was mistyped")]
+    NoToken,
+    /// This node was removed from its cluster.
+    #[error("node {0} was removed from the cluster; a new node joins with an empty data directory")]
+    Removed(NodeId),
     /// What is kept of the catalog could not be read or written.
     #[error("the kept catalog could not be read or written")]
     Kept(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -92,6 +127,18 @@ impl Error {
         Self::Kept(Box::new(cause))
     }
 
+    /// Returns it and all its causes in one line.
+    pub(crate) fn words(&self) -> String {
+        let mut words = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            words.push_str(": ");
+            words.push_str(&error.to_string());
+            cause = error.source();
+        }
+        words
+    }
+
     /// Says what became of the request (invariant D-5).
     pub fn fate(&self) -> Fate {
         match self {
@@ -99,6 +146,11 @@ impl Error {
             Self::OtherNode { .. } | Self::OtherCluster { .. } | Self::OtherShards { .. } => {
                 Fate::Rejected
             }
+            Self::UnknownNode(_) | Self::Alone | Self::NoToken | Self::Removed(_) => Fate::Rejected,
+            Self::Unfit(_) | Self::Garbled(_) => Fate::Rejected,
+            Self::NoLeader | Self::NotEntrusted => Fate::Retry(Duration::from_millis(500)),
+            Self::Elsewhere { fate, .. } => *fate,
+            Self::Peer(error) => error.fate(),
             Self::Group(error) => error.fate(),
             Self::NotThere { .. } => Fate::Retry(Duration::from_secs(1)),
             Self::Outcome | Self::Kept(_) => Fate::Unknown,

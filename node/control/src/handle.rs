@@ -8,13 +8,12 @@ use tokio::sync::watch;
 use via_catalog::command::{
     CreateStream, CreateTenant, OpenProducer, PutDefaults, PutStreamConfig,
 };
-use via_catalog::{Command, Outcome, Refusal, Stream, Tenant, Thing, View, name};
-use via_codec::Kind;
-use via_consensus::Group;
-use via_types::{Clock, Epoch, ProducerId, Revision, StreamConfig, TenantId, limit};
+use via_catalog::{Outcome, Refusal, Stream, Tenant, Thing, View, name};
+use via_types::{Epoch, ProducerId, Revision, StreamConfig, TenantId, limit};
 
 use crate::Error;
-use crate::state::State;
+use crate::options::DEFAULT_TENANT;
+use crate::room::Room;
 
 /// A stream that was asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,32 +26,25 @@ pub struct Created {
 
 /// Control on this node.
 #[derive(Clone)]
-pub struct Handle {
-    state: Arc<State>,
-    group: Group,
-    clock: Arc<dyn Clock>,
-    /// Most streams (invariant D-6).
-    streams: usize,
-}
+pub struct Handle(Arc<Room>);
 
 impl Handle {
-    pub(crate) fn new(
-        state: Arc<State>,
-        group: Group,
-        clock: Arc<dyn Clock>,
-        streams: usize,
-    ) -> Self {
-        Self { state, group, clock, streams: streams.min(limit::STREAMS) }
+    pub(crate) fn new(room: Arc<Room>) -> Self {
+        Self(room)
+    }
+
+    pub(crate) fn room(&self) -> &Arc<Room> {
+        &self.0
     }
 
     /// Returns the catalog as this node knows it.
     pub fn view(&self) -> Arc<View> {
-        self.state.view()
+        self.0.state.view()
     }
 
     /// Returns a receiver of every later view.
     pub fn watch(&self) -> watch::Receiver<Arc<View>> {
-        self.state.watch()
+        self.0.state.watch()
     }
 
     /// Creates a stream that says `own` of how it is judged, an object of some
@@ -72,14 +64,16 @@ impl Handle {
         }
         // Refuse here what would be refused there: a refusal costs no entry.
         name::check(Thing::Stream, name)?;
-        if view.stream_count() >= self.streams {
-            let limit = self.streams as u64;
-            return Err(Refusal::Full { what: "streams", limit }.into());
+        // Most streams (invariant D-6).
+        let streams = self.0.options.streams.min(limit::STREAMS);
+        if view.stream_count() >= streams {
+            let limit = streams as u64;
+            return Err(Refusal::full("streams", limit).into());
         }
         let config = own.to_string();
         view.in_force(&config)?;
-        let (name, at) = (name.to_owned(), self.clock.now());
-        let outcome = self.propose(&CreateStream { tenant, name, config, at }.into()).await?;
+        let (name, at) = (name.to_owned(), self.0.clock.now());
+        let outcome = self.0.propose(&CreateStream { tenant, name, config, at }.into()).await?;
         let Outcome::Stream { stream, existed } = outcome else { return Err(Error::Outcome) };
         Ok(Created { stream, existed })
     }
@@ -104,7 +98,7 @@ impl Handle {
         let config = own.to_string();
         view.in_force(&config)?;
         let put = PutStreamConfig { tenant, stream, based_on, config };
-        let outcome = self.propose(&put.into()).await?;
+        let outcome = self.0.propose(&put.into()).await?;
         let Outcome::Configured(stream) = outcome else { return Err(Error::Outcome) };
         Ok(stream)
     }
@@ -120,7 +114,8 @@ impl Handle {
         name: &str,
     ) -> Result<(ProducerId, Epoch), Error> {
         name::check(Thing::Producer, name)?;
-        let outcome = self.propose(&OpenProducer { tenant, name: name.to_owned() }.into()).await?;
+        let outcome =
+            self.0.propose(&OpenProducer { tenant, name: name.to_owned() }.into()).await?;
         let Outcome::Opened { id, epoch } = outcome else { return Err(Error::Outcome) };
         Ok((id, epoch))
     }
@@ -134,8 +129,8 @@ impl Handle {
             return Ok(Arc::clone(tenant));
         }
         name::check(Thing::Tenant, name)?;
-        let (name, at) = (name.to_owned(), self.clock.now());
-        let outcome = self.propose(&CreateTenant { name, at }.into()).await?;
+        let (name, at) = (name.to_owned(), self.0.clock.now());
+        let outcome = self.0.propose(&CreateTenant { name, at }.into()).await?;
         let Outcome::Tenant { tenant, .. } = outcome else { return Err(Error::Outcome) };
         Ok(tenant)
     }
@@ -149,14 +144,20 @@ impl Handle {
         if self.view().defaults().is_some_and(|there| there.json == config) {
             return Ok(());
         }
-        let outcome = self.propose(&PutDefaults { config }.into()).await?;
+        let outcome = self.0.propose(&PutDefaults { config }.into()).await?;
         let Outcome::Defaults(_) = outcome else { return Err(Error::Outcome) };
         Ok(())
     }
 
     /// Returns why control cannot serve changes now, in words; none when it can.
     pub fn not_ready(&self) -> Option<String> {
-        if self.view().cluster().is_none() {
+        self.0.not_ready()
+    }
+}
+
+impl Room {
+    pub(crate) fn not_ready(&self) -> Option<String> {
+        if self.state.view().cluster().is_none() {
             return Some("the cluster is not formed yet".to_owned());
         }
         if self.group.leadership().borrow().leader.is_none() {
@@ -165,11 +166,19 @@ impl Handle {
         None
     }
 
-    pub(crate) async fn propose(&self, command: &Command) -> Result<Outcome, Error> {
-        let payload = via_codec::encode(Kind::CatalogEntry, command);
-        let committed = self.group.propose(payload.into()).await?;
-        let outcome = committed.outcome.take::<Result<Outcome, Refusal>>();
-        Ok(outcome.ok_or(Error::Outcome)??)
+    /// Sees to it that the default tenant and the defaults of streams are there;
+    /// on the leader.
+    pub(crate) async fn arrange_tenant(&self) -> Result<(), Error> {
+        if self.state.view().tenant_named(DEFAULT_TENANT).is_none() {
+            let (name, at) = (DEFAULT_TENANT.to_owned(), self.clock.now());
+            self.propose_here(&CreateTenant { name, at }.into()).await?.1?;
+        }
+        let config = to_json(&self.options.stream_defaults)?;
+        let view = self.state.view();
+        if view.defaults().is_none_or(|there| there.json != config) {
+            self.propose_here(&PutDefaults { config }.into()).await?.1?;
+        }
+        Ok(())
     }
 }
 

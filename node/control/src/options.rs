@@ -14,15 +14,17 @@ pub const DEFAULT_TENANT: &str = "default";
 pub struct Options {
     /// Who this node is.
     pub node: NodeId,
-    /// Its name, unique in the cluster.
-    pub name: String,
+    /// Its name, unique in the cluster; none keeps the one that it has.
+    pub name: Option<String>,
     /// Where peers reach it; empty when it has no peers.
     pub addresses: Vec<String>,
-    /// Its failure domain, when known.
+    /// Its failure domain; none keeps the one that it has.
     pub zone: Option<String>,
     /// Shards of the default pool: a power of two. A cluster that exists with
     /// another number is refused.
     pub shards: u16,
+    /// Takes a cluster that exists with whatever number of shards it has.
+    pub adopts_shards: bool,
     /// How streams are judged in what they do not say themselves. The node that
     /// leads the meta group sets it when it starts.
     pub stream_defaults: StreamConfig,
@@ -42,6 +44,11 @@ pub struct Options {
     pub keep_entries: u64,
     /// How long opening waits for the cluster to be there.
     pub patience: Duration,
+    /// How long a node may be gone before others take what it holds.
+    pub replace_after: Duration,
+    /// How long a node's certificate is good; it gets a new one when two thirds
+    /// of that are over.
+    pub certificate_lifetime: Duration,
 }
 
 impl Options {
@@ -49,10 +56,11 @@ impl Options {
     pub fn new(node: NodeId, name: impl Into<String>) -> Self {
         Self {
             node,
-            name: name.into(),
+            name: Some(name.into()),
             addresses: Vec::new(),
             zone: None,
             shards: limit::SHARDS,
+            adopts_shards: false,
             stream_defaults: StreamConfig::default(),
             streams: limit::STREAMS,
             cluster: None,
@@ -60,6 +68,8 @@ impl Options {
             commit_entries: 1_024,
             keep_entries: 10_000,
             patience: Duration::from_secs(30),
+            replace_after: Duration::from_secs(300),
+            certificate_lifetime: Duration::from_secs(30 * 86_400),
         }
     }
 }

@@ -63,6 +63,15 @@ pub(crate) fn identity(store: &dyn Store) -> Result<Option<Identity>, Error> {
     Ok(Some(via_codec::decode(Kind::StoreMeta, &bytes)?))
 }
 
+/// Returns whose data directory `store` is in; none when it is nobody's yet.
+///
+/// # Errors
+/// [`crate::Error::Kept`] when it cannot be read.
+pub fn owner(store: &dyn Store) -> Result<Option<(NodeId, ClusterId)>, crate::Error> {
+    let identity = identity(store).map_err(crate::Error::kept)?;
+    Ok(identity.map(|identity| (identity.node, identity.cluster)))
+}
+
 pub(crate) fn put_identity(store: &dyn Store, identity: Identity) -> Result<(), Error> {
     let value = via_codec::encode(Kind::StoreMeta, &identity).into();
     let key = Bytes::from_static(IDENTITY);
@@ -81,6 +90,7 @@ fn key(key: Key) -> Bytes {
         Key::Stream(id) => row(5, &id.get().to_be_bytes()),
         Key::Producer(id) => row(6, &id.get().to_be_bytes()),
         Key::Defaults => row(7, &[]),
+        Key::Token(digest) => row(8, digest.bytes()),
     }
 }
 
@@ -92,6 +102,11 @@ fn as_of_key() -> Bytes {
 pub(crate) fn put(object: &Object) -> Write {
     let value = via_codec::encode(Kind::CatalogState, object).into();
     Write::Put { space: Space::Catalog, key: key(object.key()), value }
+}
+
+/// Removes the row of an object that is gone.
+pub(crate) fn delete(gone: Key) -> Write {
+    Write::Delete { space: Space::Catalog, key: key(gone) }
 }
 
 pub(crate) fn put_as_of(as_of: AsOf) -> Write {
@@ -163,10 +178,12 @@ mod tests {
 
     use serde::de::DeserializeOwned;
     use via_catalog::command::{
-        CreateStream, CreateTenant, FormCluster, OpenProducer, PutDefaults, PutStreamConfig,
-        RegisterNode, SetNodeState,
+        AdmitNode, CreateStream, CreateTenant, FormCluster, IssueToken, ObserveNode, OpenProducer,
+        PutDefaults, PutStreamConfig, RegisterNode, SetNodeState,
     };
-    use via_catalog::{Command, Counters, Defaults, Node, NodeState, Producer, Stream, Tenant};
+    use via_catalog::{
+        Command, Counters, Defaults, Digest, Node, NodeState, Producer, Stream, Tenant, Token,
+    };
     use via_types::{Epoch, ProducerId, StreamConfig, StreamId, TenantId, Timestamp};
 
     use super::*;
@@ -276,6 +293,29 @@ mod tests {
         let bytes = include_bytes!("../tests/golden/catalog-state-defaults-v1.bin");
         golden(Kind::CatalogState, bytes, &[Object::Defaults(Arc::new(defaults))]);
         assert_eq!(&*key(Key::Defaults), &[7]);
+    }
+
+    #[test]
+    fn nodes_that_come_and_go_read_as_they_were_written() {
+        let (digest, key) = (Digest::new([3; 32]), Digest::new([4; 32]));
+        let (id, zone) = (NodeId::new(4), Some("eu-1".to_owned()));
+        let name = Some("fourth".to_owned());
+        let commands: Vec<Command> = vec![
+            IssueToken { digest, expires: AT, at: AT }.into(),
+            AdmitNode { token: digest, key, name, zone: zone.clone(), at: AT }.into(),
+            ObserveNode { id, is_up: false }.into(),
+        ];
+        let bytes = include_bytes!("../tests/golden/catalog-entry-nodes-v1.bin");
+        golden(Kind::CatalogEntry, bytes, &commands);
+        let node = |state| {
+            let (name, addresses) = ("fourth".to_owned(), Vec::new());
+            Object::Node(Arc::new(Node { id, name, addresses, zone: zone.clone(), state }))
+        };
+        let token = Token { digest, expires: AT, admitted: Some((id, key)) };
+        let objects = vec![node(NodeState::Joining), node(NodeState::Down), Object::Token(token)];
+        let bytes = include_bytes!("../tests/golden/catalog-state-nodes-v1.bin");
+        golden(Kind::CatalogState, bytes, &objects);
+        assert_eq!(super::key(Key::Token(digest))[..2], [8, 3]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, watch};
 use via_catalog::{Catalog, Command, Key, Outcome, Refusal, View};
 use via_consensus::Position;
 use via_storage::Store;
-use via_types::Revision;
+use via_types::{LogIndex, Revision};
 
 use crate::metrics;
 use crate::rows::{self, AsOf};
@@ -39,6 +39,8 @@ pub(crate) struct State {
     rows: Mutex<()>,
     store: Arc<dyn Store>,
     view: watch::Sender<Arc<View>>,
+    /// The index of the last entry applied.
+    reached: watch::Sender<LogIndex>,
     commit_entries: u64,
     due: Notify,
 }
@@ -69,6 +71,7 @@ impl State {
             rows: Mutex::new(()),
             store,
             view: watch::Sender::new(view),
+            reached: watch::Sender::new(applied.map_or(LogIndex::new(0), |at| at.index)),
             commit_entries: commit_entries.max(1),
             due: Notify::new(),
         })
@@ -117,10 +120,18 @@ impl State {
             applied.outcome
         });
         live.applied = Some(at);
+        self.reached.send_replace(at.index);
         if is_due(&live, self.commit_entries) {
             self.due.notify_one();
         }
         outcome
+    }
+
+    /// Waits until the entry at `index` shows in the view.
+    pub(crate) async fn reach(&self, index: LogIndex) {
+        let mut reached = self.reached.subscribe();
+        // An error would mean that this state is gone, and nobody waits then.
+        let _gone = reached.wait_for(|reached| *reached >= index).await;
     }
 
     fn publish(&self, catalog: &Catalog) {
@@ -153,8 +164,11 @@ impl State {
             let catalog = Arc::new(live.catalog.clone());
             (std::mem::take(&mut live.dirty), Kept { at, catalog })
         };
-        let changed = dirty.iter().filter_map(|key| kept.catalog.object(*key));
-        let mut batch: Vec<_> = changed.map(|object| rows::put(&object)).collect();
+        let row = |key: &Key| match kept.catalog.object(*key) {
+            Some(object) => rows::put(&object),
+            None => rows::delete(*key),
+        };
+        let mut batch: Vec<_> = dirty.iter().map(row).collect();
         batch.push(rows::put_as_of(AsOf::new(kept.at, &kept.catalog)));
         let written = self.store.ensure_room();
         let written = written.and_then(|()| self.store.write(batch));
@@ -178,6 +192,7 @@ impl State {
         let mut live = self.live.lock();
         self.publish(&catalog);
         *live = Live { catalog, applied: Some(at), dirty: BTreeSet::new(), kept };
+        self.reached.send_replace(at.index);
         Ok(())
     }
 }
@@ -203,5 +218,8 @@ fn name(command: &Command) -> &'static str {
         Command::OpenProducer(_) => "open_producer",
         Command::SetNodeState(_) => "set_node_state",
         Command::PutDefaults(_) => "put_defaults",
+        Command::IssueToken(_) => "issue_token",
+        Command::AdmitNode(_) => "admit_node",
+        Command::ObserveNode(_) => "observe_node",
     }
 }

@@ -204,7 +204,7 @@ async fn more_streams_than_the_node_is_set_to_are_refused_and_cost_no_entry() {
     let before = disk.logged();
     let refused = node.handle.create_stream(node.tenant, "c", &quiet()).await;
     let Err(Error::Refused(refusal)) = refused else { panic!("{refused:?}") };
-    assert_eq!(refusal, Refusal::Full { what: "streams", limit: 2 }, "D-6");
+    assert_eq!(refusal, Refusal::full("streams", 2), "D-6");
     assert!(node.create("a").await.existed, "what is there is found");
     assert_eq!(disk.logged(), before);
     node.stop().await;

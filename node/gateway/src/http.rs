@@ -1,6 +1,7 @@
 //! The HTTP interface: one file per resource. Translates between requests and
 //! the rooms behind the gate; decides nothing that those rooms decide.
 
+pub(crate) mod cluster;
 pub(crate) mod config_schema;
 pub(crate) mod detections;
 pub(crate) mod docs;

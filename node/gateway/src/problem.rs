@@ -74,11 +74,13 @@ codes! {
     NotFound = "not_found", NOT_FOUND, NotFound, REJECTED, "There is nothing at this address", "See /api/v1/docs for every route.";
     UnknownStream = "unknown_stream", NOT_FOUND, NotFound, REJECTED, "There is no such stream", "Create it with POST /api/v1/streams.";
     UnknownEntity = "unknown_entity", NOT_FOUND, NotFound, REJECTED, "The entity was never seen", "Check its key; keys are compared byte by byte.";
+    UnknownNode = "unknown_node", NOT_FOUND, NotFound, REJECTED, "There is no such node", "GET /api/v1/cluster/nodes lists every node; name one by its id or its name.";
     UnknownDetection = "unknown_detection", NOT_FOUND, NotFound, REJECTED, "There is no such detection", "Old detections are forgotten after the configured time.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, Unimplemented, REJECTED, "There is no such method here", "Over HTTP the Allow header lists the route's methods; gRPC has those of via.v1.Ingest and via.v1.Tuning.";
     BodyTimeout = "body_timeout", REQUEST_TIMEOUT, DeadlineExceeded, SECOND, "The body came too slowly", "Send it again without long pauses, at 1 KiB/s or more. The fate says whether parts may have been applied.";
     StreamExists = "stream_exists", CONFLICT, AlreadyExists, REJECTED, "A stream of that name exists", "Change its configuration with PUT instead.";
     LimitReached = "limit_reached", CONFLICT, ResourceExhausted, REJECTED, "A table of the cluster is full", "Use an existing one, or ask the operator.";
+    ClusterRefused = "cluster_refused", CONFLICT, FailedPrecondition, REJECTED, "The cluster cannot do that as it is", "The detail says what stands against it.";
     NeverOpened = "never_opened", CONFLICT, FailedPrecondition, REJECTED, "The producer's epoch was never opened", "Open the producer with POST /api/v1/producers, and send the id and epoch it answers.";
     Fenced = "fenced", CONFLICT, FailedPrecondition, REJECTED, "A newer epoch of the producer is open", "Another incarnation of this producer took over; open the producer again if this one is right.";
     SequenceTooOld = "sequence_too_old", CONFLICT, OutOfRange, Fate::Unknown, "The sequence is no longer remembered", "Whether it was applied cannot be told any more, however often it is repeated; repeat within the last 1,024 sequences.";
@@ -247,6 +249,11 @@ impl From<via_control::Error> for Problem {
         let fate = error.fate();
         let code = match &error {
             E::NoStream { .. } => Code::UnknownStream,
+            E::UnknownNode(_) => Code::UnknownNode,
+            E::Unfit(_) | E::Alone | E::Removed(_) | E::NoToken => Code::ClusterRefused,
+            E::Elsewhere { fate: Fate::Rejected, .. } => Code::ClusterRefused,
+            E::Elsewhere { .. } | E::NoLeader | E::NotEntrusted | E::Peer(_) => by_fate(fate),
+            E::Garbled(_) => Code::Internal,
             E::Config { .. } => Code::BadConfig,
             E::Group(_) => by_fate(fate),
             E::NotThere { .. } => Code::NotReady,
@@ -259,12 +266,15 @@ impl From<via_control::Error> for Problem {
                 R::Stale { .. } => Code::StaleRevision,
                 R::ConfigTooLong { .. } | R::Unreadable { .. } => Code::BadConfig,
                 R::NoStream(_) => Code::UnknownStream,
+                R::NoNode(_) => Code::UnknownNode,
+                R::NodeLeft(_) => Code::ClusterRefused,
                 R::NameTaken { .. }
                 | R::AlreadyFormed { .. }
                 | R::Shards { .. }
                 | R::NoTenant(_)
-                | R::NoNode(_)
-                | R::NodeLeft(_) => Code::BadRequest,
+                | R::TokenUnknown
+                | R::TokenExpired
+                | R::TokenUsed => Code::BadRequest,
             },
             E::OtherNode { .. } | E::OtherCluster { .. } | E::OtherShards { .. } | E::Kept(_) => {
                 Code::Internal

@@ -17,7 +17,8 @@ use crate::gate::Gate;
 use crate::grpc;
 use crate::health;
 use crate::http::{
-    detections, docs, edge, entities, events, feed, feedback, overrides, producers, stats, streams,
+    cluster, detections, docs, edge, entities, events, feed, feedback, overrides, producers, stats,
+    streams,
 };
 
 #[derive(OpenApi)]
@@ -32,6 +33,7 @@ use crate::http::{
         (name = "ingest", description = "Events in"),
         (name = "query", description = "Detections and profiles out"),
         (name = "streams", description = "Streams and their configuration"),
+        (name = "cluster", description = "Nodes and shards"),
         (name = "operate", description = "Health, counts and metrics"),
     ),
     components(schemas(docs::ProblemDocument))
@@ -53,6 +55,14 @@ pub(crate) fn documented() -> OpenApiRouter<Gate> {
         .routes(routes!(feedback::say, feedback::take_back))
         .routes(routes!(producers::open))
         .routes(routes!(stats::show))
+        .routes(routes!(cluster::status))
+        .routes(routes!(cluster::nodes))
+        .routes(routes!(cluster::shards))
+        .routes(routes!(cluster::drain))
+        .routes(routes!(cluster::undrain))
+        .routes(routes!(cluster::remove))
+        .routes(routes!(cluster::transfer))
+        .routes(routes!(cluster::rebalance))
         .routes(routes!(docs::openapi))
         .routes(routes!(docs::page))
         .routes(routes!(docs::problems))

@@ -56,6 +56,14 @@ pub enum Error {
     /// The peer is not who it should be, or does not speak this protocol.
     #[error("peer refused: {0}")]
     Refused(String),
+    /// A cluster's door could not be reached, or did not open.
+    #[error("{address} lets nobody in: {reason}")]
+    NoEntry {
+        /// Where it was asked.
+        address: String,
+        /// What was said.
+        reason: String,
+    },
     /// Certificates or keys could not be made or read.
     #[error("identity: {0}")]
     Identity(String),
@@ -81,6 +89,7 @@ impl Error {
             Self::Closed | Self::Listen { .. } => SOON,
             Self::TooLong { .. } | Self::Refused(_) | Self::Identity(_) => Fate::Rejected,
             Self::Broken { .. } | Self::Deadline(_) | Self::Remote { .. } => Fate::Unknown,
+            Self::NoEntry { .. } => Fate::Unknown,
         }
     }
 }

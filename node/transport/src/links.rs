@@ -16,8 +16,13 @@ pub const FRAME_BYTES: usize = 2 * limit::ENTRY_BYTES;
 /// Refuses a frame of that length before anything is allocated or sent for it
 /// (invariant D-6).
 pub(crate) fn check_length(bytes: usize) -> Result<(), Error> {
-    if bytes > FRAME_BYTES {
-        return Err(Error::TooLong { bytes: bytes as u64, limit: FRAME_BYTES as u64 });
+    check_within(bytes, FRAME_BYTES)
+}
+
+/// Refuses a frame of that length where fewer bytes are enough (D-6).
+pub(crate) fn check_within(bytes: usize, limit: usize) -> Result<(), Error> {
+    if bytes > limit {
+        return Err(Error::TooLong { bytes: bytes as u64, limit: limit as u64 });
     }
     Ok(())
 }

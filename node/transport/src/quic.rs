@@ -5,9 +5,10 @@
 mod accept;
 mod dial;
 mod frames;
+mod join;
 mod tls;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +18,10 @@ use futures_util::future::BoxFuture;
 use quinn::{Endpoint, EndpointConfig, TokioRuntime, VarInt};
 use via_types::NodeId;
 
-use self::accept::Services;
+use self::accept::{Me, Services};
 use self::dial::Dialer;
 use self::frames::{Form, QuicReceiver, QuicSender};
+pub use self::join::{NEWCOMER_BYTES, Welcome, knock};
 use crate::links::in_time;
 use crate::{Duplex, Error, Handler, Identity, Links, Service, metrics};
 
@@ -58,6 +60,7 @@ impl QuicOptions {
 /// One node's links over QUIC.
 pub struct QuicLinks {
     node: NodeId,
+    idle: Duration,
     endpoint: Endpoint,
     dialer: Dialer,
     services: Arc<Services>,
@@ -89,13 +92,39 @@ impl QuicLinks {
         let endpoint = Endpoint::new(EndpointConfig::default(), Some(server), socket, runtime)
             .map_err(listen)?;
         let services = Arc::new(Services::default());
-        tokio::spawn(accept::accept(
-            endpoint.clone(),
-            options.identity.clone(),
-            Arc::clone(&services),
-        ));
-        let dialer = Dialer::new(endpoint.clone(), client, options.identity, options.peers);
-        Ok(Self { node, endpoint, dialer, services })
+        let Identity { cluster, .. } = options.identity;
+        let me = Me { node, cluster: cluster.clone() };
+        tokio::spawn(accept::accept(endpoint.clone(), me, Arc::clone(&services)));
+        let dialer = Dialer::new(endpoint.clone(), client, (node, cluster), options.peers);
+        Ok(Self { node, idle: options.idle, endpoint, dialer, services })
+    }
+
+    /// Shows another certificate from now on, without interrupting what is
+    /// connected.
+    ///
+    /// # Errors
+    /// [`Error::Identity`] when it is another node's, or cannot be read.
+    pub fn renew(&self, identity: &Identity) -> Result<(), Error> {
+        if identity.node != self.node {
+            let words = format!("{} cannot become {}", self.node, identity.node);
+            return Err(Error::Identity(words));
+        }
+        let server = tls::server(identity, self.idle)?;
+        let client = tls::client(identity, self.idle)?;
+        self.endpoint.set_server_config(Some(server));
+        self.dialer.set_client(client);
+        Ok(())
+    }
+
+    /// Turns away these nodes from now on, whatever certificates they have, and
+    /// ends their connections.
+    pub fn set_gone(&self, nodes: BTreeSet<NodeId>) {
+        self.services.set_gone(nodes);
+    }
+
+    /// Lets `welcome` answer who has no certificate yet.
+    pub fn welcome(&self, welcome: Arc<dyn Welcome>) {
+        self.services.set_welcome(welcome);
     }
 
     /// Returns where it listens.

@@ -44,6 +44,9 @@ pub const SHARDS: u16 = 32;
 pub const NAME_BYTES: usize = 128;
 /// Most nodes of one cluster: every peer keeps a link to every other.
 pub const NODES: usize = 256;
+/// Most join tokens that are remembered at a time: used ones stay until they
+/// expire, so that a lost answer can be fetched again.
+pub const JOIN_TOKENS: usize = 64;
 /// Most tenants of one cluster: each is a row in every node's memory.
 pub const TENANTS: usize = 4_096;
 /// Most named producers of one cluster: forgetting one would unfence its past,

@@ -36,11 +36,11 @@ impl CreateStream {
             return Ok(Outcome::Stream { stream: Arc::clone(there), existed: true });
         }
         if catalog.streams.by_id.len() >= limit::STREAMS {
-            return Err(Refusal::Full { what: "streams", limit: limit::STREAMS as u64 });
+            return Err(Refusal::full("streams", limit::STREAMS as u64));
         }
         let (config, json) = catalog.in_force(&own)?;
         let number = catalog.counters.stream.checked_add(1);
-        let number = number.ok_or(Refusal::Full { what: "stream ids", limit: u32::MAX.into() })?;
+        let number = number.ok_or(Refusal::full("stream ids", u32::MAX.into()))?;
         let id = StreamId::new(number);
         let revision = at;
         let stream = Stream { id, tenant, name, own, config, json, revision, created };
@@ -119,7 +119,7 @@ mod tests {
             apply(&mut catalog, 2 + number, create(TENANT, &name, "{}")).unwrap();
         }
         let at = limit::STREAMS as u64 + 3;
-        let full = Refusal::Full { what: "streams", limit: limit::STREAMS as u64 };
+        let full = Refusal::full("streams", limit::STREAMS as u64);
         assert_eq!(apply(&mut catalog, at, create(TENANT, "late", "{}")), Err(full), "D-6");
         assert!(apply(&mut catalog, at + 1, create(TENANT, "s1", "{}")).is_ok(), "it is there");
     }

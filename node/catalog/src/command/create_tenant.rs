@@ -29,10 +29,10 @@ impl CreateTenant {
             return Ok(Outcome::Tenant { tenant: Arc::clone(there), existed: true });
         }
         if catalog.tenants.len() >= limit::TENANTS {
-            return Err(Refusal::Full { what: "tenants", limit: limit::TENANTS as u64 });
+            return Err(Refusal::full("tenants", limit::TENANTS as u64));
         }
         let number = catalog.counters.tenant.checked_add(1);
-        let number = number.ok_or(Refusal::Full { what: "tenant ids", limit: u32::MAX.into() })?;
+        let number = number.ok_or(Refusal::full("tenant ids", u32::MAX.into()))?;
         let tenant = Arc::new(Tenant { id: TenantId::new(number), name, created: at });
         catalog.put(Object::Counters(Counters { tenant: number, ..catalog.counters }));
         catalog.put(Object::Tenant(Arc::clone(&tenant)));

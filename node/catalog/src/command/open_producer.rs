@@ -28,7 +28,7 @@ impl OpenProducer {
             Some(there) => (there.id, there.epoch.get().checked_add(1)),
             None => (new_id(catalog)?, Some(1)),
         };
-        let epochs = Refusal::Full { what: "epochs of this producer", limit: u32::MAX.into() };
+        let epochs = Refusal::full("epochs of this producer", u32::MAX.into());
         let epoch = Epoch::new(epoch.ok_or(epochs)?);
         if id.get() > catalog.counters.producer {
             catalog.put(Object::Counters(Counters { producer: id.get(), ..catalog.counters }));
@@ -40,10 +40,10 @@ impl OpenProducer {
 
 fn new_id(catalog: &Catalog) -> Result<ProducerId, Refusal> {
     if catalog.producers.by_id.len() >= limit::PRODUCER_NAMES {
-        return Err(Refusal::Full { what: "producers", limit: limit::PRODUCER_NAMES as u64 });
+        return Err(Refusal::full("producers", limit::PRODUCER_NAMES as u64));
     }
     let number = catalog.counters.producer.checked_add(1);
-    number.map(ProducerId::new).ok_or(Refusal::Full { what: "producer ids", limit: u64::MAX })
+    number.map(ProducerId::new).ok_or(Refusal::full("producer ids", u64::MAX))
 }
 
 #[cfg(test)]

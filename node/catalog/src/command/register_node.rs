@@ -12,12 +12,14 @@ use crate::object::{Node, NodeState, Object};
 use crate::refusal::{Refusal, Thing};
 
 /// Makes a node known, or updates its name, addresses and zone. Its state
-/// stays; a node that has left does not come back under the same id.
+/// stays, but that one that was let in takes part once it can be reached; a
+/// node that has left does not come back under the same id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RegisterNode {
     /// The node.
     pub id: NodeId,
-    /// Its name, unique among nodes that have not left.
+    /// Its name, unique among nodes that have not left; empty keeps the one that
+    /// it has, and then also the zone when none is given.
     pub name: String,
     /// Where peers reach it.
     pub addresses: Vec<String>,
@@ -26,12 +28,25 @@ pub struct RegisterNode {
 }
 
 impl RegisterNode {
+    /// Takes from what is known of the node what is to be kept of it: whoever
+    /// sends the command may not know the newest.
+    fn kept(self, catalog: &Catalog) -> Self {
+        if !self.name.is_empty() {
+            return self;
+        }
+        let there = catalog.nodes.get(&self.id);
+        let name = there.map(|node| node.name.clone());
+        let name = name.unwrap_or_else(|| format!("node-{}", self.id.get()));
+        let zone = self.zone.or_else(|| there.and_then(|node| node.zone.clone()));
+        Self { name, zone, ..self }
+    }
+
     pub(super) fn apply(self, catalog: &mut Catalog) -> Result<Outcome, Refusal> {
         catalog.formed()?;
-        let Self { id, name, addresses, zone } = self;
+        let Self { id, name, addresses, zone } = self.kept(catalog);
         name::check(Thing::Node, &name)?;
         if addresses.len() > limit::NODE_ADDRESSES {
-            return Err(full("addresses of one node", limit::NODE_ADDRESSES));
+            return Err(Refusal::full("addresses of one node", limit::NODE_ADDRESSES as u64));
         }
         addresses.iter().try_for_each(|address| check(address))?;
         zone.iter().try_for_each(|zone| name::check(Thing::Zone, zone))?;
@@ -40,15 +55,17 @@ impl RegisterNode {
             return Err(Refusal::NodeLeft(id));
         }
         if there.is_none() && catalog.nodes.len() >= limit::NODES {
-            return Err(full("nodes, gone ones included", limit::NODES));
+            return Err(Refusal::full("nodes, gone ones included", limit::NODES as u64));
         }
-        let taken = |other: &Arc<Node>| {
-            other.id != id && other.name == name && other.state != NodeState::Left
-        };
-        if catalog.nodes.values().any(taken) {
+        if catalog.is_node_name_taken(&name, id) {
             return Err(Refusal::NameTaken { thing: Thing::Node, name });
         }
-        let state = there.map_or(NodeState::Active, |node| node.state);
+        let state = match there.map(|node| node.state) {
+            // Who says where it is reached runs, and may hold shards.
+            Some(NodeState::Joining) if addresses.is_empty() => NodeState::Joining,
+            Some(NodeState::Joining) | None => NodeState::Active,
+            Some(state) => state,
+        };
         let node = Arc::new(Node { id, name, addresses, zone, state });
         if there != Some(&node) {
             catalog.put(Object::Node(Arc::clone(&node)));
@@ -66,10 +83,6 @@ fn check(address: &str) -> Result<(), Refusal> {
     let wrong = "is not a host and a port, like node-1.example:7400".to_owned();
     let name = address.chars().take(limit::NODE_ADDRESS_BYTES).collect();
     Err(Refusal::Name { thing: Thing::Address, name, wrong })
-}
-
-fn full(what: &'static str, limit: usize) -> Refusal {
-    Refusal::Full { what, limit: limit as u64 }
 }
 
 #[cfg(test)]
@@ -96,6 +109,22 @@ mod tests {
         apply(&mut catalog, 5, register(1, "a", Some("eu-1"))).unwrap();
         assert_eq!(catalog.nodes[&NodeId::new(1)].zone.as_deref(), Some("eu-1"));
         assert_eq!(catalog.revision().get(), 5);
+    }
+
+    #[test]
+    fn an_empty_name_keeps_what_is_known() {
+        let mut catalog = catalog();
+        let registered = |catalog: &mut Catalog, at, name: &str, zone: Option<&str>| {
+            apply(catalog, at, register(1, name, zone)).unwrap();
+            let node = &catalog.nodes[&NodeId::new(1)];
+            (node.name.clone(), node.zone.clone())
+        };
+        let zone = |zone: &str| Some(zone.to_owned());
+        assert_eq!(registered(&mut catalog, 3, "", None), ("node-1".to_owned(), None));
+        let named = registered(&mut catalog, 4, "a", Some("eu-1"));
+        assert_eq!(registered(&mut catalog, 5, "", None), named);
+        assert_eq!(registered(&mut catalog, 6, "", Some("eu-2")), ("a".to_owned(), zone("eu-2")));
+        assert_eq!(registered(&mut catalog, 7, "b", None), ("b".to_owned(), None));
     }
 
     #[test]

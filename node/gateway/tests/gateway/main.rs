@@ -2,6 +2,7 @@
 //! in memory: what clients send, what they are told, and what is then true.
 
 mod bad_input;
+mod cluster;
 mod documents;
 mod exactly_once;
 mod feedback;

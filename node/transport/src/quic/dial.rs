@@ -6,13 +6,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use quinn::{ClientConfig, Connection, Endpoint};
 use via_types::NodeId;
 
 use super::CLOSED;
 use crate::identity::node_name;
-use crate::{Error, Identity, metrics};
+use crate::{Error, metrics};
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(2);
@@ -25,14 +25,16 @@ const LAST_PAUSE: Duration = Duration::from_secs(2);
 struct Way {
     connection: Option<(SocketAddr, Connection)>,
     failures: u32,
-    not_before: Option<Instant>,
+    /// Until when it is left alone, and why.
+    left_alone: Option<(Instant, String)>,
 }
 
 /// Connections to peers.
 pub(super) struct Dialer {
     endpoint: Endpoint,
-    client: ClientConfig,
-    identity: Identity,
+    client: RwLock<ClientConfig>,
+    me: NodeId,
+    cluster: String,
     peers: Mutex<BTreeMap<NodeId, SocketAddr>>,
     ways: Mutex<HashMap<NodeId, Arc<tokio::sync::Mutex<Way>>>>,
 }
@@ -41,10 +43,16 @@ impl Dialer {
     pub(super) fn new(
         endpoint: Endpoint,
         client: ClientConfig,
-        identity: Identity,
+        (me, cluster): (NodeId, String),
         peers: BTreeMap<NodeId, SocketAddr>,
     ) -> Self {
-        Self { endpoint, client, identity, peers: Mutex::new(peers), ways: Mutex::default() }
+        let (client, peers) = (RwLock::new(client), Mutex::new(peers));
+        Self { endpoint, client, me, cluster, peers, ways: Mutex::default() }
+    }
+
+    /// Shows another certificate on every connection made from now on.
+    pub(super) fn set_client(&self, client: ClientConfig) {
+        *self.client.write() = client;
     }
 
     pub(super) fn set_peers(&self, peers: BTreeMap<NodeId, SocketAddr>) {
@@ -69,8 +77,9 @@ impl Dialer {
             way.connection = None;
         }
         let unreachable = |reason: String| Error::Unreachable { peer, reason };
-        if way.not_before.is_some_and(|not_before| Instant::now() < not_before) {
-            return Err(unreachable("it could not be reached a moment ago".to_owned()));
+        if let Some((_, why)) = way.left_alone.as_ref().filter(|(until, _)| Instant::now() < *until)
+        {
+            return Err(unreachable(format!("it could not be reached a moment ago: {why}")));
         }
         match self.dial(peer, address).await {
             Ok(connection) => {
@@ -82,19 +91,20 @@ impl Dialer {
                 metrics::refused();
                 let pause = FIRST_PAUSE * 2_u32.saturating_pow(way.failures.min(10));
                 way.failures += 1;
-                way.not_before = Some(Instant::now() + pause.min(LAST_PAUSE));
+                way.left_alone = Some((Instant::now() + pause.min(LAST_PAUSE), reason.clone()));
                 Err(unreachable(reason))
             }
         }
     }
 
     async fn dial(&self, peer: NodeId, address: SocketAddr) -> Result<Connection, String> {
-        let name = node_name(peer, &self.identity.cluster);
-        let connecting = self.endpoint.connect_with(self.client.clone(), address, &name);
+        let name = node_name(peer, &self.cluster);
+        let client = self.client.read().clone();
+        let connecting = self.endpoint.connect_with(client, address, &name);
         let connecting = connecting.map_err(|error| error.to_string())?;
         let hello = async {
             let connection = connecting.await.map_err(|error| error.to_string())?;
-            match super::accept::introduce(&connection, self.identity.node).await {
+            match super::accept::introduce(&connection, self.me).await {
                 Ok(()) => Ok(connection),
                 // Why the peer closed says more than that it did.
                 Err(words) => Err(connection.close_reason().map_or(words, |why| why.to_string())),

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use quinn::{ReadExactError, RecvStream, SendStream};
 use via_types::NodeId;
 
-use crate::links::check_length;
+use crate::links::{FRAME_BYTES, check_length, check_within};
 use crate::{Error, Frame, FrameReceiver, FrameSender, Service, metrics};
 
 /// What a stream is.
@@ -108,6 +108,11 @@ impl QuicReceiver {
     }
 
     pub(super) async fn read(&mut self) -> Result<Option<Bytes>, Error> {
+        self.read_within(FRAME_BYTES).await
+    }
+
+    /// Reads a frame of at most `limit` bytes.
+    pub(super) async fn read_within(&mut self, limit: usize) -> Result<Option<Bytes>, Error> {
         let mut length = [0; 4];
         match self.stream.read_exact(&mut length).await {
             Ok(()) => {}
@@ -115,7 +120,7 @@ impl QuicReceiver {
             Err(error) => return Err(self.broken(error)),
         }
         let bytes = u32::from_le_bytes(length) as usize;
-        check_length(bytes)?;
+        check_within(bytes, limit)?;
         let mut frame = BytesMut::zeroed(bytes);
         self.stream.read_exact(&mut frame).await.map_err(|error| self.broken(error))?;
         metrics::received(bytes);
