@@ -64,6 +64,8 @@ pub struct Status {
     pub applied: Option<Position>,
     /// The last entry purged from this node's log.
     pub purged: Option<Position>,
+    /// No change of replicas is under way: `voters` is one set and committed.
+    pub settled: bool,
     /// Who votes; more than one set while they change.
     pub voters: Vec<BTreeSet<NodeId>>,
     /// Who only listens.
@@ -327,6 +329,16 @@ impl Group {
         self.0.written(added)
     }
 
+    /// Adds a replica that listens, and does not wait until it has caught up:
+    /// [`Status::replicated`] tells.
+    ///
+    /// # Errors
+    /// Not the leader, or another change is under way.
+    pub async fn admit(&self, node: NodeId) -> Result<Position, Error> {
+        let added = self.0.raft.add_learner(node.get(), EmptyNode {}, false).await;
+        self.0.written(added)
+    }
+
     /// Makes exactly `voters` vote; they must be replicas already. Former
     /// voters leave the group.
     ///
@@ -359,7 +371,11 @@ impl Group {
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.membership();
         let nodes = |set: &BTreeSet<u64>| set.iter().copied().map(NodeId::new).collect();
+        let settled = metrics.membership_config.log_id()
+            == metrics.committed_membership_config.log_id()
+            && membership.get_joint_config().len() == 1;
         Status {
+            settled,
             leadership: *self.0.leadership.borrow(),
             last: metrics.last_log_index.map(number),
             applied: metrics.last_applied.map(position),

@@ -8,6 +8,7 @@ mod entry;
 mod error;
 mod group;
 mod host;
+mod lives;
 mod log;
 mod machine;
 mod membership;

@@ -15,10 +15,10 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use via_catalog::View;
-use via_consensus::Group;
+use via_consensus::{Group, Leadership, Position};
 use via_engine::Answer;
 use via_types::entry::{Command, Events, ShardEntry, StreamConfigured};
-use via_types::{Batch, Clock, Revision, StreamId, Timestamp, limit};
+use via_types::{Batch, Clock, Revision, StreamId, Term, Timestamp, limit};
 
 use crate::checkpoint::Checkpoints;
 use crate::deed::Asked;
@@ -26,6 +26,7 @@ use crate::record::Unrecorded;
 use crate::replica::Replica;
 use crate::request::{Fate, Request, Waiting, answer, answer_all, complain};
 use crate::saver::Saver;
+use crate::standing::Standing;
 use crate::writes::Ticket;
 use crate::{Error, metrics};
 
@@ -42,10 +43,13 @@ const RECORD_BYTES: usize = 1 << 20;
 pub(crate) enum Done {
     Events(Vec<(Ticket, Instant)>, Fate),
     Recorded(Fate),
-    Chunk(Fate),
-    Boundary(Fate),
+    /// A step of a checkpoint round of that term.
+    Chunk(Term, Fate),
+    Boundary(Term, Fate),
     /// The store was made durable, or not.
-    Durable(Result<(), Error>),
+    Durable(Term, Result<(), Error>),
+    /// What another leader checkpointed is durable here up to this boundary.
+    Kept(Option<Position>),
     /// The log was purged, or the reason why not was told.
     Purged,
     Deed(Asked, Fate),
@@ -62,9 +66,12 @@ pub(crate) struct Driver {
     pub(crate) view: watch::Receiver<Arc<View>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) saver: Saver,
+    /// Where writes go when another node leads.
+    pub(crate) courier: Option<mpsc::Sender<Request>>,
+    pub(crate) leadership: watch::Receiver<Leadership>,
     requests: mpsc::Receiver<Request>,
-    queue: VecDeque<Waiting>,
-    queued_bytes: usize,
+    pub(crate) queue: VecDeque<Waiting>,
+    pub(crate) queued_bytes: usize,
     pub(crate) tasks: FuturesUnordered<Task>,
     /// An `Events` entry is being committed and executed.
     events_in_flight: bool,
@@ -75,20 +82,29 @@ pub(crate) struct Driver {
     last_tick: Instant,
     /// What was proposed of each stream in this term.
     configured: BTreeMap<StreamId, Revision>,
-    term: via_types::Term,
+    pub(crate) term: Term,
     stamp: Timestamp,
+    pub(crate) keeping: bool,
     pub(crate) checkpoints: Checkpoints,
+}
+
+/// What the drivers of a node share, and what is one driver's own.
+pub(crate) struct Outfit {
+    pub(crate) view: watch::Receiver<Arc<View>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) saver: Saver,
+    pub(crate) courier: Option<mpsc::Sender<Request>>,
 }
 
 impl Driver {
     pub(crate) fn new(
         replica: Arc<Replica>,
         group: Group,
-        view: watch::Receiver<Arc<View>>,
-        clock: Arc<dyn Clock>,
-        saver: Saver,
+        outfit: Outfit,
         requests: mpsc::Receiver<Request>,
     ) -> Self {
+        let Outfit { view, clock, saver, courier } = outfit;
+        let leadership = group.leadership();
         let checkpoints = Checkpoints::new(&replica.options, replica.shard);
         Self {
             replica,
@@ -96,6 +112,8 @@ impl Driver {
             view,
             clock,
             saver,
+            courier,
+            leadership,
             requests,
             queue: VecDeque::new(),
             queued_bytes: 0,
@@ -106,8 +124,9 @@ impl Driver {
             resets: 0,
             last_tick: Instant::now(),
             configured: BTreeMap::new(),
-            term: via_types::Term::default(),
+            term: Term::default(),
             stamp: Timestamp::MIN,
+            keeping: false,
             checkpoints,
         }
     }
@@ -125,6 +144,7 @@ impl Driver {
             }
             let room = self.open && self.queued_bytes < QUEUE_BYTES;
             let replica = Arc::clone(&self.replica);
+            let mut leadership = self.leadership.clone();
             tokio::select! {
                 Some(done) = self.tasks.next(), if !self.tasks.is_empty() => self.finish(done),
                 request = self.requests.recv(), if room => match request {
@@ -132,6 +152,11 @@ impl Driver {
                     None => self.open = false,
                 },
                 () = replica.wake.notified() => {}
+                changed = leadership.changed() => match changed {
+                    Ok(()) => drop(self.leadership.borrow_and_update()),
+                    // The group is gone: nothing will be led here any more.
+                    Err(_) => self.close().await,
+                },
                 () = alarm.as_mut(), if wake.is_some() => {}
                 _ = pulse.tick(), if self.open => self.pulse().await,
                 changed = shutdown.changed(), if self.open => {
@@ -142,7 +167,9 @@ impl Driver {
             }
         }
         // What the last entries made is recorded too, so that a restart need not.
-        self.record().await;
+        if self.standing() == Standing::Leads {
+            self.record().await;
+        }
         while let Some(done) = self.tasks.next().await {
             self.finish(done);
         }
@@ -182,6 +209,15 @@ impl Driver {
     /// Proposes whatever may be proposed now.
     async fn propose(&mut self) {
         self.follow_term();
+        match self.standing() {
+            Standing::Leads => {}
+            Standing::Rises => return,
+            Standing::Follows => {
+                self.hand_on();
+                self.keep_up();
+                return;
+            }
+        }
         if !self.recording && self.replica.has_news() {
             self.record().await;
         }
@@ -311,7 +347,7 @@ impl Driver {
     fn refuse(&mut self, what: &'static str) {
         let shard = self.replica.shard;
         for waiting in self.queue.drain(..) {
-            waiting.ticket.answer(Err(Error::Overloaded { shard, what }));
+            waiting.ticket.answer(Err(Error::Overloaded { shard, what: what.into() }));
         }
         self.queued_bytes = 0;
     }
@@ -399,6 +435,9 @@ impl Driver {
     /// Once a second: time passes for silent entities, changed configurations
     /// are proposed.
     async fn pulse(&mut self) {
+        if self.standing() != Standing::Leads {
+            return;
+        }
         let (held, streams) = self.replica.with(|state| {
             let profiles = state.live.as_ref().map_or(0, |live| live.engine.profiles());
             (profiles + state.detections, state.streams.keys().copied().collect::<Vec<_>>())
@@ -439,7 +478,11 @@ impl Driver {
             }
             Done::Deed(asked, fate) => self.done(asked, fate),
             Done::Minor(result) => complain(shard, "tick or configuration", &result),
-            Done::Chunk(_) | Done::Boundary(_) | Done::Durable(_) | Done::Purged => {
+            Done::Kept(boundary) => self.kept(boundary),
+            // A round of an earlier term is over, however it ended.
+            Done::Chunk(term, _) | Done::Boundary(term, _) | Done::Durable(term, _)
+                if term != self.term => {}
+            Done::Chunk(..) | Done::Boundary(..) | Done::Durable(..) | Done::Purged => {
                 self.advance_checkpoint(done);
             }
         }

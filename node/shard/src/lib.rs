@@ -4,7 +4,9 @@
 //! D-4 and E-1 by executing only what the log says, and only as its leader.
 
 mod archive;
+mod ask;
 mod checkpoint;
+mod courier;
 pub mod cursor;
 pub mod deed;
 mod driver;
@@ -14,18 +16,28 @@ pub mod handle;
 pub mod host;
 mod keys;
 mod ledger;
+mod list;
 mod live;
 mod machine;
 mod metrics;
 pub mod options;
+mod peer;
+mod presence;
 pub mod query;
 mod record;
+mod relay;
 mod replay;
 mod replica;
 mod request;
 mod retention;
+mod route;
 mod saver;
+mod seats;
 mod snapshot;
+mod standing;
+mod steps;
+mod steward;
+mod wire;
 pub mod writes;
 
 pub use cursor::Cursor;
