@@ -26,6 +26,9 @@ const SCORED_EVENTS: usize = 4_096;
 /// Share of the time a client waits after which nothing is tried again.
 const PATIENCE: f64 = 0.9;
 
+/// How long an answer is waited for when the same may be sent again.
+const REPEATABLE: Duration = Duration::from_secs(2);
+
 /// A write that waits here.
 struct Parcel {
     waiting: Waiting,
@@ -152,7 +155,11 @@ impl Courier {
     async fn send(&mut self, node: NodeId) -> bool {
         let count = self.fitting();
         let eldest = self.queue.front().map_or(Duration::ZERO, |one| one.waiting.since.elapsed());
-        let patience = self.patience.saturating_sub(eldest).max(Duration::from_millis(50));
+        let mut patience = self.patience.saturating_sub(eldest).max(Duration::from_millis(50));
+        // What may be repeated need not wait long for an answer that may be lost.
+        if self.queue.iter().take(count).all(|one| one.waiting.batch.origin.is_some()) {
+            patience = patience.min(REPEATABLE);
+        }
         let batch = |parcel: &Parcel| -> (Batch, bool) {
             (Batch::clone(&parcel.waiting.batch), parcel.waiting.answer == Answer::Scores)
         };

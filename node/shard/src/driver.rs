@@ -24,7 +24,7 @@ use crate::checkpoint::Checkpoints;
 use crate::deed::Asked;
 use crate::record::Unrecorded;
 use crate::replica::Replica;
-use crate::request::{Fate, Request, Waiting, answer, answer_all, complain};
+use crate::request::{Fate, Request, Waiting, answer, complain};
 use crate::saver::Saver;
 use crate::standing::Standing;
 use crate::writes::Ticket;
@@ -41,7 +41,7 @@ const RECORD_BYTES: usize = 1 << 20;
 
 /// A proposal under way, when it is done.
 pub(crate) enum Done {
-    Events(Vec<(Ticket, Instant)>, Fate),
+    Events(Vec<(Ticket, Instant)>, Arc<Events>, Fate),
     Recorded(Fate),
     /// A step of a checkpoint round of that term.
     Chunk(Term, Fate),
@@ -85,6 +85,8 @@ pub(crate) struct Driver {
     pub(crate) term: Term,
     stamp: Timestamp,
     pub(crate) keeping: bool,
+    /// No events are proposed until then: the group refused the last ones.
+    pub(crate) pause: Instant,
     pub(crate) checkpoints: Checkpoints,
 }
 
@@ -127,6 +129,7 @@ impl Driver {
             term: Term::default(),
             stamp: Timestamp::MIN,
             keeping: false,
+            pause: Instant::now(),
             checkpoints,
         }
     }
@@ -186,7 +189,9 @@ impl Driver {
 
     /// Returns when something becomes due without being woken.
     fn next_deadline(&self) -> Option<Instant> {
-        self.checkpoints.next_write().filter(|_| self.open && self.resets == 0)
+        let write = self.checkpoints.next_write().filter(|_| self.open && self.resets == 0);
+        let pause = Some(self.pause).filter(|until| *until > Instant::now());
+        write.into_iter().chain(pause).min()
     }
 
     /// Takes a request and all that wait behind it.
@@ -250,7 +255,7 @@ impl Driver {
     /// Says whether an entry may go now: not while the one before is under way,
     /// whose time is what merges small requests. The busier the node, the more.
     fn may_propose_events(&self) -> bool {
-        !self.queue.is_empty() && !self.events_in_flight
+        !self.queue.is_empty() && !self.events_in_flight && self.pause <= Instant::now()
     }
 
     /// Merges queued writes into one entry and proposes it.
@@ -289,12 +294,14 @@ impl Driver {
         if tickets.is_empty() {
             return;
         }
-        match self.submit_events(events).await {
+        let (events, submitted) = self.submit_events(events).await;
+        match submitted {
             Ok(pending) => {
                 self.events_in_flight = true;
-                self.tasks.push(Box::pin(async move { Done::Events(tickets, pending.await) }));
+                self.tasks
+                    .push(Box::pin(async move { Done::Events(tickets, events, pending.await) }));
             }
-            Err(error) => answer_all(self.replica.shard, tickets, &error),
+            Err(error) => self.try_again(tickets, &events, &error),
         }
     }
 
@@ -308,17 +315,21 @@ impl Driver {
         self.submit_bytes(bytes, kind).await
     }
 
-    /// Submits events and keeps them at hand for when they are committed.
+    /// Submits events and keeps them at hand for when they are committed, or not.
     async fn submit_events(
         &mut self,
         events: Events,
-    ) -> Result<impl Future<Output = Fate> + Send + use<>, Arc<via_consensus::Error>> {
+    ) -> (
+        Arc<Events>,
+        Result<impl Future<Output = Fate> + Send + use<>, Arc<via_consensus::Error>>,
+    ) {
         let entry = ShardEntry::Events(events);
         let bytes = Bytes::from(via_codec::encode(via_codec::Kind::ShardEntry, &entry));
-        if let ShardEntry::Events(events) = entry {
-            self.replica.expect(bytes.clone(), events);
-        }
-        self.submit_bytes(bytes, "events").await
+        let ShardEntry::Events(events) = entry else { unreachable!("it was just made") };
+        let events = Arc::new(events);
+        self.replica.expect(bytes.clone(), Arc::clone(&events));
+        let submitted = self.submit_bytes(bytes, "events").await;
+        (events, submitted)
     }
 
     async fn submit_bytes(
@@ -468,9 +479,12 @@ impl Driver {
     fn finish(&mut self, done: Done) {
         let shard = self.replica.shard;
         match done {
-            Done::Events(tickets, result) => {
+            Done::Events(tickets, events, result) => {
                 self.events_in_flight = false;
-                answer(shard, tickets, result);
+                match result {
+                    Ok(committed) => answer(shard, tickets, committed),
+                    Err(error) => self.try_again(tickets, &events, &error),
+                }
             }
             Done::Recorded(result) => {
                 self.recording = false;

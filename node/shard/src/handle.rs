@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use via_catalog::View;
@@ -44,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) links: Option<Arc<dyn Links>>,
     pub(crate) hints: Hints,
     pub(crate) presence: Presence,
+    /// This node hands over what it leads and takes nothing more to lead.
+    pub(crate) stopping: AtomicBool,
     /// By shard, where writes go that another node must execute.
     pub(crate) couriers: Vec<mpsc::Sender<Request>>,
     /// Bounds the bytes waiting for commit (invariant D-6).

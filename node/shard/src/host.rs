@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio::task::JoinSet;
@@ -84,6 +85,7 @@ impl Host {
                 links,
                 hints: Hints::new(shards),
                 presence: Presence::default(),
+                stopping: AtomicBool::new(false),
                 couriers: doors,
                 room,
                 feed,

@@ -3,6 +3,7 @@
 //! The peer is authenticated by its link; what it sends is checked all the same
 //! (invariant D-7).
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -87,6 +88,9 @@ impl Handle {
                 })
             }
             Call::Count => Answer::Counted(self.stats()),
+            Call::Pulse if self.inner.stopping.load(Ordering::Acquire) => {
+                Answer::Refused(Refusal::NotReady("the node is shutting down".to_owned()))
+            }
             Call::Pulse => {
                 let led = |shard| {
                     let seat = self.inner.seats.get(shard)?;

@@ -19,6 +19,8 @@ use crate::wire::{Answer, Call};
 const PULSE: Duration = Duration::from_millis(750);
 /// How long one may take.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long one may take when something waits for it.
+const SOON: Duration = Duration::from_millis(300);
 /// A node that has not answered for so long counts as gone.
 const GONE: Duration = Duration::from_secs(3);
 
@@ -34,6 +36,10 @@ impl Presence {
 
     fn note(&self, node: NodeId) {
         self.0.lock().insert(node, Instant::now());
+    }
+
+    fn forget(&self, node: NodeId) {
+        self.0.lock().remove(&node);
     }
 }
 
@@ -51,10 +57,26 @@ pub(crate) async fn watch(handle: Handle) {
 }
 
 async fn ask(handle: &Handle, node: NodeId) {
-    if let Ok(Answer::Pulse { leads }) = handle.call(node, &Call::<()>::Pulse, PATIENCE).await {
-        handle.inner.presence.note(node);
-        for (shard, term) in leads {
-            handle.inner.hints.learn(shard, term, node);
+    match handle.call(node, &Call::<()>::Pulse, PATIENCE).await {
+        Ok(Answer::Pulse { leads }) => {
+            handle.inner.presence.note(node);
+            for (shard, term) in leads {
+                handle.inner.hints.learn(shard, term, node);
+            }
         }
+        // It is about to stop, and says so.
+        Ok(_) => handle.inner.presence.forget(node),
+        // One lost question does not make it gone.
+        Err(_) => {}
     }
+}
+
+/// Says whether `node` answers now and goes on doing so.
+pub(crate) async fn answers(handle: &Handle, node: NodeId) -> bool {
+    let answer = handle.call(node, &Call::<()>::Pulse, SOON).await;
+    let answers = matches!(answer, Ok(Answer::Pulse { .. }));
+    if !answers {
+        handle.inner.presence.forget(node);
+    }
+    answers
 }

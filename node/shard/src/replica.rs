@@ -51,7 +51,7 @@ pub(crate) struct Replica {
     signals: Signals,
     /// What this node has proposed and not yet seen committed, decoded: the
     /// leader need not read its own writing.
-    proposed: Mutex<VecDeque<(Bytes, Events)>>,
+    proposed: Mutex<VecDeque<(Bytes, Arc<Events>)>>,
     group: OnceLock<Group>,
     state: Mutex<State>,
 }
@@ -174,7 +174,7 @@ impl Replica {
     }
 
     /// Keeps the events of an entry that is about to be submitted.
-    pub(crate) fn expect(&self, entry: Bytes, events: Events) {
+    pub(crate) fn expect(&self, entry: Bytes, events: Arc<Events>) {
         let mut proposed = self.proposed.lock();
         proposed.push_back((entry, events));
         if proposed.len() > EXPECTED {
@@ -184,7 +184,7 @@ impl Replica {
 
     /// Takes the events kept for an entry of exactly these bytes, and forgets
     /// those before it: entries are applied in the order of submission.
-    pub(crate) fn expected(&self, entry: &Bytes) -> Option<Events> {
+    pub(crate) fn expected(&self, entry: &Bytes) -> Option<Arc<Events>> {
         let mut proposed = self.proposed.lock();
         let place = proposed.iter().position(|(kept, _)| kept == entry)?;
         proposed.drain(..=place).next_back().map(|(_, events)| events)

@@ -2,14 +2,22 @@
 //! that does not lead still does: it hands writes on, and keeps what the leader
 //! has checkpointed so that its own log stays short.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::Instant;
+use via_engine::Answer;
+use via_types::Fate;
+use via_types::entry::Events;
 
 use crate::Error;
 use crate::driver::{Done, Driver};
 use crate::request::{Request, Waiting};
-use crate::writes::From;
+use crate::writes::{From, Ticket};
+
+/// How long no events are proposed after the group refused some.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Whether this node leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +61,34 @@ impl Driver {
             }
         }
         self.queued_bytes = 0;
+    }
+
+    /// Puts back the writes of an entry that was not committed: those that surely
+    /// were not applied, and those that name their producer, whose repetition is
+    /// recognised (invariant D-2). The others are told what their entry met.
+    pub(crate) fn try_again(
+        &mut self,
+        tickets: Vec<(Ticket, Instant)>,
+        events: &Events,
+        error: &Arc<via_consensus::Error>,
+    ) {
+        let shard = self.replica.shard;
+        let is_moved = matches!(**error, via_consensus::Error::NotLeader { .. });
+        let is_lost = error.fate() == Fate::Unknown;
+        self.pause = Instant::now() + PAUSE;
+        for (place, (ticket, since)) in tickets.into_iter().enumerate().rev() {
+            let batch = &events.batches[place];
+            let has_time = since.elapsed() + PAUSE < self.replica.options.write_deadline;
+            if !(self.open && has_time && (is_moved || is_lost && batch.origin.is_some())) {
+                ticket.answer(Err(Error::Consensus { shard, source: Arc::clone(error) }));
+                continue;
+            }
+            let scored = events.scored.binary_search(&(place as u32)).is_ok();
+            let answer = if scored { Answer::Scores } else { Answer::Counts };
+            let (batch, bytes) = (Box::new(batch.clone()), batch.encoded_bytes());
+            self.queued_bytes += bytes;
+            self.queue.push_front(Waiting { batch, answer, bytes, since, ticket });
+        }
     }
 
     /// Makes durable what a checkpoint of another leader stored here.

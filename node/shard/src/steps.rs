@@ -11,6 +11,7 @@ use via_placement::{Replica, Replicas, Role, Step};
 use via_types::{LogIndex, NodeId, ShardId};
 
 use crate::handle::Handle;
+use crate::presence;
 
 /// How long a step may take before it is decided anew.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -63,9 +64,9 @@ pub(crate) fn replicas(handle: &Handle, status: &Status) -> Replicas {
 }
 
 /// Takes a step; says whether it was taken.
-pub(crate) async fn take(group: Group, work: Work) -> bool {
+pub(crate) async fn take(handle: Handle, group: Group, work: Work) -> bool {
     let shard = work.shard();
-    let taken = tokio::time::timeout(PATIENCE, carry_out(&group, &work)).await;
+    let taken = tokio::time::timeout(PATIENCE, carry_out(&handle, &group, &work)).await;
     match taken {
         Ok(Ok(())) => {
             tracing::info!(%shard, ?work, "a step of the placement was taken");
@@ -82,7 +83,7 @@ pub(crate) async fn take(group: Group, work: Work) -> bool {
     }
 }
 
-async fn carry_out(group: &Group, work: &Work) -> Result<(), Error> {
+async fn carry_out(handle: &Handle, group: &Group, work: &Work) -> Result<(), Error> {
     let status = group.status();
     let voters = || status.voters.last().cloned().unwrap_or_default();
     match work {
@@ -100,6 +101,12 @@ async fn carry_out(group: &Group, work: &Work) -> Result<(), Error> {
             group.change_voters(&voters).await.map(drop)
         }
         Work::Step(Step::Transfer(_, node)) => {
+            // While leadership is handed over nothing is accepted: not to a node
+            // that may have gone since it was last heard of, or is about to.
+            if !presence::answers(handle, *node).await {
+                let reason = format!("{node} does not answer");
+                return Err(Error::Membership { group: group.id(), reason });
+            }
             while lags(&status, *node) && lags(&group.status(), *node) {
                 tokio::time::sleep(LOOK).await;
             }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -200,6 +201,7 @@ impl Steward {
             }
         }
         self.tasks.abort_all();
+        self.handle.inner.stopping.store(true, Ordering::Release);
         if !is_alone {
             self.hand_over().await;
         }
@@ -250,7 +252,8 @@ impl Steward {
         let shard = work.shard();
         if let Some(group) = self.led(shard) {
             self.is_stepping = true;
-            let step = async move { Done::Step(shard, steps::take(group, work).await) };
+            let handle = self.handle.clone();
+            let step = async move { Done::Step(shard, steps::take(handle, group, work).await) };
             self.tasks.spawn(step);
         }
     }

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use via_catalog::command::{
@@ -49,7 +51,12 @@ pub(crate) struct Cluster {
     view: watch::Sender<Arc<View>>,
     clock: Arc<ManualClock>,
     nodes: BTreeMap<NodeId, Node>,
+    /// Of the nodes that run, for writers at work meanwhile.
+    handles: Handles,
 }
+
+/// The handles of the nodes that run.
+type Handles = Arc<Mutex<BTreeMap<NodeId, Handle>>>;
 
 pub(crate) fn node(number: u64) -> NodeId {
     NodeId::new(number)
@@ -78,6 +85,7 @@ impl Cluster {
             view,
             clock: Arc::new(ManualClock::new(Timestamp::from_nanos(1_700_000_000_000_000_000))),
             nodes: BTreeMap::new(),
+            handles: Handles::default(),
             options,
         };
         let shards = cluster.options.shards;
@@ -88,7 +96,9 @@ impl Cluster {
         let created = cluster.apply(CreateStream { tenant, name: "s".to_owned(), config, at });
         let Outcome::Stream { stream, .. } = created else { panic!("a stream was asked for") };
         cluster.stream = stream.id;
-        cluster.apply(OpenProducer { tenant, name: "p".to_owned() });
+        for name in ["p", "q", "r"] {
+            cluster.apply(OpenProducer { tenant, name: name.to_owned() });
+        }
         cluster
     }
 
@@ -136,6 +146,7 @@ impl Cluster {
         let (host, handle) = Host::open(options, ground).await.expect("opens");
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(host.run(stopped));
+        self.handles.lock().insert(id, handle.clone());
         member.running = Some(Running { links, handle, consensus, stop, task });
     }
 
@@ -143,6 +154,7 @@ impl Cluster {
     pub(crate) async fn kill(&mut self, number: u64) {
         let running = self.nodes.get_mut(&node(number)).and_then(|node| node.running.take());
         let running = running.expect("it runs");
+        self.handles.lock().remove(&node(number));
         running.links.close().await;
         running.task.abort();
         running.consensus.shutdown().await;
@@ -290,10 +302,144 @@ impl Cluster {
         profile.map_or(0, |profile| profile.events)
     }
 
+    /// Waits until a node says that so many events of an entity were counted.
+    pub(crate) async fn until_counted(&self, number: u64, entity: &str, count: u64) {
+        let counted = async |cluster: &Self| {
+            (cluster.counted(number, entity).await == count).then_some(())
+        };
+        self.until_async("they are counted", counted).await;
+    }
+
+    /// Waits until `look` finds something, and returns it.
+    pub(crate) async fn until_async<T>(
+        &self,
+        what: &str,
+        look: impl AsyncFn(&Self) -> Option<T>,
+    ) -> T {
+        let looking = async {
+            loop {
+                if let Some(found) = look(self).await {
+                    return found;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let looked = tokio::time::timeout(PATIENCE, looking).await;
+        looked.unwrap_or_else(|_| panic!("never: {what}"))
+    }
+
     pub(crate) async fn end(mut self) {
         let running: Vec<u64> = self.running().map(|(id, _)| id.get()).collect();
         for number in running {
             self.kill(number).await;
+        }
+    }
+}
+
+/// What writers share.
+#[derive(Default)]
+struct Ledger {
+    /// Events acknowledged, by entity.
+    told: Mutex<BTreeMap<String, u64>>,
+    batches: AtomicU64,
+    /// The longest a batch took since somebody began to watch, milliseconds.
+    watched: Mutex<Option<(Arc<AtomicU64>, Arc<AtomicBool>)>>,
+}
+
+/// Writers at work, each with its own producer's sequences, on several nodes;
+/// each repeats a batch until it is acknowledged.
+pub(crate) struct Writing {
+    ledger: Arc<Ledger>,
+    stop: watch::Sender<bool>,
+    writers: Vec<JoinHandle<()>>,
+}
+
+impl Writing {
+    /// Begins with a writer on each of these nodes; those that end must come
+    /// back, or be none of `numbers`.
+    pub(crate) fn begin(cluster: &Cluster, epoch: u32, numbers: &[u64]) -> Self {
+        let ledger = Arc::new(Ledger::default());
+        let (stop, stopped) = watch::channel(false);
+        let writers = numbers.iter().map(|number| {
+            let (ledger, stopped) = (Arc::clone(&ledger), stopped.clone());
+            let (handles, stream) = (cluster.handles.clone(), cluster.stream);
+            let (number, shards) = (*number, cluster.options.shards);
+            let clock = Arc::clone(&cluster.clock);
+            tokio::spawn(async move {
+                let mut count = 0;
+                while !*stopped.borrow() {
+                    count += 1;
+                    let entity = format!("e{}", count % 12);
+                    clock.advance(Duration::from_millis(100));
+                    let mut events = crate::rig::batch(stream, &entity, 7, clock.now());
+                    let sequence = number * 1_000_000 + count;
+                    events.origin = Some(crate::rig::origin(number, epoch, sequence));
+                    let shard = EntityHash::of(stream, &entity).shard(shards);
+                    let begun = std::time::Instant::now();
+                    let accepted = write_through(&handles, number, shard, &events, &ledger).await;
+                    *ledger.told.lock().entry(entity).or_default() += u64::from(accepted);
+                    ledger.batches.fetch_add(1, Ordering::Relaxed);
+                    if let Some((longest, _)) = &*ledger.watched.lock() {
+                        longest.fetch_max(begun.elapsed().as_millis() as u64, Ordering::Relaxed);
+                    }
+                }
+            })
+        });
+        let writers = writers.collect();
+        Self { ledger, stop, writers }
+    }
+
+    /// Watches how long batches take from now on, and whether any is refused.
+    pub(crate) fn watch(&self, longest: &Arc<AtomicU64>, failed: &Arc<AtomicBool>) {
+        *self.ledger.watched.lock() = Some((Arc::clone(longest), Arc::clone(failed)));
+    }
+
+    /// Waits until so many more batches were acknowledged.
+    pub(crate) async fn until_more(&self, batches: u64) {
+        let goal = self.ledger.batches.load(Ordering::Relaxed) + batches;
+        let waiting = async {
+            while self.ledger.batches.load(Ordering::Relaxed) < goal {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("writes go on");
+    }
+
+    /// Ends and returns how many events of each entity were acknowledged.
+    pub(crate) async fn end(self) -> BTreeMap<String, u64> {
+        self.stop.send_replace(true);
+        for writer in self.writers {
+            writer.await.expect("no panic");
+        }
+        let told = self.ledger.told.lock();
+        told.clone()
+    }
+}
+
+async fn write_through(
+    handles: &Handles,
+    number: u64,
+    shard: ShardId,
+    events: &Batch,
+    ledger: &Ledger,
+) -> u32 {
+    let begun = std::time::Instant::now();
+    loop {
+        let handle = handles.lock().get(&node(number)).cloned();
+        let Some(handle) = handle else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        match handle.write(shard, events.clone(), Answer::Counts).await {
+            Ok(receipt) => return receipt.accepted,
+            Err(error) => {
+                assert_ne!(error.fate(), Fate::Rejected, "{error}");
+                assert!(begun.elapsed() < PATIENCE, "{error}");
+                if let Some((_, failed)) = &*ledger.watched.lock() {
+                    failed.store(true, Ordering::Relaxed);
+                }
+                tokio::task::yield_now().await;
+            }
         }
     }
 }
