@@ -319,10 +319,8 @@ impl Driver {
     async fn submit_events(
         &mut self,
         events: Events,
-    ) -> (
-        Arc<Events>,
-        Result<impl Future<Output = Fate> + Send + use<>, Arc<via_consensus::Error>>,
-    ) {
+    ) -> (Arc<Events>, Result<impl Future<Output = Fate> + Send + use<>, Arc<via_consensus::Error>>)
+    {
         let entry = ShardEntry::Events(events);
         let bytes = Bytes::from(via_codec::encode(via_codec::Kind::ShardEntry, &entry));
         let ShardEntry::Events(events) = entry else { unreachable!("it was just made") };

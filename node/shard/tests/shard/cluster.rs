@@ -14,13 +14,13 @@ use via_catalog::command::{
 };
 use via_catalog::object::NodeState;
 use via_catalog::{Catalog, ClusterId, Command, Outcome, View};
-use via_shard::{Answer, Error, Ground, Handle, Host, Options};
+use via_shard::{Answer, Error, Filter, Ground, Handle, Host, Options, Query, Sort};
 use via_storage::{Log, MemoryLog, MemoryStore, Store};
 use via_transport::{Links, MemoryNetwork};
 use via_types::clock::ManualClock;
 use via_types::{
-    Batch, Clock, EntityHash, Fate, NodeId, Revision, ShardId, StreamConfig, StreamId, TenantId,
-    Timestamp,
+    Batch, Clock, Detection, EntityHash, Fate, NodeId, Revision, ShardId, StreamConfig, StreamId,
+    TenantId, Timestamp,
 };
 
 /// Longest wait for a condition.
@@ -304,9 +304,8 @@ impl Cluster {
 
     /// Waits until a node says that so many events of an entity were counted.
     pub(crate) async fn until_counted(&self, number: u64, entity: &str, count: u64) {
-        let counted = async |cluster: &Self| {
-            (cluster.counted(number, entity).await == count).then_some(())
-        };
+        let counted =
+            async |cluster: &Self| (cluster.counted(number, entity).await == count).then_some(());
         self.until_async("they are counted", counted).await;
     }
 
@@ -440,6 +439,31 @@ async fn write_through(
                 }
                 tokio::task::yield_now().await;
             }
+        }
+    }
+}
+
+/// Everything that is the tenant's.
+pub(crate) fn mine() -> Filter {
+    Filter { tenant: TenantId::new(1), ..Filter::default() }
+}
+
+/// Lists all detections, so many to a page, as a node says.
+pub(crate) async fn listed(
+    cluster: &Cluster,
+    number: u64,
+    sort: Sort,
+    limit: usize,
+) -> Vec<Detection> {
+    let mut query = Query { filter: mine(), sort, limit, ..Query::default() };
+    let mut all = Vec::new();
+    loop {
+        let page = cluster.handle(number).detections(&query).await.expect("readable");
+        assert!(page.items.len() <= limit);
+        all.extend(page.items.into_iter().map(|found| found.detection));
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return all,
         }
     }
 }

@@ -4,5 +4,6 @@ mod cluster;
 mod counting;
 mod detections;
 mod feedback;
+mod moving;
 mod rig;
 mod three_nodes;

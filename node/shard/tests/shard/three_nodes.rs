@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::cluster::{Cluster, Writing, node};
+use crate::cluster::{Cluster, Writing, listed, node};
 use crate::rig::{batch, origin};
-use via_shard::{Answer, Error, Filter, Options, Query, Sort};
-use via_types::{Detection, Fate, Receipt, TenantId};
+use via_shard::{Answer, Error, Options, Sort};
+use via_types::{Fate, Receipt};
 
 pub(crate) fn options() -> Options {
     Options {
@@ -126,24 +126,6 @@ async fn an_answer_that_is_lost_is_unknown_without_a_sequence_and_repeated_with_
     cluster.end().await;
 }
 
-fn mine() -> Filter {
-    Filter { tenant: TenantId::new(1), ..Filter::default() }
-}
-
-async fn listed(cluster: &Cluster, number: u64, sort: Sort, limit: usize) -> Vec<Detection> {
-    let mut query = Query { filter: mine(), sort, limit, ..Query::default() };
-    let mut all = Vec::new();
-    loop {
-        let page = cluster.handle(number).detections(&query).await.expect("readable");
-        assert!(page.items.len() <= limit);
-        all.extend(page.items.into_iter().map(|found| found.detection));
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => return all,
-        }
-    }
-}
-
 /// Writes what makes detections, the same in every cluster, one batch at a time;
 /// `between` comes before each.
 async fn tell_a_story(cluster: &mut Cluster, disturb: bool) -> Vec<(String, i64, u64)> {
@@ -171,16 +153,17 @@ async fn tell_a_story(cluster: &mut Cluster, disturb: bool) -> Vec<(String, i64,
         }
     }
     let mut found = Vec::new();
-    cluster.until_async("the wild values are recorded", async |cluster| {
-        let listed = listed(cluster, 1, Sort::Oldest, 100).await;
-        let wild = listed.iter().filter(|detection| detection.value == 1e6).count();
-        (wild >= 12).then_some(listed)
-    })
-    .await
-    .into_iter()
-    .for_each(|one| {
-        found.push((one.entity, one.started.as_nanos() - begin, one.score.to_bits()));
-    });
+    cluster
+        .until_async("the wild values are recorded", async |cluster| {
+            let listed = listed(cluster, 1, Sort::Oldest, 100).await;
+            let wild = listed.iter().filter(|detection| detection.value == 1e6).count();
+            (wild >= 12).then_some(listed)
+        })
+        .await
+        .into_iter()
+        .for_each(|one| {
+            found.push((one.entity, one.started.as_nanos() - begin, one.score.to_bits()));
+        });
     found.sort();
     found
 }
