@@ -160,10 +160,15 @@ impl Courier {
         if self.queue.iter().take(count).all(|one| one.waiting.batch.origin.is_some()) {
             patience = patience.min(REPEATABLE);
         }
-        let batch = |parcel: &Parcel| -> (Batch, bool) {
-            (Batch::clone(&parcel.waiting.batch), parcel.waiting.answer == Answer::Scores)
+        let first = self.queue.iter().take(count).map(|parcel| &parcel.waiting);
+        let batches: Vec<(&Batch, bool)> =
+            first.map(|one| (&*one.batch, one.answer == Answer::Scores)).collect();
+        let call = Call::Write { shard: self.shard, batches, patience };
+        let Some(request) = wire::call(&call) else {
+            // One batch is within the limit; several are cut to less.
+            let parcels = self.queue.drain(..count).collect();
+            return self.lost(node, parcels, "invariant D-6: a call is over its limit");
         };
-        let batches: Vec<(Batch, bool)> = self.queue.iter().take(count).map(batch).collect();
         // Should this be dropped halfway, nobody may believe that they stayed here.
         let before: Vec<bool> = self
             .queue
@@ -171,8 +176,7 @@ impl Courier {
             .take(count)
             .map(|one| std::mem::replace(&mut one.was_sent, true))
             .collect();
-        let call = Call::Write { shard: self.shard, batches, patience };
-        let answered = self.handle.call(node, &call, patience).await;
+        let answered = self.handle.call_encoded(node, request, patience).await;
         let parcels: Vec<Parcel> = self.queue.drain(..count).collect();
         match answered {
             Ok(wire::Answer::Written(results)) if results.len() == count => {

@@ -3,6 +3,7 @@
 //! to be; the gateway calls [`Handle`], the node runs [`Host`]. Upholds D-1 to
 //! D-4 and E-1 by executing only what the log says, and only as its leader.
 
+mod admission;
 mod archive;
 mod ask;
 mod checkpoint;

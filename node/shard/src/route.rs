@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use via_catalog::View;
 use via_catalog::object::NodeState;
+use via_codec::Kind;
 use via_transport::Service;
 use via_types::{NodeId, ShardId, Term};
 
@@ -165,9 +166,24 @@ impl Handle {
         call: &Call<B>,
         patience: Duration,
     ) -> Result<Answer, via_transport::Error> {
+        let too_long = via_transport::Error::TooLong {
+            bytes: Kind::ShardCall.max_bytes() as u64 + 1,
+            limit: Kind::ShardCall.max_bytes() as u64,
+        };
+        self.call_encoded(node, wire::call(call).ok_or(too_long)?, patience).await
+    }
+
+    /// Asks `node` what was encoded before.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub(crate) async fn call_encoded(
+        &self,
+        node: NodeId,
+        request: Bytes,
+        patience: Duration,
+    ) -> Result<Answer, via_transport::Error> {
         let links = self.inner.links.as_ref().ok_or(via_transport::Error::Closed)?;
-        let too_long = via_transport::Error::TooLong { bytes: 0, limit: 0 };
-        let request: Bytes = wire::call(call).ok_or(too_long)?;
         let answer = links.call(node, Service::Shard, request, patience).await?;
         let misread = |error: Error| via_transport::Error::Broken {
             peer: node,

@@ -294,3 +294,204 @@ pub(crate) fn fit(mut page: Page, position: impl Fn(&Recorded) -> Cursor) -> Pag
     }
     page
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+    use std::fs;
+    use std::path::Path;
+
+    use via_types::batch::Origin;
+    use via_types::{Feedback, RowReason, Sequence, Timestamp};
+
+    use super::*;
+    use crate::query::Sort;
+
+    fn batch() -> Batch {
+        let (producer, epoch) = (ProducerId::new(7), Epoch::new(2));
+        let origin = Origin { producer, epoch, sequence: Sequence::new(300), part: 1 };
+        let stream = StreamId::new(3);
+        let mut batch = Batch { stream, origin: Some(origin), ..Batch::default() };
+        batch.keys.push("host-1");
+        batch.entity = vec![0, 0].into();
+        batch.at = vec![5, 6].into();
+        batch.value = vec![0.5, -1.0].into();
+        batch.seal().unwrap();
+        batch
+    }
+
+    fn calls() -> Vec<(&'static str, Call<Batch>)> {
+        let (shard, stream) = (ShardId::new(17), StreamId::new(3));
+        let patience = Duration::from_millis(1_500);
+        let ask = |question| Call::Ask { shard, question };
+        let entity = "host-1".to_owned();
+        let id = DetectionId { shard, index: LogIndex::new(9), offset: 1 };
+        let reset = Command::Reset { stream, entity: entity.clone() };
+        let after = Some(Cursor(crate::cursor::Position::Time { key: vec![1, 2] }));
+        let filter = Filter { tenant: TenantId::new(1), stream: Some(stream), ..Filter::default() };
+        let query = Query { filter, sort: Sort::Score, limit: 20, after, ..Query::default() };
+        vec![
+            ("write", Call::Write { shard, batches: vec![(batch(), true)], patience }),
+            ("profile", ask(Question::Profile { stream, entity: entity.clone() })),
+            ("series", ask(Question::Series { stream, entity, points: 500 })),
+            ("detection", ask(Question::Detection { tenant: TenantId::new(1), id })),
+            ("deed", ask(Question::Deed(reset))),
+            ("members", ask(Question::Members)),
+            ("list", Call::List { shards: vec![shard], query }),
+            ("count", Call::Count),
+            ("pulse", Call::Pulse),
+            ("ends", Call::Ends { shards: vec![shard] }),
+        ]
+    }
+
+    fn answers() -> Vec<(&'static str, Answer)> {
+        let shard = ShardId::new(17);
+        let hint = (Term::new(4), Some(NodeId::new(2)));
+        let receipt = Receipt {
+            position: Some((shard, LogIndex::new(8))),
+            accepted: 1,
+            repeated: true,
+            refused: vec![(1, RowReason::Late)],
+            scores: Vec::new(),
+        };
+        let fenced = Refusal::Fenced { given: Epoch::new(1), current: Epoch::new(2) };
+        let ends = BTreeMap::from([(shard, (8, 1))]);
+        let words = "the log failed".to_owned();
+        let other = Refusal::Other { fate: Fate::Unknown, words };
+        let stats = Stats { events: 12, ..Stats::default() };
+        let elsewhere = vec![(shard, hint)];
+        vec![
+            (
+                "written",
+                Answer::Written(vec![Ok(receipt), Err(fenced), Err(Refusal::Elsewhere(hint))]),
+            ),
+            ("forgot", Answer::Told(Told::Forgot(true))),
+            ("members", Answer::Told(Told::Members(vec![NodeId::new(1), NodeId::new(2)]))),
+            ("listed", Answer::Listed { page: Page::default(), elsewhere: elsewhere.clone() }),
+            ("counted", Answer::Counted(stats)),
+            ("pulse", Answer::Pulse { leads: vec![(shard, Term::new(4))] }),
+            ("ends", Answer::Ends { ends, elsewhere }),
+            ("refused", Answer::Refused(other)),
+        ]
+    }
+
+    fn stream() -> Vec<(&'static str, News)> {
+        let shard = ShardId::new(17);
+        vec![("gap", News::Gap { shard, upto: (8, 2) }), ("elsewhere", News::Elsewhere { shard })]
+    }
+
+    /// Returns the golden bytes; writes them and fails when there are none.
+    fn golden(name: &str, today: &[u8]) -> Vec<u8> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+        fs::read(&path).unwrap_or_else(|_| {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, today).unwrap();
+            panic!("{name} did not exist; it does now: look at it and add it");
+        })
+    }
+
+    /// The same value as ever, and nothing else when a bit is wrong or one is
+    /// missing (invariant D-7).
+    fn keeps<T: PartialEq + Debug>(
+        name: &str,
+        value: &T,
+        today: &[u8],
+        read: fn(&[u8]) -> Result<T, Error>,
+    ) {
+        let golden = golden(name, today);
+        assert_eq!(&read(&golden).unwrap(), value, "{name}");
+        assert_eq!(today, golden, "{name}");
+        for length in 0..golden.len() {
+            assert!(read(&golden[..length]).is_err(), "{name} cut to {length}");
+        }
+        for bit in 0..golden.len() * 8 {
+            let mut flipped = golden.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(read(&flipped).is_err(), "{name}, bit {bit}");
+        }
+    }
+
+    #[test]
+    fn messages_of_version_1_are_read_and_written_alike_and_damaged_ones_refused() {
+        for (name, value) in calls() {
+            keeps(&format!("call-{name}-v1.bin"), &value, &call(&value).unwrap(), read_call);
+        }
+        for (name, value) in answers() {
+            let today = answer(&value, Fate::Unknown);
+            keeps(&format!("answer-{name}-v1.bin"), &value, &today, read_answer);
+        }
+        for (name, value) in stream() {
+            keeps(&format!("news-{name}-v1.bin"), &value, &news(&value), read_news);
+        }
+        let follow = Follow {
+            filter: Filter::default(),
+            shards: BTreeMap::from([(ShardId::new(1), (2, 3))]),
+        };
+        keeps("news-follow-v1.bin", &follow, &news(&follow), read_news);
+    }
+
+    #[test]
+    fn a_reference_to_a_batch_travels_like_the_batch() {
+        let owned = batch();
+        let (shard, patience) = (ShardId::new(17), Duration::from_millis(1_500));
+        let lent = Call::Write { shard, batches: vec![(&owned, true)], patience };
+        assert_eq!(call(&lent), call(&calls()[0].1));
+    }
+
+    #[test]
+    fn an_error_keeps_its_fate_on_the_way() {
+        let shard = ShardId::new(1);
+        let node = NodeId::new(2);
+        let group = via_types::GroupId::of_shard(shard);
+        let consensus = |source| Error::Consensus { shard, source: std::sync::Arc::new(source) };
+        let (given, current) = (Epoch::new(1), Epoch::new(2));
+        for error in [
+            Error::UnknownStream(StreamId::new(1)),
+            Error::TooLarge { events: 1, bytes: 2, max_events: 3, max_bytes: 4 },
+            Error::Malformed("x".to_owned()),
+            Error::NeverOpened { producer: ProducerId::new(1), given },
+            Error::Fenced { given, current },
+            Error::SequenceTooOld { given: 1, newest: 2, window: 3 },
+            Error::Overloaded { shard, what: "x".into() },
+            Error::NotReady { shard, what: "x".to_owned() },
+            Error::Unknown { shard, what: "x".to_owned() },
+            Error::BadCursor("x".into()),
+            Error::Elsewhere { shard, term: Term::new(1), leader: None },
+            consensus(via_consensus::Error::Interrupted(group)),
+            consensus(via_consensus::Error::LogFull(group)),
+        ] {
+            let told = Refusal::of(&error).into_error(shard, node);
+            assert_eq!(told.fate(), error.fate(), "{error}");
+            let inner = error.to_string();
+            assert!(told.to_string().contains(&inner), "{told} tells {inner}");
+        }
+        let moved = consensus(via_consensus::Error::NotLeader { group, leader: Some(node) });
+        assert_eq!(Refusal::of(&moved), Refusal::Elsewhere((Term::default(), Some(node))));
+    }
+
+    #[test]
+    fn a_page_that_is_too_long_goes_on_with_the_next() {
+        let item = |number: u64| {
+            let mut detection: via_types::Detection = crate::retention::tests::detection(number);
+            detection.attributes = "x".repeat(200 << 10);
+            let feedback = Some(Feedback {
+                label: None,
+                note: String::new(),
+                author: String::new(),
+                at: Timestamp::from_nanos(1),
+                version: LogIndex::new(number),
+            });
+            Recorded { detection, feedback }
+        };
+        let query = Query { limit: 100, ..Query::default() };
+        let page = Page { items: (0..60).map(item).collect(), next: None };
+        let cut = crate::list::fit(page.clone(), &query);
+        assert!((10..60).contains(&cut.items.len()), "{}", cut.items.len());
+        let last = cut.items.last().unwrap();
+        assert_eq!(cut.next, Some(crate::list::position(&query, last)));
+        let fits = answer(&Answer::Listed { page: cut, elsewhere: Vec::new() }, Fate::Rejected);
+        assert!(matches!(read_answer(&fits), Ok(Answer::Listed { .. })));
+        let whole = answer(&Answer::Listed { page, elsewhere: Vec::new() }, Fate::Rejected);
+        assert!(matches!(read_answer(&whole), Ok(Answer::Refused(_))), "invariant D-6");
+    }
+}
