@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use futures_util::future::join_all;
 use openraft::async_runtime::WatchReceiver as _;
@@ -24,6 +25,7 @@ use crate::network::Peers;
 use crate::raft::{Raft, index, log_id, position};
 use crate::replica::{Failure, Replica};
 use crate::server::Door;
+use crate::ways::Ways;
 use crate::{Error, Options, error, lives, metrics};
 
 /// Groups that are built at a time: building one takes 400 KiB, which must not
@@ -35,7 +37,7 @@ pub(crate) struct Shared {
     options: Arc<Options>,
     config: Arc<openraft::Config>,
     log: Arc<dyn Log>,
-    links: Option<Arc<dyn Links>>,
+    ways: Option<Arc<Ways>>,
     /// Bounds how many groups are built at a time.
     builders: Semaphore,
     /// None while a group opens.
@@ -80,8 +82,9 @@ impl Host {
         let groups = Mutex::default();
         let options = Arc::new(options);
         let builders = Semaphore::new(BUILDERS);
-        let shared = Arc::new(Shared { options, config, log, links, builders, groups });
-        if let Some(links) = &shared.links {
+        let ways = links.map(|links| Arc::new(Ways::new(links, &options)));
+        let shared = Arc::new(Shared { options, config, log, ways, builders, groups });
+        if let Some(Ways { links, .. }) = shared.ways.as_deref() {
             let door = Arc::new(Door(Arc::downgrade(&shared)));
             for service in [Service::Raft, Service::Append, Service::Snapshot] {
                 links.serve(service, Arc::<Door>::clone(&door));
@@ -136,7 +139,8 @@ impl Host {
         let (failure, _) = watch::channel(None);
         let replica =
             Replica::new(group, Box::new(machine), log.clone(), memberships, failure.clone());
-        let peers = Peers::new(group, self.0.links.clone());
+        let reading = Arc::new(AtomicUsize::new(0));
+        let peers = Peers::new(group, self.0.ways.clone(), Arc::clone(&reading));
         let node = self.0.options.node;
         log.begin_scan();
         let config = Arc::clone(&self.0.config);
@@ -152,8 +156,16 @@ impl Host {
         let (leadership, watched) = watch::channel(Leadership::default());
         tokio::spawn(follow(group, raft.clone(), leadership, failure.clone()));
         let options = Arc::clone(&self.0.options);
-        let handle =
-            Group(Arc::new(Inner { group, raft, log, options, leadership: watched, failure }));
+        let handle = Group(Arc::new(Inner {
+            group,
+            raft,
+            log,
+            options,
+            leadership: watched,
+            failure,
+            reading,
+            ways: self.0.ways.clone(),
+        }));
         handle.begin(node, bootstrap).await?;
         Ok(handle)
     }
@@ -217,7 +229,7 @@ impl Host {
 
     /// Returns the links to the other nodes; none when this node is alone.
     pub fn links(&self) -> Option<Arc<dyn Links>> {
-        self.0.links.clone()
+        self.0.ways.as_ref().map(|ways| Arc::clone(&ways.links))
     }
 
     /// Returns a group that is open.

@@ -19,6 +19,7 @@ mod raft;
 mod replica;
 mod server;
 mod spool;
+mod ways;
 mod wire;
 
 pub use error::{Cause, Error};

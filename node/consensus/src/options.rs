@@ -28,6 +28,8 @@ pub struct Options {
     /// How many purgeable entries are kept at most for followers that lag;
     /// one that lags more gets a snapshot.
     pub keep_entries: u64,
+    /// Bytes of snapshots that are sent in a second, all groups together.
+    pub snapshot_bytes_per_second: u64,
 }
 
 impl Options {
@@ -43,6 +45,7 @@ impl Options {
             read_deadline: Duration::from_secs(2),
             spool: std::env::temp_dir(),
             keep_entries: 4096,
+            snapshot_bytes_per_second: 64 << 20,
         }
     }
 
