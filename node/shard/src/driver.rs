@@ -155,7 +155,7 @@ impl Driver {
                     None => self.open = false,
                 },
                 () = replica.wake.notified() => {}
-                changed = leadership.changed() => match changed {
+                changed = leadership.changed(), if self.open => match changed {
                     Ok(()) => drop(self.leadership.borrow_and_update()),
                     // The group is gone: nothing will be led here any more.
                     Err(_) => self.close().await,

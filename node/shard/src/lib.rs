@@ -6,6 +6,7 @@
 mod admission;
 mod archive;
 mod ask;
+pub mod census;
 mod checkpoint;
 mod courier;
 pub mod cursor;
@@ -41,6 +42,7 @@ mod steward;
 mod wire;
 pub mod writes;
 
+pub use census::{Census, Report};
 pub use cursor::Cursor;
 pub use deed::{Labelled, Said};
 pub use error::Error;

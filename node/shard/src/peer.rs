@@ -87,7 +87,7 @@ impl Handle {
                     elsewhere,
                 })
             }
-            Call::Count => Answer::Counted(self.stats()),
+            Call::Count => Answer::Counted { stats: self.stats(), shards: self.reports() },
             Call::Pulse if self.inner.stopping.load(Ordering::Acquire) => {
                 Answer::Refused(Refusal::NotReady("the node is shutting down".to_owned()))
             }

@@ -18,6 +18,7 @@ use via_types::{
     TenantId, Term,
 };
 
+use crate::census::Report;
 use crate::query::{Filter, Page, Query, Recorded, Stats};
 use crate::{Cursor, Error};
 
@@ -31,7 +32,7 @@ pub(crate) enum Call<B> {
     Ask { shard: ShardId, question: Question },
     /// List detections of these shards.
     List { shards: Vec<ShardId>, query: Query },
-    /// Count what is executed here.
+    /// Count what is executed here, and say how the shards led here stand.
     Count,
     /// Say that you live, and which shards you lead.
     Pulse,
@@ -103,7 +104,10 @@ pub(crate) enum Answer {
         page: Page,
         elsewhere: Vec<(ShardId, Hint)>,
     },
-    Counted(Stats),
+    Counted {
+        stats: Stats,
+        shards: Vec<Report>,
+    },
     Pulse {
         leads: Vec<(ShardId, Term)>,
     },
@@ -360,6 +364,14 @@ mod tests {
         let other = Refusal::Other { fate: Fate::Unknown, words };
         let stats = Stats { events: 12, ..Stats::default() };
         let elsewhere = vec![(shard, hint)];
+        let report = Report {
+            shard,
+            term: Term::new(4),
+            leader: NodeId::new(2),
+            voters: vec![NodeId::new(1), NodeId::new(2)],
+            learners: vec![NodeId::new(3)],
+            behind: BTreeMap::from([(NodeId::new(3), 12)]),
+        };
         vec![
             (
                 "written",
@@ -368,7 +380,7 @@ mod tests {
             ("forgot", Answer::Told(Told::Forgot(true))),
             ("members", Answer::Told(Told::Members(vec![NodeId::new(1), NodeId::new(2)]))),
             ("listed", Answer::Listed { page: Page::default(), elsewhere: elsewhere.clone() }),
-            ("counted", Answer::Counted(stats)),
+            ("counted", Answer::Counted { stats, shards: vec![report] }),
             ("pulse", Answer::Pulse { leads: vec![(shard, Term::new(4))] }),
             ("ends", Answer::Ends { ends, elsewhere }),
             ("refused", Answer::Refused(other)),

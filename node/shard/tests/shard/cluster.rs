@@ -228,6 +228,14 @@ impl Cluster {
         })
     }
 
+    /// Says whether some leader's log begins after its first entry.
+    pub(crate) fn is_purged(&self) -> bool {
+        self.shards().any(|shard| {
+            let leader = self.leader(shard).and_then(|leader| self.group(node(leader), shard));
+            leader.is_some_and(|group| group.status().purged.is_some())
+        })
+    }
+
     /// Returns how many of its keys a node's store holds of a shard.
     pub(crate) fn stored(&self, number: u64, shard: ShardId) -> usize {
         use std::ops::Bound;
@@ -341,8 +349,8 @@ struct Ledger {
     /// Events acknowledged, by entity.
     told: Mutex<BTreeMap<String, u64>>,
     batches: AtomicU64,
-    /// The longest a batch took since somebody began to watch, milliseconds.
-    watched: Mutex<Option<(Arc<AtomicU64>, Arc<AtomicBool>)>>,
+    /// Set when a write is refused, once somebody watches.
+    watched: Mutex<Option<Arc<AtomicBool>>>,
 }
 
 /// Writers at work, each with its own producer's sequences, on several nodes;
@@ -374,13 +382,9 @@ impl Writing {
                     let sequence = number * 1_000_000 + count;
                     events.origin = Some(crate::rig::origin(number, epoch, sequence));
                     let shard = EntityHash::of(stream, &entity).shard(shards);
-                    let begun = std::time::Instant::now();
                     let accepted = write_through(&handles, number, shard, &events, &ledger).await;
                     *ledger.told.lock().entry(entity).or_default() += u64::from(accepted);
                     ledger.batches.fetch_add(1, Ordering::Relaxed);
-                    if let Some((longest, _)) = &*ledger.watched.lock() {
-                        longest.fetch_max(begun.elapsed().as_millis() as u64, Ordering::Relaxed);
-                    }
                 }
             })
         });
@@ -388,9 +392,9 @@ impl Writing {
         Self { ledger, stop, writers }
     }
 
-    /// Watches how long batches take from now on, and whether any is refused.
-    pub(crate) fn watch(&self, longest: &Arc<AtomicU64>, failed: &Arc<AtomicBool>) {
-        *self.ledger.watched.lock() = Some((Arc::clone(longest), Arc::clone(failed)));
+    /// Watches whether any write is refused from now on.
+    pub(crate) fn watch(&self, failed: &Arc<AtomicBool>) {
+        *self.ledger.watched.lock() = Some(Arc::clone(failed));
     }
 
     /// Waits until so many more batches were acknowledged.
@@ -434,7 +438,7 @@ async fn write_through(
             Err(error) => {
                 assert_ne!(error.fate(), Fate::Rejected, "{error}");
                 assert!(begun.elapsed() < PATIENCE, "{error}");
-                if let Some((_, failed)) = &*ledger.watched.lock() {
+                if let Some(failed) = &*ledger.watched.lock() {
                     failed.store(true, Ordering::Relaxed);
                 }
                 tokio::task::yield_now().await;

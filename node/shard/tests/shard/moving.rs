@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cluster::{Cluster, Writing, listed, mine};
+use crate::cluster::{Cluster, Writing, listed, mine, node};
 use crate::rig::{batch, origin};
 use crate::three_nodes::{entities, options};
 use via_catalog::object::NodeState;
@@ -20,6 +20,8 @@ async fn from_one_node_to_three_to_five_to_four_every_event_is_counted_once() {
     let writing = Writing::begin(&cluster, 1, &[1, 3]);
     for numbers in [2..=3, 4..=5] {
         writing.until_more(60).await;
+        // Whoever comes now gets a snapshot before the log.
+        cluster.until("a log is purged", Cluster::is_purged).await;
         for number in numbers {
             cluster.join(number).await;
         }
@@ -35,6 +37,12 @@ async fn from_one_node_to_three_to_five_to_four_every_event_is_counted_once() {
     cluster.until("a drained node holds nothing", is_empty).await;
     writing.until_more(60).await;
     let told = writing.end().await;
+    let census = cluster.handle(1).census().await;
+    assert_eq!(census.shards.len(), 8);
+    assert!(census.shards.iter().all(|report| report.voters.len() == 3), "{census:?}");
+    assert!(census.shards.iter().all(|report| report.leader != node(1)), "{census:?}");
+    let events = census.nodes.values().flatten().map(|stats| stats.events);
+    assert_eq!(events.sum::<u64>(), told.values().sum::<u64>(), "invariant D-2");
     cluster.set_state(1, NodeState::Left);
     cluster.kill(1).await;
     for (entity, count) in told {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::cluster::{Cluster, Writing, listed, node};
@@ -190,18 +190,20 @@ async fn detections_are_those_of_an_undisturbed_run_whatever_leads() {
 async fn a_node_that_stops_hands_its_shards_over_and_no_write_fails() {
     let mut cluster = Cluster::start(options(), 3).await;
     let failed = Arc::new(AtomicBool::new(false));
-    let longest = Arc::new(AtomicU64::new(0));
     let writing = Writing::begin(&cluster, 1, &[2, 3]);
     writing.until_more(100).await;
-    writing.watch(&longest, &failed);
+    writing.watch(&failed);
     cluster.stop(1).await;
+    // Nobody has had the time to notice that it is gone and to elect another.
+    for shard in cluster.shards() {
+        let leader = cluster.leader(shard);
+        assert!(leader.is_some_and(|leader| leader != 1), "{shard} is led by {leader:?}");
+    }
     writing.until_more(100).await;
     let told: BTreeMap<String, u64> = writing.end().await;
     assert!(!failed.load(Ordering::Relaxed), "no write failed");
     for (entity, count) in told {
         assert_eq!(cluster.counted(2, &entity).await, count);
     }
-    let millis = longest.load(Ordering::Relaxed);
-    assert!(millis < 600, "no election was waited for: {millis} ms");
     cluster.end().await;
 }
