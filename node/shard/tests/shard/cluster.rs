@@ -161,14 +161,21 @@ impl Cluster {
         drop(running.stop);
     }
 
-    /// Stops a node as it should be stopped.
-    pub(crate) async fn stop(&mut self, number: u64) {
+    /// Stops a node as it should be stopped; returns what it still leads then.
+    pub(crate) async fn stop(&mut self, number: u64) -> Vec<ShardId> {
         let running = self.nodes.get_mut(&node(number)).and_then(|node| node.running.take());
         let running = running.expect("it runs");
         running.stop.send_replace(true);
         running.task.await.expect("no panic").expect("ends well");
+        let leads = |shard: &ShardId| {
+            let group = running.consensus.group(via_types::GroupId::of_shard(*shard));
+            group.is_some_and(|group| group.leadership().borrow().is_me)
+        };
+        let kept = self.shards().filter(leads).collect();
         running.consensus.shutdown().await;
         running.links.close().await;
+        self.handles.lock().remove(&node(number));
+        kept
     }
 
     pub(crate) fn handle(&self, number: u64) -> &Handle {
