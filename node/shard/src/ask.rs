@@ -15,12 +15,16 @@ use crate::deed::Deed;
 use crate::handle::Handle;
 use crate::query::Recorded;
 use crate::request::Request;
-use crate::route::{Place, Search};
+use crate::route::{self, Place, Search};
 use crate::seats::Seat;
 use crate::wire::{Answer, Call, Question, Refusal, Told};
 
 /// How long one question to one node may take; then its leader is looked for anew.
 const QUESTION: Duration = Duration::from_secs(2);
+
+/// How long a leader that has been succeeded may still answer when the same may
+/// not be asked again.
+const GRACE: Duration = Duration::from_millis(500);
 
 impl Handle {
     /// Returns what is known of an entity; none when it was never seen.
@@ -94,7 +98,12 @@ impl Handle {
                     let deed = matches!(question, Question::Deed(_));
                     let patience = if deed { search.left() } else { search.left().min(QUESTION) };
                     let call = Call::<()>::Ask { shard, question: question.clone() };
-                    match self.call(node, &call, patience).await {
+                    let grace = if question.is_repeatable() { Duration::ZERO } else { GRACE };
+                    let asked = async {
+                        let request = route::encoded(&call)?;
+                        self.call_leader((shard, node), request, patience, grace).await
+                    };
+                    match asked.await {
                         Ok(Answer::Told(told)) => return Ok(told),
                         Ok(Answer::Refused(Refusal::Elsewhere(hint))) => {
                             self.correct(shard, node, hint);

@@ -29,6 +29,10 @@ const PATIENCE: f64 = 0.9;
 /// How long an answer is waited for when the same may be sent again.
 const REPEATABLE: Duration = Duration::from_secs(2);
 
+/// How long a leader that has been succeeded may still answer when the same may
+/// not be sent again.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// A write that waits here.
 struct Parcel {
     waiting: Waiting,
@@ -157,8 +161,9 @@ impl Courier {
         let eldest = self.queue.front().map_or(Duration::ZERO, |one| one.waiting.since.elapsed());
         let mut patience = self.patience.saturating_sub(eldest).max(Duration::from_millis(50));
         // What may be repeated need not wait long for an answer that may be lost.
+        let mut grace = GRACE;
         if self.queue.iter().take(count).all(|one| one.waiting.batch.origin.is_some()) {
-            patience = patience.min(REPEATABLE);
+            (patience, grace) = (patience.min(REPEATABLE), Duration::ZERO);
         }
         let first = self.queue.iter().take(count).map(|parcel| &parcel.waiting);
         let batches: Vec<(&Batch, bool)> =
@@ -176,7 +181,8 @@ impl Courier {
             .take(count)
             .map(|one| std::mem::replace(&mut one.was_sent, true))
             .collect();
-        let answered = self.handle.call_encoded(node, request, patience).await;
+        let whom = (self.shard, node);
+        let answered = self.handle.call_leader(whom, request, patience, grace).await;
         let parcels: Vec<Parcel> = self.queue.drain(..count).collect();
         match answered {
             Ok(wire::Answer::Written(results)) if results.len() == count => {

@@ -23,6 +23,9 @@ use crate::wire::{self, Answer, Call, Hint};
 /// How long to wait before looking for a leader again.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How often one who waits for a leader looks whether it still is.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Where a shard is led.
 #[derive(Debug)]
 pub(crate) enum Place {
@@ -148,6 +151,33 @@ impl Handle {
         }
     }
 
+    /// Asks `node` about `shard` what was encoded before, as long as nobody else is
+    /// known to lead it, and for `grace` longer: a leader that is gone does not
+    /// answer, and its successor need not wait for that.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub(crate) async fn call_leader(
+        &self,
+        (shard, node): (ShardId, NodeId),
+        request: Bytes,
+        patience: Duration,
+        grace: Duration,
+    ) -> Result<Answer, via_transport::Error> {
+        let succeeded = async {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                if self.hint(shard).1.is_some_and(|leader| leader != node) {
+                    break tokio::time::sleep(grace).await;
+                }
+            }
+        };
+        tokio::select! {
+            answered = self.call_encoded(node, request, patience) => answered,
+            () = succeeded => Err(via_transport::Error::Deadline(node)),
+        }
+    }
+
     /// Takes what `from` says of who leads `shard`.
     pub(crate) fn correct(&self, shard: ShardId, from: NodeId, (term, leader): Hint) {
         self.inner.hints.forget(shard, from);
@@ -166,11 +196,7 @@ impl Handle {
         call: &Call<B>,
         patience: Duration,
     ) -> Result<Answer, via_transport::Error> {
-        let too_long = via_transport::Error::TooLong {
-            bytes: Kind::ShardCall.max_bytes() as u64 + 1,
-            limit: Kind::ShardCall.max_bytes() as u64,
-        };
-        self.call_encoded(node, wire::call(call).ok_or(too_long)?, patience).await
+        self.call_encoded(node, encoded(call)?, patience).await
     }
 
     /// Asks `node` what was encoded before.
@@ -203,6 +229,15 @@ impl Handle {
             Some(_) | None => (leadership.term, leadership.leader),
         }
     }
+}
+
+/// Encodes a call.
+///
+/// # Errors
+/// It is over its kind's limit (invariant D-6).
+pub(crate) fn encoded<B: Serialize>(call: &Call<B>) -> Result<Bytes, via_transport::Error> {
+    let limit = Kind::ShardCall.max_bytes() as u64;
+    wire::call(call).ok_or(via_transport::Error::TooLong { bytes: limit + 1, limit })
 }
 
 /// Returns the nodes that take part.
