@@ -11,12 +11,12 @@ use tokio::time::Instant;
 use via_engine::Answer;
 use via_types::{Batch, Fate, NodeId, ShardId, limit};
 
-use crate::Error;
 use crate::handle::Handle;
 use crate::request::{Request, Waiting};
 use crate::route::{Place, Search};
 use crate::steward::stopped;
 use crate::wire::{self, Call, Refusal};
+use crate::{Error, metrics};
 
 /// Most bytes of one call: as much as one merged entry.
 const CALL_BYTES: usize = 1 << 20;
@@ -182,6 +182,7 @@ impl Courier {
             .map(|one| std::mem::replace(&mut one.was_sent, true))
             .collect();
         let whom = (self.shard, node);
+        ::metrics::counter!(metrics::FORWARDED).increment(count as u64);
         let answered = self.handle.call_leader(whom, request, patience, grace).await;
         let parcels: Vec<Parcel> = self.queue.drain(..count).collect();
         match answered {

@@ -11,7 +11,7 @@ use via_placement::{Replica, Replicas, Role, Step};
 use via_types::{LogIndex, NodeId, ShardId};
 
 use crate::handle::Handle;
-use crate::presence;
+use crate::{metrics, presence};
 
 /// How long a step may take before it is decided anew.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -43,6 +43,18 @@ impl Work {
     }
 }
 
+impl Work {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Step(Step::Learn(..)) => "learn",
+            Self::Step(Step::Promote(..)) => "promote",
+            Self::Step(Step::Transfer(..)) => "transfer",
+            Self::Step(Step::Remove(..)) => "remove",
+            Self::Settle(..) => "settle",
+        }
+    }
+}
+
 fn lags(status: &Status, node: NodeId) -> bool {
     let reached = status.replicated.get(&node).copied().flatten().unwrap_or_default();
     let last = status.last.map_or(0, LogIndex::get);
@@ -67,6 +79,9 @@ pub(crate) fn replicas(handle: &Handle, status: &Status) -> Replicas {
 pub(crate) async fn take(handle: Handle, group: Group, work: Work) -> bool {
     let shard = work.shard();
     let taken = tokio::time::timeout(PATIENCE, carry_out(&handle, &group, &work)).await;
+    let outcome = if matches!(taken, Ok(Ok(()))) { "taken" } else { "not_taken" };
+    let step = work.name();
+    ::metrics::counter!(metrics::STEPS, "step" => step, "outcome" => outcome).increment(1);
     match taken {
         Ok(Ok(())) => {
             tracing::info!(%shard, ?work, "a step of the placement was taken");
