@@ -139,6 +139,7 @@ impl Driver {
         let mut pulse = tokio::time::interval(PULSE);
         pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut alarm = pin!(tokio::time::sleep_until(Instant::now()));
+        let mut leadership = self.leadership.clone();
         while self.open || !self.queue.is_empty() || !self.tasks.is_empty() {
             self.propose().await;
             let wake = self.next_deadline();
@@ -147,7 +148,6 @@ impl Driver {
             }
             let room = self.open && self.queued_bytes < QUEUE_BYTES;
             let replica = Arc::clone(&self.replica);
-            let mut leadership = self.leadership.clone();
             tokio::select! {
                 Some(done) = self.tasks.next(), if !self.tasks.is_empty() => self.finish(done),
                 request = self.requests.recv(), if room => match request {
@@ -155,10 +155,9 @@ impl Driver {
                     None => self.open = false,
                 },
                 () = replica.wake.notified() => {}
-                changed = leadership.changed(), if self.open => match changed {
-                    Ok(()) => drop(self.leadership.borrow_and_update()),
-                    // The group is gone: nothing will be led here any more.
-                    Err(_) => self.close().await,
+                // A group that is gone will not be led here any more.
+                changed = leadership.changed(), if self.open => if changed.is_err() {
+                    self.close().await;
                 },
                 () = alarm.as_mut(), if wake.is_some() => {}
                 _ = pulse.tick(), if self.open => self.pulse().await,

@@ -7,7 +7,7 @@ use crate::cluster::{Cluster, Writing, listed, mine, node};
 use crate::rig::{batch, origin};
 use crate::three_nodes::{entities, options};
 use via_catalog::object::NodeState;
-use via_shard::{Cursor, Feed, FeedItem, Options, Sort, Start};
+use via_shard::{Answer, Cursor, Feed, FeedItem, Options, Said, Sort, Start};
 use via_types::{DetectionId, Timestamp};
 
 fn eight() -> Options {
@@ -201,5 +201,41 @@ async fn a_feed_on_any_node_shows_all_shards_and_goes_on_on_another() {
     let distinct: BTreeSet<DetectionId> = told.iter().copied().collect();
     assert_eq!(distinct.len(), told.len(), "nothing is told twice");
     assert!(distinct == all, "nothing is lost");
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_scores_labels_and_deeds_are_taken_by_any_node() {
+    let cluster = Cluster::start(eight(), 4).await;
+    misbehave(&cluster, 0, &[1, 2, 3, 4]).await;
+    until_recorded(&cluster, 1, 12).await;
+    let found = listed(&cluster, 2, Sort::Oldest, 100).await;
+    let wild = found.iter().find(|detection| detection.value == 1e6).expect("it is recorded");
+    let tenant = via_types::TenantId::new(1);
+    for number in 1..=4 {
+        let handle = cluster.handle(number);
+        let series = handle.series(cluster.stream, &wild.entity, 100).await.expect("readable");
+        assert!(series.is_some_and(|points| !points.is_empty()), "n{number}");
+        let events = batch(cluster.stream, &wild.entity, 3, cluster.tick());
+        let shard = cluster.shard_of(&wild.entity);
+        let receipt = handle.write(shard, events, Answer::Scores).await.expect("acknowledged");
+        assert_eq!(receipt.scores.len(), 3, "n{number}");
+        let label = Some(via_types::feedback::Label::Confirmed);
+        let said = Said { label, note: format!("by n{number}"), author: "ops".to_owned() };
+        let labelled = handle.label(tenant, wild.id, said).await.expect("kept").expect("there");
+        assert_eq!(labelled.taught.labels, 1, "said again it changes nothing: n{number}");
+        let shown = cluster.handle(number % 4 + 1).detection(tenant, wild.id).await;
+        let feedback = shown.expect("readable").and_then(|shown| shown.feedback);
+        assert_eq!(feedback.map(|feedback| feedback.note), Some(format!("by n{number}")));
+        let unknown = handle.profile(cluster.stream, "nobody").await.expect("readable");
+        assert_eq!(unknown, None);
+    }
+    for (number, entity) in (1..=4).zip(entities()) {
+        let entity = format!("{entity}-0");
+        let handle = cluster.handle(number);
+        assert!(handle.reset(cluster.stream, &entity).await.expect("forgotten"));
+        assert!(!handle.reset(cluster.stream, &entity).await.expect("known to be"));
+        assert_eq!(cluster.counted(number % 4 + 1, &entity).await, 0);
+    }
     cluster.end().await;
 }
