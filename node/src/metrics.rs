@@ -17,6 +17,14 @@ const COUNTERS: &[(&str, Labels)] = &[
     ("via_http_panics_total", &[]),
     ("via_live_gaps_total", &[]),
     ("via_shard_events_total", &[]),
+    ("via_shard_forwarded_batches_total", &[]),
+    (
+        "via_shard_steps_total",
+        &[
+            ("step", &["learn", "promote", "transfer", "remove", "settle"]),
+            ("outcome", &["taken", "not_taken"]),
+        ],
+    ),
     (
         "via_shard_entries_total",
         &[(

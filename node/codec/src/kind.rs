@@ -89,6 +89,12 @@ kinds! {
     StreamConfig = 16, version 1, at most MIB, Plain;
     /// What somebody said of a detection, at rest.
     Feedback = 17, version 1, at most 64 << 10, Plain;
+    /// What a node asks of another about shards.
+    ShardCall = 24, version 1, at most limit::ENTRY_BYTES + MIB, Plain;
+    /// What it is answered.
+    ShardAnswer = 25, version 1, at most limit::ENTRY_BYTES + MIB, Lz4;
+    /// Changes of detections on their way to a live feed on another node.
+    ShardNews = 26, version 1, at most limit::ENTRY_BYTES + MIB, Lz4;
 }
 
 #[cfg(test)]

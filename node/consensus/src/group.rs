@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ use crate::log::GroupLog;
 use crate::machine::Outcome;
 use crate::raft::{Payload, Raft, Types, index, number, position};
 use crate::replica::Failure;
+use crate::ways::Ways;
 use crate::{Error, Options, Position, metrics};
 
 /// How long purging waits for its two steps.
@@ -64,6 +66,8 @@ pub struct Status {
     pub applied: Option<Position>,
     /// The last entry purged from this node's log.
     pub purged: Option<Position>,
+    /// No change of replicas is under way: `voters` is one set and committed.
+    pub settled: bool,
     /// Who votes; more than one set while they change.
     pub voters: Vec<BTreeSet<NodeId>>,
     /// Who only listens.
@@ -79,6 +83,28 @@ pub(crate) struct Inner {
     pub(crate) options: Arc<Options>,
     pub(crate) leadership: watch::Receiver<Leadership>,
     pub(crate) failure: Failure,
+    /// Reads that wait for a heartbeat: it must not be held back.
+    pub(crate) reading: Arc<AtomicUsize>,
+    pub(crate) ways: Option<Arc<Ways>>,
+}
+
+/// Counts a read for as long as it waits.
+struct Reading<'a>(&'a AtomicUsize);
+
+impl<'a> Reading<'a> {
+    fn begin(inner: &'a Inner) -> Self {
+        inner.reading.fetch_add(1, Ordering::AcqRel);
+        if let Some(ways) = &inner.ways {
+            ways.hurry();
+        }
+        Self(&inner.reading)
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// One group on this node.
@@ -218,6 +244,7 @@ impl Group {
     /// # Errors
     /// Not the leader, or no majority in time.
     pub async fn read_barrier(&self) -> Result<LogIndex, Error> {
+        let _reading = Reading::begin(&self.0);
         let read = self.0.raft.ensure_linearizable(ReadPolicy::ReadIndex);
         let read = tokio::time::timeout(self.0.options.read_deadline, read).await;
         match read.map_err(|_| Error::Deadline(self.0.group))? {
@@ -327,6 +354,16 @@ impl Group {
         self.0.written(added)
     }
 
+    /// Adds a replica that listens, and does not wait until it has caught up:
+    /// [`Status::replicated`] tells.
+    ///
+    /// # Errors
+    /// Not the leader, or another change is under way.
+    pub async fn admit(&self, node: NodeId) -> Result<Position, Error> {
+        let added = self.0.raft.add_learner(node.get(), EmptyNode {}, false).await;
+        self.0.written(added)
+    }
+
     /// Makes exactly `voters` vote; they must be replicas already. Former
     /// voters leave the group.
     ///
@@ -370,7 +407,11 @@ impl Group {
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.membership();
         let nodes = |set: &BTreeSet<u64>| set.iter().copied().map(NodeId::new).collect();
+        let settled = metrics.membership_config.log_id()
+            == metrics.committed_membership_config.log_id()
+            && membership.get_joint_config().len() == 1;
         Status {
+            settled,
             leadership: *self.0.leadership.borrow(),
             last: metrics.last_log_index.map(number),
             applied: metrics.last_applied.map(position),

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use futures_util::future::join_all;
 use openraft::async_runtime::WatchReceiver as _;
@@ -14,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 use via_storage::Log;
 use via_transport::{Links, Service};
-use via_types::{GroupId, NodeId, Term};
+use via_types::{GroupId, LogIndex, NodeId, Term};
 
 use crate::group::{Group, Inner, Leadership};
 use crate::log::GroupLog;
@@ -24,7 +25,8 @@ use crate::network::Peers;
 use crate::raft::{Raft, index, log_id, position};
 use crate::replica::{Failure, Replica};
 use crate::server::Door;
-use crate::{Error, Options, error, metrics};
+use crate::ways::Ways;
+use crate::{Error, Options, error, lives, metrics};
 
 /// Groups that are built at a time: building one takes 400 KiB, which must not
 /// add up when a node opens all of its groups at once.
@@ -35,7 +37,7 @@ pub(crate) struct Shared {
     options: Arc<Options>,
     config: Arc<openraft::Config>,
     log: Arc<dyn Log>,
-    links: Option<Arc<dyn Links>>,
+    ways: Option<Arc<Ways>>,
     /// Bounds how many groups are built at a time.
     builders: Semaphore,
     /// None while a group opens.
@@ -80,8 +82,9 @@ impl Host {
         let groups = Mutex::default();
         let options = Arc::new(options);
         let builders = Semaphore::new(BUILDERS);
-        let shared = Arc::new(Shared { options, config, log, links, builders, groups });
-        if let Some(links) = &shared.links {
+        let ways = links.map(|links| Arc::new(Ways::new(links, &options)));
+        let shared = Arc::new(Shared { options, config, log, ways, builders, groups });
+        if let Some(Ways { links, .. }) = shared.ways.as_deref() {
             let door = Arc::new(Door(Arc::downgrade(&shared)));
             for service in [Service::Raft, Service::Append, Service::Snapshot] {
                 links.serve(service, Arc::<Door>::clone(&door));
@@ -128,14 +131,16 @@ impl Host {
         bootstrap: Option<BTreeSet<NodeId>>,
         make: impl FnOnce(Arc<dyn Tail>) -> Result<M, Error> + Send,
     ) -> Result<Group, Error> {
-        let log = GroupLog::open(group, Arc::clone(&self.0.log))?;
+        let number = lives::begin(&self.0.log, group).await?;
+        let log = GroupLog::open(group, number, Arc::clone(&self.0.log))?;
         let memberships = Memberships::load(&log)?;
         let machine = make(Arc::new(log.clone()))?;
         check(group, &machine, &log, &memberships)?;
         let (failure, _) = watch::channel(None);
         let replica =
             Replica::new(group, Box::new(machine), log.clone(), memberships, failure.clone());
-        let peers = Peers::new(group, self.0.links.clone());
+        let reading = Arc::new(AtomicUsize::new(0));
+        let peers = Peers::new(group, self.0.ways.clone(), Arc::clone(&reading));
         let node = self.0.options.node;
         log.begin_scan();
         let config = Arc::clone(&self.0.config);
@@ -151,8 +156,16 @@ impl Host {
         let (leadership, watched) = watch::channel(Leadership::default());
         tokio::spawn(follow(group, raft.clone(), leadership, failure.clone()));
         let options = Arc::clone(&self.0.options);
-        let handle =
-            Group(Arc::new(Inner { group, raft, log, options, leadership: watched, failure }));
+        let handle = Group(Arc::new(Inner {
+            group,
+            raft,
+            log,
+            options,
+            leadership: watched,
+            failure,
+            reading,
+            ways: self.0.ways.clone(),
+        }));
         handle.begin(node, bootstrap).await?;
         Ok(handle)
     }
@@ -167,6 +180,63 @@ impl Host {
         let mut groups: Vec<_> = self.0.groups.lock().values().flatten().cloned().collect();
         groups.sort_by_key(Group::id);
         groups
+    }
+
+    /// Says whether this node has a replica of a group, open or not.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn has_replica(&self, group: GroupId) -> Result<bool, Error> {
+        Ok(lives::newest(&*self.0.log, group)?.is_some_and(|life| !life.has_ended))
+    }
+
+    /// Says whether this node once had a replica of a group and left.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn has_left(&self, group: GroupId) -> Result<bool, Error> {
+        Ok(lives::newest(&*self.0.log, group)?.is_some_and(|life| life.has_ended))
+    }
+
+    /// Returns the last entry in this node's log of a group.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn last(&self, group: GroupId) -> Result<LogIndex, Error> {
+        let life = lives::newest(&*self.0.log, group)?.filter(|life| !life.has_ended);
+        let bounds = life.and_then(|life| self.0.log.bounds(life.number));
+        Ok(bounds.map_or(LogIndex::default(), |(_, last)| LogIndex::new(last)))
+    }
+
+    /// Closes a group and notes durably that this node's replica has left: its
+    /// machine's state may be deleted then, and [`Self::discard`] called. If the
+    /// group comes back it begins with nothing but its vote.
+    ///
+    /// The caller has made sure that the group's members do not count on it.
+    ///
+    /// # Errors
+    /// The log failed; the group is closed in any case.
+    pub async fn leave(&self, group: GroupId) -> Result<(), Error> {
+        let open = self.0.groups.lock().remove(&group).flatten();
+        if let Some(open) = open
+            && let Err(error) = open.0.raft.shutdown().await
+        {
+            tracing::error!(%group, %error, "the group did not stop cleanly");
+        }
+        lives::end(&self.0.log, group).await.map(drop)
+    }
+
+    /// Deletes the log of a replica that has left.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn discard(&self, group: GroupId) -> Result<(), Error> {
+        lives::discard(&*self.0.log, group)
+    }
+
+    /// Returns the links to the other nodes; none when this node is alone.
+    pub fn links(&self) -> Option<Arc<dyn Links>> {
+        self.0.ways.as_ref().map(|ways| Arc::clone(&ways.links))
     }
 
     /// Returns a group that is open.

@@ -8,6 +8,7 @@ mod entry;
 mod error;
 mod group;
 mod host;
+mod lives;
 mod log;
 mod machine;
 mod membership;
@@ -18,6 +19,7 @@ mod raft;
 mod replica;
 mod server;
 mod spool;
+mod ways;
 mod wire;
 
 pub use error::{Cause, Error};

@@ -37,6 +37,8 @@ struct Ends {
 /// What all users of a group's log share.
 pub(crate) struct Shared {
     group: GroupId,
+    /// Under which number the node's log keeps it.
+    key: GroupId,
     log: Arc<dyn Log>,
     vote: Mutex<Option<Vote>>,
     ends: Mutex<Ends>,
@@ -71,28 +73,30 @@ fn slot<T: DeserializeOwned>(
 }
 
 impl GroupLog {
-    /// Reads where the group stands.
+    /// Reads where the group stands; `number` is the one under which the node's
+    /// log keeps it.
     ///
     /// # Errors
     /// [`Error::Unreadable`] and [`Error::Log`] (invariant D-7): a group whose
     /// log cannot be read must not vote.
-    pub(crate) fn open(group: GroupId, log: Arc<dyn Log>) -> Result<Self, Error> {
-        let vote: Option<VoteForm> = slot(&*log, group, Slot::Vote)?;
-        let purged: Option<PlaceForm> = slot(&*log, group, Slot::Purged)?;
+    pub(crate) fn open(group: GroupId, number: GroupId, log: Arc<dyn Log>) -> Result<Self, Error> {
+        let vote: Option<VoteForm> = slot(&*log, number, Slot::Vote)?;
+        let purged: Option<PlaceForm> = slot(&*log, number, Slot::Purged)?;
         let purged = purged.map(LogId::from);
         let mut last = purged;
         if let Some((_, end)) =
-            log.bounds(group).filter(|(_, end)| purged.is_none_or(|p| key(p.index) < *end))
+            log.bounds(number).filter(|(_, end)| purged.is_none_or(|p| key(p.index) < *end))
         {
             let read =
-                log.read(group, end..end + 1, 0).map_err(|error| Error::Log(error.into()))?;
+                log.read(number, end..end + 1, 0).map_err(|error| Error::Log(error.into()))?;
             let (key, bytes) =
                 read.first().ok_or_else(|| unreadable("log entry", "the last one is missing"))?;
             last = Some(entry::place(key - 1, bytes)?);
         }
         Ok(Self(Arc::new(Shared {
             group,
-            stall: Stall::new(group, Arc::clone(&log)),
+            key: number,
+            stall: Stall::new(number, Arc::clone(&log)),
             log,
             vote: Mutex::new(vote.map(Into::into)),
             ends: Mutex::new(Ends { purged, last }),
@@ -118,7 +122,7 @@ impl GroupLog {
     /// The log failed or the entry is unreadable.
     pub(crate) fn place(&self, index: u64) -> Result<Option<LogId>, Error> {
         let range = key(index)..key(index) + 1;
-        let read = self.0.log.read(self.0.group, range, 0);
+        let read = self.0.log.read(self.0.key, range, 0);
         let read = read.map_err(|error| Error::Log(error.into()))?;
         read.first().map(|(_, bytes)| entry::place(index, bytes)).transpose()
     }
@@ -151,7 +155,7 @@ impl GroupLog {
         loop {
             let (tx, rx) = oneshot::channel();
             let done = Box::new(move |result| drop(tx.send(result)));
-            self.0.log.put(self.0.group, slot, value.clone(), done);
+            self.0.log.put(self.0.key, slot, value.clone(), done);
             match rx.await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(error)) if stall::passes(&error) => self.0.stall.pause().await,
@@ -163,7 +167,7 @@ impl GroupLog {
 
     /// Returns a small value of the group.
     pub(crate) fn load(&self, slot: Slot) -> Option<Bytes> {
-        self.0.log.get(self.0.group, slot)
+        self.0.log.get(self.0.key, slot)
     }
 
     async fn store_form<T: Serialize>(&self, slot: Slot, form: &T) -> Result<(), io::Error> {
@@ -233,7 +237,7 @@ impl RaftLogStorage<Types> for GroupLog {
         let done = Box::new(move |result| drop(tx.send(result)));
         self.0.recent.lock().truncate(last_kept.map(|kept| kept.index));
         let kept = last_kept.map_or(0, |kept| key(kept.index));
-        self.0.log.truncate_after(self.0.group, kept, done);
+        self.0.log.truncate_after(self.0.key, kept, done);
         self.0.ends.lock().last = last_kept;
         match rx.await {
             Ok(result) => result.map_err(io),
@@ -251,7 +255,7 @@ impl RaftLogStorage<Types> for GroupLog {
             }
         }
         self.0.recent.lock().purge(upto.index);
-        self.0.log.purge(self.0.group, key(upto.index));
+        self.0.log.purge(self.0.key, key(upto.index));
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,6 +31,7 @@ use via_types::{GroupId, NodeId};
 use crate::machine::CHUNK_BYTES;
 use crate::raft::{Types, Vote};
 use crate::replica::Image;
+use crate::ways::Ways;
 use crate::wire::{self, Answer, AppendHead, Appended, Call, Opening, Piece, Request};
 use crate::{Error, error, metrics};
 
@@ -43,17 +45,19 @@ type Result<T, E = RPCError<Types>> = std::result::Result<T, E>;
 /// Makes a group's ways to its peers.
 pub(crate) struct Peers {
     group: GroupId,
-    links: Option<Arc<dyn Links>>,
+    ways: Option<Arc<Ways>>,
+    reading: Arc<AtomicUsize>,
 }
 
 impl Peers {
-    pub(crate) fn new(group: GroupId, links: Option<Arc<dyn Links>>) -> Self {
-        Self { group, links }
+    /// Makes the ways of `group`; `reading` counts who waits for a heartbeat.
+    pub(crate) fn new(group: GroupId, ways: Option<Arc<Ways>>, reading: Arc<AtomicUsize>) -> Self {
+        Self { group, ways, reading }
     }
 
     fn peer(&self, target: u64, use_of: Use) -> Peer {
-        let links = self.links.clone();
-        Peer { group: self.group, peer: NodeId::new(target), links, use_of }
+        let (ways, reading) = (self.ways.clone(), Arc::clone(&self.reading));
+        Peer { group: self.group, peer: NodeId::new(target), ways, reading, use_of }
     }
 }
 
@@ -79,7 +83,8 @@ enum Use {
 pub(crate) struct Peer {
     group: GroupId,
     peer: NodeId,
-    links: Option<Arc<dyn Links>>,
+    ways: Option<Arc<Ways>>,
+    reading: Arc<AtomicUsize>,
     use_of: Use,
 }
 
@@ -107,9 +112,13 @@ fn misread(failed: &Error) -> RPCError<Types> {
 }
 
 impl Peer {
-    fn links(&self) -> Result<&Arc<dyn Links>, Unreachable<Types>> {
+    fn ways(&self) -> Result<&Arc<Ways>, Unreachable<Types>> {
         let alone = || format!("{} of {}: this node has no links", self.peer, self.group);
-        self.links.as_ref().ok_or_else(|| Unreachable::from_string(alone()))
+        self.ways.as_ref().ok_or_else(|| Unreachable::from_string(alone()))
+    }
+
+    fn links(&self) -> Result<&Arc<dyn Links>, Unreachable<Types>> {
+        Ok(&self.ways()?.links)
     }
 
     async fn call(&self, call: Call, deadline: Duration) -> Result<Answer> {
@@ -135,9 +144,11 @@ impl Peer {
         request: AppendEntriesRequest<Types>,
         deadline: Duration,
     ) -> Result<StreamAppendResult<Types>> {
-        let answer = self.call(Call::Heartbeat(AppendHead::bare(&request)), deadline).await?;
-        let Answer::Appended(appended) = answer else { return Err(self.unexpected(&answer)) };
-        Ok(appended.into())
+        // A read waits for it; nobody waits for one that only says: I live.
+        let is_urgent = self.reading.load(Ordering::Acquire) > 0;
+        let beat = (self.group, AppendHead::bare(&request));
+        let beaten = self.ways()?.beat(self.peer, beat, deadline, is_urgent).await;
+        Ok(beaten.map_err(|error| unreached(&error))?.into())
     }
 
     async fn open(&self, service: Service, opening: &Opening) -> Result<Duplex> {
@@ -172,6 +183,7 @@ impl Peer {
             if chunk.len() > CHUNK_BYTES {
                 return Err(wrong("invariant D-6: a chunk is over the limit"));
             }
+            self.ways()?.pace(chunk.len()).await;
             metrics::snapshot_sent(chunk.len());
             let piece = Piece::Chunk(serde_bytes::ByteBuf::from(Vec::from(chunk)));
             send(&mut *sender, wire::encode_piece(&piece)).await?;
@@ -333,7 +345,9 @@ impl NetTransferLeader<Types> for Peer {
                     actual: actual.map(Into::into),
                 }))
             }
-            answer @ (Answer::Vote { .. } | Answer::Appended(_)) => Err(self.unexpected(&answer)),
+            answer @ (Answer::Vote { .. } | Answer::Appended(_) | Answer::Beaten(_)) => {
+                Err(self.unexpected(&answer))
+            }
         }
     }
 }

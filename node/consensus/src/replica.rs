@@ -104,6 +104,10 @@ impl Replica {
         }
         let machine = self.machine.as_mut().expect("openraft runs one command at a time");
         let outcome = match &entry.payload {
+            // A promotion may replay a long log.
+            EntryPayload::Blank if may_block() => {
+                tokio::task::block_in_place(|| machine.apply(at, Applied::Blank))?
+            }
             EntryPayload::Blank => machine.apply(at, Applied::Blank)?,
             EntryPayload::Membership(_) => machine.apply(at, Applied::Membership)?,
             EntryPayload::Normal(payload) => {

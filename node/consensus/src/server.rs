@@ -7,7 +7,7 @@ use std::sync::Weak;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::unfold;
 use openraft::Snapshot;
 use via_transport::{Duplex, Error as Link, FrameReceiver, FrameSender, Handler};
@@ -18,7 +18,7 @@ use crate::host::Shared;
 use crate::raft::{Raft, SnapshotMeta, Types, Vote};
 use crate::replica::Image;
 use crate::spool::Spool;
-use crate::wire::{self, Answer, Appended, Call, Opening, Piece, Request};
+use crate::wire::{self, Answer, AppendHead, Appended, Call, Opening, Piece, Request};
 use crate::{Error, error, metrics};
 
 /// Answers the peers of all groups of a host, as long as the host lives.
@@ -33,6 +33,19 @@ impl Door {
         let open = self.0.upgrade().and_then(|host| host.raft(group));
         open.ok_or_else(|| Link::Refused(format!("{group} is not open here")))
     }
+
+    /// Answers heartbeats of many groups; one that cannot be does not hinder the
+    /// others.
+    async fn beats(
+        &self,
+        peer: NodeId,
+        beats: Vec<(GroupId, AppendHead)>,
+    ) -> Vec<Result<Appended, String>> {
+        let beaten =
+            beats.into_iter().map(async |(group, head)| beat(peer, &self.raft(group)?, head).await);
+        let beaten = join_all(beaten).await.into_iter();
+        beaten.map(|beaten| beaten.map_err(|error| error.to_string())).collect()
+    }
 }
 
 fn speaks_for_itself(peer: NodeId, vote: VoteForm) -> Result<Vote, Link> {
@@ -41,6 +54,15 @@ fn speaks_for_itself(peer: NodeId, vote: VoteForm) -> Result<Vote, Link> {
         return Err(Link::Refused(format!("{peer} speaks for n{}", vote.leader_id.node_id)));
     }
     Ok(vote)
+}
+
+async fn beat(peer: NodeId, raft: &Raft, head: AppendHead) -> Result<Appended, Link> {
+    speaks_for_itself(peer, head.vote)?;
+    let request = head.into_request(&Bytes::new()).map_err(|e| remote(peer, &e))?;
+    let beats = raft.stream_append(futures_util::stream::iter([request]));
+    let beat = std::pin::pin!(beats).next().await;
+    let beat = beat.ok_or_else(|| Link::Refused("the group stopped".to_owned()))?;
+    Ok(beat.map_err(|error| remote(peer, &error))?.into())
 }
 
 async fn answer(peer: NodeId, raft: Raft, call: Call) -> Result<Answer, Link> {
@@ -53,14 +75,8 @@ async fn answer(peer: NodeId, raft: Raft, call: Call) -> Result<Answer, Link> {
             speaks_for_itself(peer, ballot.vote)?;
             raft.pre_vote(ballot.into()).await.map_err(|error| remote(peer, &error))?.into()
         }
-        Call::Heartbeat(head) => {
-            speaks_for_itself(peer, head.vote)?;
-            let request = head.into_request(&Bytes::new()).map_err(|e| remote(peer, &e))?;
-            let beats = raft.stream_append(futures_util::stream::iter([request]));
-            let beat = std::pin::pin!(beats).next().await;
-            let beat = beat.ok_or_else(|| Link::Refused("the group stopped".to_owned()))?;
-            Answer::Appended(beat.map_err(|error| remote(peer, &error))?.into())
-        }
+        Call::Heartbeat(head) => Answer::Appended(beat(peer, &raft, head).await?),
+        Call::Beats(_) => return Err(Link::Refused("they are for no group".to_owned())),
         Call::Transfer { from, to, last } => {
             let from = speaks_for_itself(peer, from)?;
             let request =
@@ -76,12 +92,13 @@ async fn answer(peer: NodeId, raft: Raft, call: Call) -> Result<Answer, Link> {
 impl Handler for Door {
     fn call(&self, peer: NodeId, request: Bytes) -> BoxFuture<'static, Result<Bytes, Link>> {
         let request: Result<Request, _> = wire::decode(&request);
-        let found = request
-            .map_err(|error| remote(peer, &error))
-            .and_then(|request| Ok((self.raft(request.group)?, request.call)));
+        let door = Self(Weak::clone(&self.0));
         Box::pin(async move {
-            let (raft, call) = found?;
-            Ok(wire::encode(&answer(peer, raft, call).await?))
+            let Request { group, call } = request.map_err(|error| remote(peer, &error))?;
+            if let Call::Beats(beats) = call {
+                return Ok(wire::encode(&Answer::Beaten(door.beats(peer, beats).await)));
+            }
+            Ok(wire::encode(&answer(peer, door.raft(group)?, call).await?))
         })
     }
 

@@ -31,8 +31,14 @@ pub(crate) struct Request {
 pub(crate) enum Call {
     Vote(VoteCall),
     PreVote(VoteCall),
-    Transfer { from: VoteForm, to: u64, last: Option<PlaceForm> },
+    Transfer {
+        from: VoteForm,
+        to: u64,
+        last: Option<PlaceForm>,
+    },
     Heartbeat(AppendHead),
+    /// Heartbeats of several groups; the request's own group means nothing.
+    Beats(Vec<(GroupId, AppendHead)>),
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -45,11 +51,23 @@ pub(crate) struct VoteCall {
 /// What a call is answered.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
-    Vote { vote: VoteForm, granted: bool, last: Option<PlaceForm> },
+    Vote {
+        vote: VoteForm,
+        granted: bool,
+        last: Option<PlaceForm>,
+    },
     Transferred,
-    VoteChanged { expected: VoteForm, actual: VoteForm },
-    NotFlushed { expected: Option<PlaceForm>, actual: Option<PlaceForm> },
+    VoteChanged {
+        expected: VoteForm,
+        actual: VoteForm,
+    },
+    NotFlushed {
+        expected: Option<PlaceForm>,
+        actual: Option<PlaceForm>,
+    },
     Appended(Appended),
+    /// One for each heartbeat, in their order: what became of it, or why nothing did.
+    Beaten(Vec<Result<Appended, String>>),
 }
 
 /// What a batch of entries is answered.

@@ -134,7 +134,7 @@ impl ingest_server::Ingest for Door {
         request: Request<SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let id = id(&request);
-        let answers = subscribe::run(self.gate.clone(), request.into_inner(), id.clone());
+        let answers = subscribe::run(self.gate.clone(), request.into_inner(), id.clone()).await;
         Ok(Response::new(answers.map_err(|problem| problem.status(&id))?))
     }
 }

@@ -43,7 +43,11 @@ pub(crate) struct Live {
 
 impl Live {
     /// Takes a seat and follows what passes `filter`, from `cursor` or from now.
-    pub(crate) fn open(gate: &Gate, filter: Filter, cursor: Option<&str>) -> Result<Self, Problem> {
+    pub(crate) async fn open(
+        gate: &Gate,
+        filter: Filter,
+        cursor: Option<&str>,
+    ) -> Result<Self, Problem> {
         if gate.is_draining() {
             return Err(Problem::new(Code::ShuttingDown, "no new live feeds are opened"));
         }
@@ -52,7 +56,7 @@ impl Live {
             Some(text) => Start::After(read_cursor(text)?),
         };
         let seat = gate.seat()?;
-        let feed = gate.shard().subscribe(start, filter)?;
+        let feed = gate.shard().subscribe(start, filter).await?;
         Ok(Self { feed, gate: gate.clone(), _seat: seat, _open: Open::subscriber() })
     }
 

@@ -233,7 +233,8 @@ impl From<via_shard::Error> for Problem {
             E::SequenceTooOld { .. } => Code::SequenceTooOld,
             E::BadCursor(_) => Code::BadCursor,
             E::Overloaded { .. } => Code::Overloaded,
-            E::NotReady { .. } => Code::NotReady,
+            E::NotReady { .. } | E::Elsewhere { .. } => Code::NotReady,
+            E::Remote { .. } => by_fate(fate),
             E::Unknown { .. } => Code::OutcomeUnknown,
             E::Consensus { .. } => by_fate(fate),
             E::Storage(_) | E::Codec(_) => Code::Internal,
@@ -386,7 +387,7 @@ mod tests {
         let lost = via_shard::Error::Unknown { shard, what: "gone".to_owned() };
         let problem = Problem::from(lost);
         assert_eq!((problem.code, problem.fate), (Code::OutcomeUnknown, Fate::Unknown));
-        let full = via_shard::Error::Overloaded { shard, what: "memory" };
+        let full = via_shard::Error::Overloaded { shard, what: "memory".into() };
         assert!(matches!(Problem::from(full).fate, Fate::Retry(_)));
     }
 }

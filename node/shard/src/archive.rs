@@ -2,7 +2,7 @@
 //! followed by cursor, trimmed to a bound (D-6). Ids and contents are a function
 //! of the log, so that applying an entry again changes nothing.
 
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -55,6 +55,9 @@ impl Stored {
         via_codec::decode_since_first::<Self, First>(Kind::Detection, bytes)
     }
 }
+
+/// Which shards are listed; none means all that are here.
+pub(crate) type Shards<'a> = Option<&'a BTreeSet<ShardId>>;
 
 /// What a trim deletes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -167,7 +170,7 @@ impl Archive {
 
     fn change(&self, shard: ShardId, key: &[u8], value: &[u8]) -> Result<Option<Published>, Error> {
         let (Some(at), Some((what, id))) = (keys::detection_id(key), value.split_last()) else {
-            return Err(Error::BadCursor("a stored feed record is damaged"));
+            return Err(Error::BadCursor("a stored feed record is damaged".into()));
         };
         let Some(stored) = keys::detection_id(id).map(|id| self.get(id)).transpose()?.flatten()
         else {
@@ -250,26 +253,27 @@ impl Archive {
         Ok(self.store.scan(space, range, order, most)?)
     }
 
-    /// Lists detections as `query` asks, reading a bounded number of index entries.
-    pub(crate) fn list(&self, query: &Query) -> Result<Page, Error> {
+    /// Lists detections of `shards`, or of all that are here, as `query` asks,
+    /// reading a bounded number of index entries.
+    pub(crate) fn list(&self, query: &Query, shards: Shards<'_>) -> Result<Page, Error> {
         match query.sort {
-            Sort::Newest => self.list_by_time(query, Order::Descending),
-            Sort::Oldest => self.list_by_time(query, Order::Ascending),
-            Sort::Score => self.list_by_score(query),
+            Sort::Newest => self.list_by_time(query, shards, Order::Descending),
+            Sort::Oldest => self.list_by_time(query, shards, Order::Ascending),
+            Sort::Score => self.list_by_score(query, shards),
         }
     }
 
-    fn list_by_time(&self, query: &Query, order: Order) -> Result<Page, Error> {
+    fn list_by_time(&self, query: &Query, shards: Shards<'_>, order: Order) -> Result<Page, Error> {
         let after = match &query.after {
             None => None,
             Some(Cursor(Position::Time { key })) => Some(key.clone()),
             Some(Cursor(Position::Score { .. } | Position::Feed { .. })) => {
-                return Err(Error::BadCursor("it belongs to another order"));
+                return Err(Error::BadCursor("it belongs to another order".into()));
             }
         };
         let mut page = Page::default();
         let (mut found, mut end) = (Vec::new(), None);
-        let scanned = self.scan_time(query, order, after, &mut |key, stored| {
+        let scanned = self.scan_time((query, shards), order, after, &mut |key, stored| {
             found.push(stored.detection);
             if found.len() == query.limit {
                 end = Some(key.to_vec());
@@ -285,7 +289,7 @@ impl Archive {
     /// scan bound is reached; returns the last key read in the latter case.
     fn scan_time(
         &self,
-        query: &Query,
+        (query, shards): (&Query, Shards<'_>),
         order: Order,
         mut after: Option<Vec<u8>>,
         visit: &mut dyn FnMut(&[u8], Stored) -> bool,
@@ -309,7 +313,9 @@ impl Archive {
             };
             let keys = self.store.scan(Space::DetectionsByTime, (from, to), order, STRIDE)?;
             for (key, _) in &keys {
-                let stored = keys::id_of_time(key).map(|id| self.get(id)).transpose()?.flatten();
+                let wanted = |id: &DetectionId| shards.is_none_or(|some| some.contains(&id.shard));
+                let id = keys::id_of_time(key).filter(wanted);
+                let stored = id.map(|id| self.get(id)).transpose()?.flatten();
                 if let Some(stored) = stored.filter(|s| query.filter.admits(s.tenant, &s.detection))
                     && !visit(key, stored)
                 {
@@ -326,17 +332,17 @@ impl Archive {
 
     /// The `limit` highest scores among the newest [`SCAN`] in range, after the
     /// cursor; a heap of at most `limit + 1`.
-    fn list_by_score(&self, query: &Query) -> Result<Page, Error> {
+    fn list_by_score(&self, query: &Query, shards: Shards<'_>) -> Result<Page, Error> {
         let after = match &query.after {
             None => None,
             Some(Cursor(Position::Score { bits, key })) => Some((*bits, key.clone())),
             Some(Cursor(Position::Time { .. } | Position::Feed { .. })) => {
-                return Err(Error::BadCursor("it belongs to another order"));
+                return Err(Error::BadCursor("it belongs to another order".into()));
             }
         };
         let mut best: BinaryHeap<std::cmp::Reverse<(u64, Vec<u8>)>> = BinaryHeap::new();
         let mut more = false;
-        self.scan_time(query, Order::Descending, None, &mut |key, stored| {
+        self.scan_time((query, shards), Order::Descending, None, &mut |key, stored| {
             // Scores are in 0..=1, where the order of bits is that of numbers.
             let rank = (stored.detection.score.max(0.0).to_bits(), key.to_vec());
             if after.as_ref().is_none_or(|after| rank < *after) {

@@ -236,7 +236,8 @@ impl Driver {
             self.checkpoints.stage = Stage::Broken;
             return;
         };
-        self.tasks.push(Box::pin(async move { Done::Chunk(pending.await) }));
+        let term = self.term;
+        self.tasks.push(Box::pin(async move { Done::Chunk(term, pending.await) }));
         // The end of a round is no work to wait for.
         let turn = if remaining == 0 { Instant::now() } else { self.saver.turn() };
         let now = self.size(self.haste(haste), remaining);
@@ -260,7 +261,8 @@ impl Driver {
             ledger: ledger.into(),
         });
         if let Ok(pending) = self.submit(&entry, "checkpoint_done").await {
-            self.tasks.push(Box::pin(async move { Done::Boundary(pending.await) }));
+            let term = self.term;
+            self.tasks.push(Box::pin(async move { Done::Boundary(term, pending.await) }));
             self.checkpoints.stage = Stage::Ending { boundary };
         }
     }
@@ -269,7 +271,7 @@ impl Driver {
     pub(crate) fn advance_checkpoint(&mut self, done: Done) {
         let shard = self.replica.shard;
         match done {
-            Done::Chunk(result) => {
+            Done::Chunk(_, result) => {
                 complain(shard, "profiles", &result);
                 if result.is_err() {
                     self.checkpoints.stage = Stage::Broken;
@@ -278,7 +280,7 @@ impl Driver {
                     *under_way = false;
                 }
             }
-            Done::Boundary(result) => {
+            Done::Boundary(_, result) => {
                 complain(shard, "a checkpoint's boundary", &result);
                 if result.is_err() {
                     self.checkpoints.stage = Stage::Broken;
@@ -286,11 +288,11 @@ impl Driver {
                 }
                 self.make_durable(Duration::ZERO);
             }
-            Done::Durable(Ok(())) => self.purge(),
-            Done::Durable(Err(Error::Storage(via_storage::Error::Full { .. }))) if self.open => {
+            Done::Durable(_, Ok(())) => self.purge(),
+            Done::Durable(_, Err(Error::Storage(via_storage::Error::Full { .. }))) if self.open => {
                 self.make_durable(ROOM);
             }
-            Done::Durable(Err(error)) => {
+            Done::Durable(_, Err(error)) => {
                 tracing::error!(%shard, %error, "the state could not be made durable");
                 self.checkpoints.stage = Stage::Broken;
             }
@@ -298,18 +300,19 @@ impl Driver {
             | Done::Events(..)
             | Done::Recorded(_)
             | Done::Deed(..)
+            | Done::Kept(_)
             | Done::Minor(_) => {}
         }
     }
 
     /// Makes the store durable, after a pause.
     fn make_durable(&mut self, pause: Duration) {
-        let (shard, saver) = (self.replica.shard, self.saver.clone());
+        let (shard, saver, term) = (self.replica.shard, self.saver.clone(), self.term);
         self.tasks.push(Box::pin(async move {
             tokio::time::sleep(pause).await;
             let stopped = || Error::NotReady { shard, what: "the node stops".to_owned() };
             let committed = saver.commit().await.ok_or_else(stopped);
-            Done::Durable(committed.and_then(|result| result.map_err(Error::from)))
+            Done::Durable(term, committed.and_then(|result| result.map_err(Error::from)))
         }));
     }
 

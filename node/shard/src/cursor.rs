@@ -10,7 +10,7 @@ use crate::Error;
 
 /// A position that only this crate reads: of a listing or of the live feed. As
 /// text it is URL-safe base64 of a checked envelope (invariant D-7).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor(pub(crate) Position);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,9 +39,9 @@ impl Cursor {
         use base64::Engine as _;
         let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
             .decode(text)
-            .map_err(|_| Error::BadCursor("it is not base64"))?;
+            .map_err(|_| Error::BadCursor("it is not base64".into()))?;
         via_codec::decode(Kind::Cursor, &bytes)
             .map(Self)
-            .map_err(|_| Error::BadCursor("it was damaged or made by another version"))
+            .map_err(|_| Error::BadCursor("it was damaged or made by another version".into()))
     }
 }

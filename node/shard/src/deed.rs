@@ -11,7 +11,8 @@ use crate::Error;
 use crate::driver::{Done, Driver};
 use crate::handle::Handle;
 use crate::query::Recorded;
-use crate::request::{Fate, Request};
+use crate::request::Fate;
+use crate::wire::Told;
 
 /// What a deed came to.
 #[derive(Debug)]
@@ -95,8 +96,8 @@ impl Handle {
     /// See [`Error::fate`].
     pub async fn reset(&self, stream: StreamId, entity: &str) -> Result<bool, Error> {
         let shard = EntityHash::of(stream, entity).shard(self.shards());
-        let deed = self.ask(shard, Command::Reset { stream, entity: entity.to_owned() }).await?;
-        Ok(matches!(deed, Deed::Forgot(true)))
+        let told = self.order(shard, Command::Reset { stream, entity: entity.to_owned() }).await?;
+        Ok(matches!(told, Told::Forgot(true)))
     }
 
     /// Keeps what somebody says of a detection of `tenant`, and lets its stream
@@ -112,7 +113,7 @@ impl Handle {
         id: DetectionId,
         said: Said,
     ) -> Result<Option<Labelled>, Error> {
-        let Some(Recorded { detection, .. }) = self.recorded(tenant, id).await? else {
+        let Some(Recorded { detection, .. }) = self.detection(tenant, id).await? else {
             return Ok(None);
         };
         let lesson = via_engine::lesson(&detection, said.label, LogIndex::default());
@@ -120,10 +121,10 @@ impl Handle {
         let Said { label: _, note, author } = said;
         let command = Command::Label { lesson: Box::new(lesson.clone()), note, author, stamp };
         let lost = |what: &str| Error::Unknown { shard: id.shard, what: what.to_owned() };
-        let Deed::Taught(taught, version) = self.ask(id.shard, command).await? else {
+        let Told::Taught(taught, version) = self.order(id.shard, command).await? else {
             return Err(lost("it was answered like another deed"));
         };
-        let Some(recorded) = self.recorded(tenant, id).await? else {
+        let Some(recorded) = self.detection(tenant, id).await? else {
             return Ok(None);
         };
         self.teach_others(id.shard, Lesson { version, ..lesson }).await?;
@@ -134,24 +135,7 @@ impl Handle {
     /// the same stream.
     async fn teach_others(&self, shard: ShardId, lesson: Lesson) -> Result<(), Error> {
         let others = (0..self.shards()).map(ShardId::new).filter(|other| *other != shard);
-        let teach = |other| self.ask(other, Command::Learn { lesson: Box::new(lesson.clone()) });
+        let teach = |other| self.order(other, Command::Learn { lesson: Box::new(lesson.clone()) });
         futures_util::future::try_join_all(others.map(teach)).await.map(drop)
-    }
-
-    async fn recorded(&self, tenant: TenantId, id: DetectionId) -> Result<Option<Recorded>, Error> {
-        let handle = self.clone();
-        let read = tokio::task::spawn_blocking(move || handle.detection(tenant, id));
-        let stopped =
-            |_| Error::NotReady { shard: id.shard, what: "a read was stopped".to_owned() };
-        read.await.map_err(stopped)?
-    }
-
-    async fn ask(&self, shard: ShardId, command: Command) -> Result<Deed, Error> {
-        let (reply, answered) = oneshot::channel();
-        let closed = || Error::NotReady { shard, what: "the node is shutting down".to_owned() };
-        let request = Request::Deed { command, reply };
-        self.door(shard)?.send(request).await.map_err(|_| closed())?;
-        let lost = || Error::Unknown { shard, what: "the node is shutting down".to_owned() };
-        answered.await.map_err(|_| lost())?
     }
 }

@@ -15,17 +15,18 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use via_catalog::View;
-use via_consensus::Group;
+use via_consensus::{Group, Leadership, Position};
 use via_engine::Answer;
-use via_types::entry::{Command, Events, ShardEntry, StreamConfigured};
-use via_types::{Batch, Clock, Revision, StreamId, Timestamp, limit};
+use via_types::entry::{Command, Events, ShardEntry};
+use via_types::{Clock, Revision, StreamId, Term, Timestamp, limit};
 
 use crate::checkpoint::Checkpoints;
 use crate::deed::Asked;
 use crate::record::Unrecorded;
 use crate::replica::Replica;
-use crate::request::{Fate, Request, Waiting, answer, answer_all, complain};
+use crate::request::{Fate, Request, Waiting, answer, complain};
 use crate::saver::Saver;
+use crate::standing::Standing;
 use crate::writes::Ticket;
 use crate::{Error, metrics};
 
@@ -40,12 +41,15 @@ const RECORD_BYTES: usize = 1 << 20;
 
 /// A proposal under way, when it is done.
 pub(crate) enum Done {
-    Events(Vec<(Ticket, Instant)>, Fate),
+    Events(Vec<(Ticket, Instant)>, Arc<Events>, Fate),
     Recorded(Fate),
-    Chunk(Fate),
-    Boundary(Fate),
+    /// A step of a checkpoint round of that term.
+    Chunk(Term, Fate),
+    Boundary(Term, Fate),
     /// The store was made durable, or not.
-    Durable(Result<(), Error>),
+    Durable(Term, Result<(), Error>),
+    /// What another leader checkpointed is durable here up to this boundary.
+    Kept(Option<Position>),
     /// The log was purged, or the reason why not was told.
     Purged,
     Deed(Asked, Fate),
@@ -62,9 +66,12 @@ pub(crate) struct Driver {
     pub(crate) view: watch::Receiver<Arc<View>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) saver: Saver,
+    /// Where writes go when another node leads.
+    pub(crate) courier: Option<mpsc::Sender<Request>>,
+    pub(crate) leadership: watch::Receiver<Leadership>,
     requests: mpsc::Receiver<Request>,
-    queue: VecDeque<Waiting>,
-    queued_bytes: usize,
+    pub(crate) queue: VecDeque<Waiting>,
+    pub(crate) queued_bytes: usize,
     pub(crate) tasks: FuturesUnordered<Task>,
     /// An `Events` entry is being committed and executed.
     events_in_flight: bool,
@@ -74,21 +81,32 @@ pub(crate) struct Driver {
     pub(crate) resets: usize,
     last_tick: Instant,
     /// What was proposed of each stream in this term.
-    configured: BTreeMap<StreamId, Revision>,
-    term: via_types::Term,
+    pub(crate) configured: BTreeMap<StreamId, Revision>,
+    pub(crate) term: Term,
     stamp: Timestamp,
+    pub(crate) keeping: bool,
+    /// No events are proposed until then: the group refused the last ones.
+    pub(crate) pause: Instant,
     pub(crate) checkpoints: Checkpoints,
+}
+
+/// What the drivers of a node share, and what is one driver's own.
+pub(crate) struct Outfit {
+    pub(crate) view: watch::Receiver<Arc<View>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) saver: Saver,
+    pub(crate) courier: Option<mpsc::Sender<Request>>,
 }
 
 impl Driver {
     pub(crate) fn new(
         replica: Arc<Replica>,
         group: Group,
-        view: watch::Receiver<Arc<View>>,
-        clock: Arc<dyn Clock>,
-        saver: Saver,
+        outfit: Outfit,
         requests: mpsc::Receiver<Request>,
     ) -> Self {
+        let Outfit { view, clock, saver, courier } = outfit;
+        let leadership = group.leadership();
         let checkpoints = Checkpoints::new(&replica.options, replica.shard);
         Self {
             replica,
@@ -96,6 +114,8 @@ impl Driver {
             view,
             clock,
             saver,
+            courier,
+            leadership,
             requests,
             queue: VecDeque::new(),
             queued_bytes: 0,
@@ -106,8 +126,10 @@ impl Driver {
             resets: 0,
             last_tick: Instant::now(),
             configured: BTreeMap::new(),
-            term: via_types::Term::default(),
+            term: Term::default(),
             stamp: Timestamp::MIN,
+            keeping: false,
+            pause: Instant::now(),
             checkpoints,
         }
     }
@@ -117,6 +139,7 @@ impl Driver {
         let mut pulse = tokio::time::interval(PULSE);
         pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut alarm = pin!(tokio::time::sleep_until(Instant::now()));
+        let mut leadership = self.leadership.clone();
         while self.open || !self.queue.is_empty() || !self.tasks.is_empty() {
             self.propose().await;
             let wake = self.next_deadline();
@@ -132,6 +155,10 @@ impl Driver {
                     None => self.open = false,
                 },
                 () = replica.wake.notified() => {}
+                // A group that is gone will not be led here any more.
+                changed = leadership.changed(), if self.open => if changed.is_err() {
+                    self.close().await;
+                },
                 () = alarm.as_mut(), if wake.is_some() => {}
                 _ = pulse.tick(), if self.open => self.pulse().await,
                 changed = shutdown.changed(), if self.open => {
@@ -142,7 +169,9 @@ impl Driver {
             }
         }
         // What the last entries made is recorded too, so that a restart need not.
-        self.record().await;
+        if self.standing() == Standing::Leads {
+            self.record().await;
+        }
         while let Some(done) = self.tasks.next().await {
             self.finish(done);
         }
@@ -159,7 +188,9 @@ impl Driver {
 
     /// Returns when something becomes due without being woken.
     fn next_deadline(&self) -> Option<Instant> {
-        self.checkpoints.next_write().filter(|_| self.open && self.resets == 0)
+        let write = self.checkpoints.next_write().filter(|_| self.open && self.resets == 0);
+        let pause = Some(self.pause).filter(|until| *until > Instant::now());
+        write.into_iter().chain(pause).min()
     }
 
     /// Takes a request and all that wait behind it.
@@ -182,6 +213,15 @@ impl Driver {
     /// Proposes whatever may be proposed now.
     async fn propose(&mut self) {
         self.follow_term();
+        match self.standing() {
+            Standing::Leads => {}
+            Standing::Rises => return,
+            Standing::Follows => {
+                self.hand_on();
+                self.keep_up();
+                return;
+            }
+        }
         if !self.recording && self.replica.has_news() {
             self.record().await;
         }
@@ -214,7 +254,7 @@ impl Driver {
     /// Says whether an entry may go now: not while the one before is under way,
     /// whose time is what merges small requests. The busier the node, the more.
     fn may_propose_events(&self) -> bool {
-        !self.queue.is_empty() && !self.events_in_flight
+        !self.queue.is_empty() && !self.events_in_flight && self.pause <= Instant::now()
     }
 
     /// Merges queued writes into one entry and proposes it.
@@ -253,12 +293,14 @@ impl Driver {
         if tickets.is_empty() {
             return;
         }
-        match self.submit_events(events).await {
+        let (events, submitted) = self.submit_events(events).await;
+        match submitted {
             Ok(pending) => {
                 self.events_in_flight = true;
-                self.tasks.push(Box::pin(async move { Done::Events(tickets, pending.await) }));
+                self.tasks
+                    .push(Box::pin(async move { Done::Events(tickets, events, pending.await) }));
             }
-            Err(error) => answer_all(self.replica.shard, tickets, &error),
+            Err(error) => self.try_again(tickets, &events, &error),
         }
     }
 
@@ -272,17 +314,19 @@ impl Driver {
         self.submit_bytes(bytes, kind).await
     }
 
-    /// Submits events and keeps them at hand for when they are committed.
+    /// Submits events and keeps them at hand for when they are committed, or not.
     async fn submit_events(
         &mut self,
         events: Events,
-    ) -> Result<impl Future<Output = Fate> + Send + use<>, Arc<via_consensus::Error>> {
+    ) -> (Arc<Events>, Result<impl Future<Output = Fate> + Send + use<>, Arc<via_consensus::Error>>)
+    {
         let entry = ShardEntry::Events(events);
         let bytes = Bytes::from(via_codec::encode(via_codec::Kind::ShardEntry, &entry));
-        if let ShardEntry::Events(events) = entry {
-            self.replica.expect(bytes.clone(), events);
-        }
-        self.submit_bytes(bytes, "events").await
+        let ShardEntry::Events(events) = entry else { unreachable!("it was just made") };
+        let events = Arc::new(events);
+        self.replica.expect(bytes.clone(), Arc::clone(&events));
+        let submitted = self.submit_bytes(bytes, "events").await;
+        (events, submitted)
     }
 
     async fn submit_bytes(
@@ -293,68 +337,6 @@ impl Driver {
         ::metrics::counter!(metrics::ENTRIES, "kind" => kind).increment(1);
         let pending = self.group.submit(bytes).await.map_err(Arc::new)?;
         Ok(async move { pending.await.map_err(Arc::new) })
-    }
-
-    /// Why new events must be refused: the memory for profiles is full, or the
-    /// disk (D-6).
-    fn overloaded(&self) -> Option<&'static str> {
-        if !self.replica.store.has_room() {
-            return Some("its disk is full");
-        }
-        let options = &self.replica.options;
-        let share = options.memory_bytes / usize::from(options.shards);
-        let held = self.replica.held_bytes();
-        // The pressure threshold lies below; a round's profiles cannot leave at once.
-        (held > share + share / 4).then_some("its memory for profiles is full")
-    }
-
-    fn refuse(&mut self, what: &'static str) {
-        let shard = self.replica.shard;
-        for waiting in self.queue.drain(..) {
-            waiting.ticket.answer(Err(Error::Overloaded { shard, what }));
-        }
-        self.queued_bytes = 0;
-    }
-
-    /// Refuses a batch whose producer's incarnation the catalog never opened: it
-    /// would fence off, or pass for, one that will be; and one of an incarnation
-    /// before the last opened, from the moment that is known (invariant D-2).
-    fn opened(&self, batch: &Batch) -> Result<(), Error> {
-        let Some(origin) = batch.origin else {
-            return Ok(());
-        };
-        let view = self.view.borrow();
-        let tenant = view.stream_by_id(batch.stream).map(|stream| stream.tenant);
-        let known = view.producer(origin.producer).filter(|known| Some(known.tenant) == tenant);
-        let given = origin.epoch;
-        match known {
-            Some(known) if given == known.epoch => Ok(()),
-            Some(known) if given < known.epoch && given.get() > 0 => {
-                Err(Error::Fenced { given, current: known.epoch })
-            }
-            Some(_) | None => Err(Error::NeverOpened { producer: origin.producer, given }),
-        }
-    }
-
-    /// Proposes the stream's configuration if the log has not the catalog's (C-1).
-    async fn configure(&mut self, stream: StreamId) -> Result<(), Error> {
-        let view = Arc::clone(&self.view.borrow());
-        let known = view.stream_by_id(stream).ok_or(Error::UnknownStream(stream))?;
-        if self.configured.get(&stream).is_some_and(|revision| *revision >= known.revision) {
-            return Ok(());
-        }
-        let entry = ShardEntry::StreamConfig(StreamConfigured {
-            stream,
-            tenant: known.tenant,
-            revision: known.revision,
-            config: known.json.clone(),
-        });
-        let shard = self.replica.shard;
-        let failed = |source| Error::Consensus { shard, source };
-        let pending = self.submit(&entry, "stream_config").await.map_err(failed)?;
-        self.configured.insert(stream, known.revision);
-        self.tasks.push(Box::pin(async move { Done::Minor(pending.await) }));
-        Ok(())
     }
 
     /// Proposes the detections that were made since the last time.
@@ -399,6 +381,9 @@ impl Driver {
     /// Once a second: time passes for silent entities, changed configurations
     /// are proposed.
     async fn pulse(&mut self) {
+        if self.standing() != Standing::Leads {
+            return;
+        }
         let (held, streams) = self.replica.with(|state| {
             let profiles = state.live.as_ref().map_or(0, |live| live.engine.profiles());
             (profiles + state.detections, state.streams.keys().copied().collect::<Vec<_>>())
@@ -429,9 +414,12 @@ impl Driver {
     fn finish(&mut self, done: Done) {
         let shard = self.replica.shard;
         match done {
-            Done::Events(tickets, result) => {
+            Done::Events(tickets, events, result) => {
                 self.events_in_flight = false;
-                answer(shard, tickets, result);
+                match result {
+                    Ok(committed) => answer(shard, tickets, committed),
+                    Err(error) => self.try_again(tickets, &events, &error),
+                }
             }
             Done::Recorded(result) => {
                 self.recording = false;
@@ -439,7 +427,11 @@ impl Driver {
             }
             Done::Deed(asked, fate) => self.done(asked, fate),
             Done::Minor(result) => complain(shard, "tick or configuration", &result),
-            Done::Chunk(_) | Done::Boundary(_) | Done::Durable(_) | Done::Purged => {
+            Done::Kept(boundary) => self.kept(boundary),
+            // A round of an earlier term is over, however it ended.
+            Done::Chunk(term, _) | Done::Boundary(term, _) | Done::Durable(term, _)
+                if term != self.term => {}
+            Done::Chunk(..) | Done::Boundary(..) | Done::Durable(..) | Done::Purged => {
                 self.advance_checkpoint(done);
             }
         }

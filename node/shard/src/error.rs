@@ -1,9 +1,10 @@
 //! What can go wrong on the data plane, and what a client may believe then.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use via_types::{Epoch, Fate, ProducerId, ShardId, StreamId};
+use via_types::{Epoch, Fate, NodeId, ProducerId, ShardId, StreamId, Term};
 
 /// How long a client should wait when nothing better is known.
 const RETRY: Duration = Duration::from_millis(100);
@@ -65,7 +66,7 @@ pub enum Error {
         /// Which shard.
         shard: ShardId,
         /// Which bound.
-        what: &'static str,
+        what: Cow<'static, str>,
     },
     /// The shard is not served here now.
     #[error("shard {shard} is not ready: {what}")]
@@ -74,6 +75,28 @@ pub enum Error {
         shard: ShardId,
         /// Why.
         what: String,
+    },
+    /// Another node leads the shard; nothing was done here.
+    #[error("shard {shard} is led by {}", leader.map_or("nobody now".to_owned(), |leader| leader.to_string()))]
+    Elsewhere {
+        /// Which shard.
+        shard: ShardId,
+        /// In which term, as far as is known here.
+        term: Term,
+        /// By whom, as far as is known here.
+        leader: Option<NodeId>,
+    },
+    /// The node that leads the shard failed at it.
+    #[error("shard {shard} on {node}: {reason}")]
+    Remote {
+        /// Which shard.
+        shard: ShardId,
+        /// Which node.
+        node: NodeId,
+        /// What became of the request.
+        fate: Fate,
+        /// Its words.
+        reason: String,
     },
     /// The proposal's fate is not known.
     #[error("shard {shard} lost sight of the batch: {what}")]
@@ -85,7 +108,7 @@ pub enum Error {
     },
     /// A cursor that this version or this query cannot read.
     #[error("the cursor is not valid here: {0}")]
-    BadCursor(&'static str),
+    BadCursor(Cow<'static, str>),
     /// The group refused or failed.
     #[error("shard {shard}: consensus failed")]
     Consensus {
@@ -113,7 +136,10 @@ impl Error {
             | Self::NeverOpened { .. }
             | Self::Fenced { .. }
             | Self::BadCursor(_) => Fate::Rejected,
-            Self::Overloaded { .. } | Self::NotReady { .. } => Fate::Retry(RETRY),
+            Self::Overloaded { .. } | Self::NotReady { .. } | Self::Elsewhere { .. } => {
+                Fate::Retry(RETRY)
+            }
+            Self::Remote { fate, .. } => *fate,
             Self::Unknown { .. }
             | Self::SequenceTooOld { .. }
             | Self::Storage(_)

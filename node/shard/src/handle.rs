@@ -1,17 +1,23 @@
 //! The only way in: a cheap clone that the gateway holds.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use via_catalog::View;
 use via_engine::Answer;
-use via_types::profile::{ProfileView, SeriesPoint};
-use via_types::{Batch, DetectionId, EntityHash, Receipt, ShardId, StreamId, TenantId};
+use via_storage::Store;
+use via_transport::Links;
+use via_types::{Batch, NodeId, Receipt, ShardId};
 
-use crate::feed::{Feed, Published, Start};
-use crate::query::{Filter, Page, Query, Recorded, Stats};
-use crate::replica::Replica;
+use crate::feed::{Feed, Heard, Start};
+use crate::presence::Presence;
+use crate::query::{Filter, Stats};
 use crate::request::Request;
-use crate::writes::Writes;
+use crate::route::{Hints, Place};
+use crate::seats::Seats;
+use crate::writes::{From, Writes};
 use crate::{Error, Options};
 
 /// Bytes per permit of the queue's bound: semaphores count in u32.
@@ -23,14 +29,29 @@ pub struct Handle {
     pub(crate) inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Inner({:?})", self.seats)
+    }
+}
+
+/// What all clones of a handle share.
 pub(crate) struct Inner {
     pub(crate) options: Options,
-    pub(crate) replicas: Arc<[Arc<Replica>]>,
-    pub(crate) doors: Vec<mpsc::Sender<Request>>,
+    pub(crate) seats: Arc<Seats>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) view: watch::Receiver<Arc<View>>,
+    /// The ways to other nodes; none when this one is alone.
+    pub(crate) links: Option<Arc<dyn Links>>,
+    pub(crate) hints: Hints,
+    pub(crate) presence: Presence,
+    /// This node hands over what it leads and takes nothing more to lead.
+    pub(crate) stopping: AtomicBool,
+    /// By shard, where writes go that another node must execute.
+    pub(crate) couriers: Vec<mpsc::Sender<Request>>,
     /// Bounds the bytes waiting for commit (invariant D-6).
     pub(crate) room: Arc<Semaphore>,
-    pub(crate) feed: broadcast::Sender<Published>,
+    pub(crate) feed: broadcast::Sender<Heard>,
 }
 
 impl Handle {
@@ -41,7 +62,7 @@ impl Handle {
 
     /// Begins the writes of one request.
     pub fn writes(&self) -> Writes {
-        Writes::new(self.clone())
+        Writes::new(self.clone(), From::Client, self.inner.options.write_deadline)
     }
 
     /// Commits and executes `batch`, whose entities all belong to `shard`.
@@ -62,99 +83,56 @@ impl Handle {
         answered.expect("invariant D-5: every write is answered").1
     }
 
-    /// Returns what is known of an entity; none when it was never seen.
+    /// Follows recorded changes that pass `filter`, of every shard.
     ///
     /// # Errors
-    /// When the shard is not served here or its store fails.
-    pub async fn profile(
-        &self,
-        stream: StreamId,
-        entity: &str,
-    ) -> Result<Option<ProfileView>, Error> {
-        let hash = EntityHash::of(stream, entity);
-        let replica = self.fresh(hash).await?;
-        replica.with_profile(stream, hash, |engine| engine.profile(stream, hash))
+    /// A cursor that is not the feed's; a shard of which nobody says where its
+    /// feed ends.
+    pub async fn subscribe(&self, start: Start, filter: Filter) -> Result<Feed, Error> {
+        Feed::open(self, start, filter).await
     }
 
-    /// Returns the entity's recent past in at most `max_points` buckets, oldest
-    /// first; none when it was never seen.
-    ///
-    /// # Errors
-    /// When the shard is not served here or its store fails.
-    pub async fn series(
-        &self,
-        stream: StreamId,
-        entity: &str,
-        max_points: usize,
-    ) -> Result<Option<Vec<SeriesPoint>>, Error> {
-        let hash = EntityHash::of(stream, entity);
-        let replica = self.fresh(hash).await?;
-        replica.with_profile(stream, hash, |engine| engine.series(stream, hash, max_points))
-    }
-
-    /// Lists recorded detections.
-    ///
-    /// # Errors
-    /// A cursor of another listing; a store that fails.
-    pub fn detections(&self, query: &Query) -> Result<Page, Error> {
-        self.any_replica().archive.list(query)
-    }
-
-    /// Returns one recorded detection of `tenant`, and what was said of it.
-    ///
-    /// # Errors
-    /// A store that fails.
-    pub fn detection(&self, tenant: TenantId, id: DetectionId) -> Result<Option<Recorded>, Error> {
-        self.any_replica().archive.recorded(tenant, id)
-    }
-
-    /// Follows recorded changes that pass `filter`.
-    ///
-    /// # Errors
-    /// A cursor that is not the feed's.
-    pub fn subscribe(&self, start: Start, filter: Filter) -> Result<Feed, Error> {
-        let live = self.inner.feed.subscribe();
-        Feed::new(Arc::clone(&self.inner.replicas), live, start, filter)
-    }
-
-    /// Returns counts of all shards of this node.
+    /// Returns counts of what this node holds and executes.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
-        for replica in self.inner.replicas.iter() {
+        for replica in self.inner.seats.replicas() {
             replica.count_into(&mut stats);
         }
-        stats.store_bytes = self.any_replica().store.approximate_bytes();
+        stats.store_bytes = self.inner.store.approximate_bytes();
         stats
     }
 
-    /// Returns the shards that cannot judge now, and why.
+    /// Returns the shards for which this node cannot do its part now, and why.
     pub fn not_ready(&self) -> Vec<(ShardId, String)> {
-        let reason = |replica: &Arc<Replica>| Some((replica.shard, replica.not_ready()?));
-        self.inner.replicas.iter().filter_map(reason).collect()
+        let reason = |shard| {
+            let seat = self.inner.seats.get(shard);
+            let is_mine = || desired(&self.inner, shard).contains(&self.inner.options.node);
+            let why = match seat {
+                Some(seat) => seat.replica.not_ready(),
+                None => is_mine().then(|| "its log is being opened".to_owned()),
+            };
+            Some((shard, why?))
+        };
+        self.inner.seats.shards().filter_map(reason).collect()
     }
 
-    pub(crate) fn door(&self, shard: ShardId) -> Result<&mpsc::Sender<Request>, Error> {
-        self.inner
-            .doors
-            .get(usize::from(shard.get()))
-            .ok_or_else(|| Error::NotReady { shard, what: "it is not served here".to_owned() })
+    /// Returns where a write of a client goes: to this node's driver when it
+    /// leads or is alone, else to the courier.
+    pub(crate) fn door(&self, shard: ShardId) -> Result<mpsc::Sender<Request>, Error> {
+        let none = || Error::NotReady { shard, what: "it is not served here".to_owned() };
+        match self.place(shard, 0) {
+            Place::Here(seat) => Ok(seat.door.clone()),
+            Place::There(_) | Place::Nowhere => {
+                self.inner.couriers.get(usize::from(shard.get())).cloned().ok_or_else(none)
+            }
+        }
     }
+}
 
-    /// Returns the replica that owns the entity after a linearizable barrier:
-    /// everything acknowledged before is visible.
-    async fn fresh(&self, entity: EntityHash) -> Result<Arc<Replica>, Error> {
-        let shard = entity.shard(self.shards());
-        let replica = Arc::clone(&self.inner.replicas[usize::from(shard.get())]);
-        let group = replica.group()?;
-        // A read changes nothing: whatever the reason, it may be tried again.
-        group
-            .read_barrier()
-            .await
-            .map_err(|error| Error::NotReady { shard, what: error.to_string() })?;
-        Ok(replica)
+/// Returns the nodes that should hold `shard`, the one that should lead it first.
+pub(crate) fn desired(inner: &Inner, shard: ShardId) -> Vec<NodeId> {
+    if inner.links.is_none() {
+        return vec![inner.options.node];
     }
-
-    fn any_replica(&self) -> &Replica {
-        self.inner.replicas.first().expect("a pool has at least one shard")
-    }
+    inner.view.borrow().placement().replicas(shard).to_vec()
 }

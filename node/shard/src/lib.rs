@@ -3,8 +3,12 @@
 //! to be; the gateway calls [`Handle`], the node runs [`Host`]. Upholds D-1 to
 //! D-4 and E-1 by executing only what the log says, and only as its leader.
 
+mod admission;
 mod archive;
+mod ask;
+pub mod census;
 mod checkpoint;
+mod courier;
 pub mod cursor;
 pub mod deed;
 mod driver;
@@ -14,20 +18,31 @@ pub mod handle;
 pub mod host;
 mod keys;
 mod ledger;
+mod list;
 mod live;
 mod machine;
 mod metrics;
 pub mod options;
+mod peer;
+mod presence;
 pub mod query;
 mod record;
+mod relay;
 mod replay;
 mod replica;
 mod request;
 mod retention;
+mod route;
 mod saver;
+mod seats;
 mod snapshot;
+mod standing;
+mod steps;
+mod steward;
+mod wire;
 pub mod writes;
 
+pub use census::{Census, Report};
 pub use cursor::Cursor;
 pub use deed::{Labelled, Said};
 pub use error::Error;

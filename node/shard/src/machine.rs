@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use via_codec::Kind;
 use via_consensus::{Applied, Chunks, Machine, Outcome, Position, Tail};
 use via_storage::{Space, Write};
@@ -17,7 +18,7 @@ use via_types::{DetectionId, EntityHash, Feedback, LogIndex, NodeId, TenantId};
 
 use crate::archive::{delete, put};
 use crate::deed::Deed;
-use crate::feed::Published;
+use crate::feed::{Heard, Published};
 use crate::keys::{self, Fact};
 use crate::replica::{Replica, State};
 use crate::{Error, replay, retention, snapshot};
@@ -33,6 +34,9 @@ pub(crate) struct Shard {
     /// Entries up to here were in the log when it was opened: a blank among
     /// them began a term that is over.
     pub(crate) opened_at: LogIndex,
+    /// The boundary last told of, which names what is exported: another may be
+    /// durable by then.
+    pub(crate) told: Mutex<Option<Position>>,
 }
 
 impl Machine for Shard {
@@ -45,11 +49,13 @@ impl Machine for Shard {
     }
 
     fn durable(&self) -> Option<Position> {
-        self.replica.with(|state| state.durable)
+        let durable = self.replica.with(|state| state.durable);
+        *self.told.lock() = durable;
+        durable
     }
 
     fn export(&self) -> Result<Chunks, via_consensus::Error> {
-        Ok(snapshot::export(&self.replica))
+        Ok(snapshot::export(&self.replica, *self.told.lock()))
     }
 
     fn install(
@@ -149,6 +155,7 @@ impl Shard {
             self.replica.archive.put(&mut writes, &one);
             published.push(one);
         }
+        let known = self.replica.feed_end();
         let covers = detections.covers;
         let covered = self.replica.with(|state| state.covered.max(covers));
         let value = via_codec::encode(Kind::MachineState, &covered);
@@ -163,10 +170,11 @@ impl Shard {
         retention::by_count(&self.replica)?;
         if live {
             metrics::counter!(crate::metrics::DETECTIONS).increment(opened);
-            for one in published {
-                // Nobody listening is not an error.
-                let _listeners = self.replica.feed.send(one);
-            }
+        }
+        // Every replica tells its own listeners; what is applied again was told.
+        for one in published.into_iter().filter(|one| Some(one.at) > known) {
+            // Nobody listening is not an error.
+            let _listeners = self.replica.feed.send(Heard::Change(one));
         }
         Ok(Outcome::none())
     }
@@ -205,11 +213,16 @@ impl Shard {
         for (stream, index) in replay::superseded(&self.replica, boundary.index)? {
             writes.push(delete(Space::Shards, &keys::fact(shard, Fact::Stream(stream, index))));
         }
-        self.replica.store.write(writes)?;
-        self.replica.with(|state| {
+        // Under the lock, so that a snapshot takes boundary and ledger of one round.
+        let is_live = self.replica.with(|state| {
+            self.replica.store.write(writes)?;
             state.boundary = state.boundary.max(Some(boundary));
             state.finished = state.finished.max(at.index);
-        });
+            Ok::<_, Error>(state.live.is_some())
+        })?;
+        if !is_live {
+            self.replica.note_checkpoint();
+        }
         Ok(Outcome::none())
     }
 
@@ -293,14 +306,9 @@ impl Shard {
         let mut writes = Vec::new();
         archive.put_feedback(&mut writes, &published, &feedback);
         self.replica.store.write(writes)?;
-        let live = self.replica.with(|state| {
-            state.feed_end = state.feed_end.max(Some(place));
-            state.live.is_some()
-        });
-        if live {
-            // Nobody listening is not an error.
-            let _listeners = self.replica.feed.send(published);
-        }
+        self.replica.with(|state| state.feed_end = state.feed_end.max(Some(place)));
+        // Nobody listening is not an error.
+        let _listeners = self.replica.feed.send(Heard::Change(published));
         Ok(())
     }
 }
@@ -343,6 +351,7 @@ mod tests {
             tail: Arc::new(NoTail),
             node: NodeId::new(1),
             opened_at: LogIndex::default(),
+            told: Mutex::default(),
         }
     }
 

@@ -15,6 +15,11 @@ pub(crate) const CHECKPOINTS: &str = "via_checkpoints_total";
 /// Time from a round's beginning to its boundary on disk.
 pub(crate) const CHECKPOINT_SECONDS: &str = "via_checkpoint_seconds";
 
+/// Batches sent on to the node that leads their shard.
+pub(crate) const FORWARDED: &str = "via_shard_forwarded_batches_total";
+/// Steps of the placement taken for shards led here, by step and outcome.
+pub(crate) const STEPS: &str = "via_shard_steps_total";
+
 /// Describes them to the recorder.
 pub(crate) fn describe() {
     use metrics::{Unit, describe_counter, describe_histogram};
@@ -32,6 +37,8 @@ pub(crate) fn describe() {
         "From a batch's arrival to its commit and execution"
     );
     describe_counter!(CHECKPOINTS, Unit::Count, "Checkpoint rounds finished");
+    describe_counter!(FORWARDED, Unit::Count, "Batches sent on to the node that leads their shard");
+    describe_counter!(STEPS, Unit::Count, "Steps of the placement, by step and outcome");
     describe_histogram!(
         CHECKPOINT_SECONDS,
         Unit::Seconds,

@@ -59,7 +59,7 @@ pub enum Sort {
 }
 
 /// One page of a listing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Query {
     /// Which.
     pub filter: Filter,
@@ -76,7 +76,7 @@ pub struct Query {
 }
 
 /// A recorded detection and what was said of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
     /// The detection.
     pub detection: Detection,
@@ -85,7 +85,7 @@ pub struct Recorded {
 }
 
 /// One page of detections.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Page {
     /// The detections.
     pub items: Vec<Recorded>,
@@ -94,7 +94,7 @@ pub struct Page {
 }
 
 /// Counts of this node since it was made (events) or now (the rest).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
     /// Shards served here.
     pub shards: u32,

@@ -37,6 +37,12 @@ pub(crate) fn encode_boundary(at: Position, ledger_pieces: u16) -> Vec<u8> {
     via_codec::encode(Kind::MachineState, &Boundary { term, leader, index, ledger_pieces })
 }
 
+/// Reads what [`encode_boundary`] wrote.
+pub(crate) fn decode_boundary(bytes: &[u8]) -> Result<Position, Error> {
+    let Boundary { term, leader, index, .. } = via_codec::decode(Kind::MachineState, bytes)?;
+    Ok(Position { term, leader, index })
+}
+
 fn boundary(store: &dyn Store, shard: ShardId) -> Result<Option<(Position, u16)>, Error> {
     let Some(bytes) = store.get(Space::Shards, &keys::fact(shard, Fact::Boundary))? else {
         return Ok(None);

@@ -10,14 +10,14 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
-use via_consensus::{Group, Position};
+use via_consensus::{Group, Leadership, Position};
 use via_engine::Engine;
 use via_storage::Store;
 use via_types::entry::{Events, StreamConfigured};
 use via_types::{EntityHash, LogIndex, ShardId, StreamId, Term};
 
 use crate::archive::Archive;
-use crate::feed::Published;
+use crate::feed::Heard;
 use crate::live::Live;
 use crate::query::Stats;
 use crate::{Error, Options};
@@ -35,6 +35,8 @@ struct Signals {
     pending: AtomicBool,
     /// Memory that profiles hold, bytes.
     held: AtomicUsize,
+    /// A checkpoint of another leader was finished.
+    checkpointed: AtomicBool,
 }
 
 /// One shard on this node.
@@ -43,13 +45,13 @@ pub(crate) struct Replica {
     pub(crate) options: Options,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) archive: Archive,
-    pub(crate) feed: broadcast::Sender<Published>,
+    pub(crate) feed: broadcast::Sender<Heard>,
     /// Wakes the driver: detections wait, or the shard was promoted.
     pub(crate) wake: Notify,
     signals: Signals,
     /// What this node has proposed and not yet seen committed, decoded: the
     /// leader need not read its own writing.
-    proposed: Mutex<VecDeque<(Bytes, Events)>>,
+    proposed: Mutex<VecDeque<(Bytes, Arc<Events>)>>,
     group: OnceLock<Group>,
     state: Mutex<State>,
 }
@@ -91,7 +93,7 @@ impl Replica {
         shard: ShardId,
         options: Options,
         store: Arc<dyn Store>,
-        feed: broadcast::Sender<Published>,
+        feed: broadcast::Sender<Heard>,
         state: State,
     ) -> Self {
         Self {
@@ -150,6 +152,17 @@ impl Replica {
             && self.signals.pending.swap(false, Ordering::AcqRel)
     }
 
+    /// Has the driver of a follower look whether a checkpoint is to be kept.
+    pub(crate) fn note_checkpoint(&self) {
+        self.signals.checkpointed.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    /// Says whether another leader finished a checkpoint since the last call.
+    pub(crate) fn takes_checkpoint(&self) -> bool {
+        self.signals.checkpointed.swap(false, Ordering::AcqRel)
+    }
+
     /// Has the driver look for detections again.
     pub(crate) fn renew(&self) {
         self.signals.pending.store(true, Ordering::Release);
@@ -161,7 +174,7 @@ impl Replica {
     }
 
     /// Keeps the events of an entry that is about to be submitted.
-    pub(crate) fn expect(&self, entry: Bytes, events: Events) {
+    pub(crate) fn expect(&self, entry: Bytes, events: Arc<Events>) {
         let mut proposed = self.proposed.lock();
         proposed.push_back((entry, events));
         if proposed.len() > EXPECTED {
@@ -171,7 +184,7 @@ impl Replica {
 
     /// Takes the events kept for an entry of exactly these bytes, and forgets
     /// those before it: entries are applied in the order of submission.
-    pub(crate) fn expected(&self, entry: &Bytes) -> Option<Events> {
+    pub(crate) fn expected(&self, entry: &Bytes) -> Option<Arc<Events>> {
         let mut proposed = self.proposed.lock();
         let place = proposed.iter().position(|(kept, _)| kept == entry)?;
         proposed.drain(..=place).next_back().map(|(_, events)| events)
@@ -190,6 +203,17 @@ impl Replica {
     pub(crate) fn group(&self) -> Result<&Group, Error> {
         let starting = || Error::NotReady { shard: self.shard, what: "it is opening".to_owned() };
         self.group.get().ok_or_else(starting)
+    }
+
+    /// Returns who leads the shard, as far as this replica knows; none before its
+    /// group is open.
+    pub(crate) fn leadership(&self) -> Option<Leadership> {
+        self.group.get().map(|group| *group.leadership().borrow())
+    }
+
+    /// Says whether this node was elected to lead the shard.
+    pub(crate) fn is_led_here(&self) -> bool {
+        self.leadership().is_some_and(|now| now.leader == Some(self.options.node))
     }
 
     /// Runs `read` on the engine with the entity's profile in memory if it
@@ -228,8 +252,15 @@ impl Replica {
         if group.is_stalled() {
             return Some("its log takes no more now: the disk is full or behind".to_owned());
         }
-        let live = self.with(|state| state.live.is_some());
-        (!live).then(|| "it is being rebuilt from its checkpoint and log".to_owned())
+        let leadership = *group.leadership().borrow();
+        match leadership.leader {
+            None => Some("nobody leads it now".to_owned()),
+            Some(leader) if leader != self.options.node => None,
+            Some(_) => {
+                let live = self.with(|state| state.live.is_some());
+                (!live).then(|| "it is being rebuilt from its checkpoint and log".to_owned())
+            }
+        }
     }
 
     pub(crate) fn count_into(&self, stats: &mut Stats) {

@@ -42,11 +42,7 @@ pub(crate) fn complain(shard: ShardId, what: &str, result: &Fate) {
 }
 
 /// Gives each write its receipt.
-pub(crate) fn answer(shard: ShardId, tickets: Vec<(Ticket, Instant)>, result: Fate) {
-    let committed = match result {
-        Ok(committed) => committed,
-        Err(error) => return answer_all(shard, tickets, &error),
-    };
+pub(crate) fn answer(shard: ShardId, tickets: Vec<(Ticket, Instant)>, committed: Committed) {
     let Some(answers) = committed.outcome.take::<Vec<Answered>>() else {
         for (ticket, _) in tickets {
             let what = "it was committed, but this node no longer executes the shard".to_owned();
@@ -68,15 +64,4 @@ pub(crate) fn answer(shard: ShardId, tickets: Vec<(Ticket, Instant)>, result: Fa
         ticket.answer(result);
     }
     ::metrics::counter!(metrics::EVENTS).increment(events);
-}
-
-/// Tells each write what its entry met.
-pub(crate) fn answer_all(
-    shard: ShardId,
-    tickets: Vec<(Ticket, Instant)>,
-    error: &Arc<via_consensus::Error>,
-) {
-    for (ticket, _) in tickets {
-        ticket.answer(Err(Error::Consensus { shard, source: Arc::clone(error) }));
-    }
 }

@@ -113,7 +113,7 @@ fn forget(replica: &Replica, most: usize, upto: LogIndex) -> Result<usize, Error
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::Arc;
 
     use tokio::sync::broadcast;
@@ -142,7 +142,7 @@ mod tests {
         Replica::new(SHARD, options, store, broadcast::channel(1).0, state)
     }
 
-    fn detection(index: u64) -> Detection {
+    pub(crate) fn detection(index: u64) -> Detection {
         Detection {
             id: DetectionId { shard: SHARD, index: LogIndex::new(index), offset: 0 },
             stream: StreamId::new(1),

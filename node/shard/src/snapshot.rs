@@ -2,6 +2,7 @@
 //! ranges, in pieces. Facts go first, so that what follows is at least as new
 //! as the boundary they name.
 
+use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use via_consensus::{Chunks, Position};
 use via_storage::{Order, Space, Store, Write};
 use via_types::ShardId;
 
-use crate::archive::{Stored, delete, put};
+use crate::archive::{Archive, Stored, delete, put};
+use crate::feed::Heard;
 use crate::replica::Replica;
 use crate::{Error, keys, replay};
 
@@ -24,22 +26,65 @@ const SPACES: [Space; 6] = [
     Space::Feed,
     Space::Feedback,
 ];
-/// Records read at a time, and about how many bytes one piece holds.
+/// Records read at a time.
 const STRIDE: usize = 256;
+/// Bytes of one piece, but for a single record that is longer: within what a
+/// chunk may be, whatever records take besides.
+const PIECE_BYTES: usize = via_consensus::CHUNK_BYTES / 2;
 
 /// A piece: the number of a space in [`SPACES`], and records of it.
 type Piece = (u8, Vec<(Vec<u8>, Vec<u8>)>);
 
 struct Exporter {
+    replica: Arc<Replica>,
     store: Arc<dyn Store>,
     shard: ShardId,
+    /// The boundary that the snapshot is named after.
+    at: Option<Position>,
+    /// The facts and the ledger, read at one moment; none before they are.
+    head: Option<VecDeque<Bytes>>,
     space: usize,
     after: Option<Vec<u8>>,
 }
 
+/// How many of [`SPACES`] must be of one moment: a ledger of another round would
+/// say of events after the boundary that they are applied (invariant D-2).
+const HEAD: usize = 2;
+
 impl Exporter {
+    /// Reads the facts and the ledger.
+    fn read_head(&mut self) -> Result<VecDeque<Bytes>, Error> {
+        let replica = Arc::clone(&self.replica);
+        let mut head = VecDeque::new();
+        replica.with(|state| {
+            if state.boundary != self.at {
+                let what = "a checkpoint has been finished since this snapshot was begun";
+                return Err(Error::NotReady { shard: self.shard, what: what.to_owned() });
+            }
+            while self.space < HEAD
+                && let Some(piece) = self.scan_piece(HEAD)?
+            {
+                head.push_back(piece);
+            }
+            Ok(head)
+        })
+    }
+
     fn next_piece(&mut self) -> Result<Option<Bytes>, Error> {
-        while let Some(space) = SPACES.get(self.space) {
+        if self.head.is_none() {
+            self.head = Some(self.read_head()?);
+        }
+        if let Some(piece) = self.head.as_mut().and_then(VecDeque::pop_front) {
+            return Ok(Some(piece));
+        }
+        self.scan_piece(SPACES.len())
+    }
+
+    /// Reads the next piece of the first `spaces`.
+    fn scan_piece(&mut self, spaces: usize) -> Result<Option<Bytes>, Error> {
+        while self.space < spaces
+            && let Some(space) = SPACES.get(self.space)
+        {
             let (from, to) = keys::of_shard(self.shard);
             let from = match &self.after {
                 Some(key) => Bound::Excluded(key.as_slice()),
@@ -47,15 +92,22 @@ impl Exporter {
             };
             let to = to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
             let found = self.store.scan(*space, (from, to), Order::Ascending, STRIDE)?;
-            let Some((last, _)) = found.last() else {
+            let mut bytes = 0;
+            let mut records = Vec::new();
+            for (key, value) in found {
+                bytes += key.len() + value.len();
+                if bytes > PIECE_BYTES && !records.is_empty() {
+                    break;
+                }
+                records.push((key.to_vec(), value.to_vec()));
+            }
+            let Some((last, _)) = records.last() else {
                 self.space += 1;
                 self.after = None;
                 continue;
             };
-            self.after = Some(last.to_vec());
-            let number = self.space as u8;
-            let records = found.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec()));
-            let piece: Piece = (number, records.collect());
+            self.after = Some(last.clone());
+            let piece: Piece = (self.space as u8, records);
             return Ok(Some(via_codec::encode(Kind::SnapshotChunk, &piece).into()));
         }
         Ok(None)
@@ -70,10 +122,12 @@ impl Iterator for Exporter {
     }
 }
 
-/// Returns the stored state of the shard, read as it is taken.
-pub(crate) fn export(replica: &Replica) -> Chunks {
-    let store = Arc::clone(&replica.store);
-    Box::new(Exporter { store, shard: replica.shard, space: 0, after: None })
+/// Returns the stored state of the shard as of the boundary `at`, read as it is
+/// taken.
+pub(crate) fn export(replica: &Arc<Replica>, at: Option<Position>) -> Chunks {
+    let (store, shard) = (Arc::clone(&replica.store), replica.shard);
+    let replica = Arc::clone(replica);
+    Box::new(Exporter { replica, store, shard, at, head: None, space: 0, after: None })
 }
 
 /// Replaces the stored state of the shard, durably. The boundary is written
@@ -85,7 +139,7 @@ pub(crate) fn install(
 ) -> Result<(), via_consensus::Error> {
     let broken = |error: Error| via_consensus::Error::machine(error);
     replica.with(|state| state.live = None);
-    clear(replica).map_err(broken)?;
+    clear(&replica.store, replica.shard).map_err(broken)?;
     let mut facts = Vec::new();
     for chunk in chunks {
         let writes = read_piece(replica.shard, &chunk?, &mut facts).map_err(broken)?;
@@ -115,6 +169,14 @@ fn read_piece(shard: ShardId, chunk: &[u8], facts: &mut Vec<Write>) -> Result<Ve
 }
 
 fn finish(replica: &Replica, at: Position, facts: Vec<Write>) -> Result<(), Error> {
+    let named = keys::fact(replica.shard, keys::Fact::Boundary);
+    let boundary = facts.iter().find_map(|fact| match fact {
+        Write::Put { key, value, .. } if key[..] == named => Some(value),
+        Write::Put { .. } | Write::Delete { .. } => None,
+    });
+    if boundary.map(|bytes| replay::decode_boundary(bytes)).transpose()? != Some(at) {
+        return Err(Error::Malformed(format!("a snapshot is not as of {at}")));
+    }
     replica.store.commit()?;
     replica.store.write(facts)?;
     replica.store.commit()?;
@@ -122,14 +184,17 @@ fn finish(replica: &Replica, at: Position, facts: Vec<Write>) -> Result<(), Erro
     state.applied = Some(at);
     state.durable = state.boundary;
     replica.with(|old| *old = state);
+    // What is in it was told to nobody here.
+    let _listeners = replica.feed.send(Heard::Jump(replica.shard));
     Ok(())
 }
 
 /// Deletes everything the store holds of the shard.
-fn clear(replica: &Replica) -> Result<(), Error> {
+pub(crate) fn clear(store: &Arc<dyn Store>, shard: ShardId) -> Result<(), Error> {
+    let archive = Archive::new(Arc::clone(store));
     for space in SPACES {
         let mut writes = Vec::new();
-        replica.archive.each(space, replica.shard, &mut |key, value| {
+        archive.each(space, shard, &mut |key, value| {
             if space == Space::Detections {
                 let stored = Stored::read(value)?;
                 let index =
@@ -140,7 +205,7 @@ fn clear(replica: &Replica) -> Result<(), Error> {
             Ok(())
         })?;
         for piece in writes.chunks(STRIDE) {
-            replica.store.write(piece.to_vec())?;
+            store.write(piece.to_vec())?;
         }
     }
     Ok(())

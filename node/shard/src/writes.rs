@@ -6,6 +6,7 @@ use std::any::Any;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
@@ -13,9 +14,9 @@ use tokio::time::{Instant, timeout_at};
 use via_engine::Answer;
 use via_types::{Batch, Receipt, ShardId, limit};
 
+use crate::Error;
 use crate::handle::{Handle, PERMIT_BYTES};
 use crate::request::Request;
-use crate::{Error, Options};
 
 /// What became of one write: its number in the order of sending, and its receipt.
 pub type Answered = (u32, Result<Receipt, Error>);
@@ -30,7 +31,18 @@ pub struct Writes {
     desk: Arc<Desk>,
     /// The shard of every write sent; none once it was answered.
     sent: Vec<Option<ShardId>>,
+    from: From,
+    patience: Duration,
     deadline: Instant,
+}
+
+/// Whose writes they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    /// A client's: they go to whichever node leads the shard.
+    Client,
+    /// Another node's, which was told that this one leads: they go no further.
+    Peer,
 }
 
 /// Where shards answer.
@@ -66,6 +78,7 @@ pub(crate) struct Ticket {
     desk: Arc<Desk>,
     number: u32,
     shard: ShardId,
+    pub(crate) from: From,
     answered: bool,
     _hold: Option<Hold>,
     _permit: OwnedSemaphorePermit,
@@ -105,8 +118,9 @@ impl Drop for Ticket {
 }
 
 impl Writes {
-    pub(crate) fn new(handle: Handle) -> Self {
-        Self { handle, desk: Arc::default(), sent: Vec::new(), deadline: Instant::now() }
+    pub(crate) fn new(handle: Handle, from: From, patience: Duration) -> Self {
+        let (desk, deadline) = (Arc::default(), Instant::now());
+        Self { handle, desk, sent: Vec::new(), from, patience, deadline }
     }
 
     /// Hands `batch`, whose entities all belong to `shard`, to that shard, after
@@ -137,19 +151,20 @@ impl Writes {
         let room = Arc::clone(&self.handle.inner.room);
         let closed = || Error::NotReady { shard, what: "the node is shutting down".to_owned() };
         let permit = room.acquire_many_owned(permits).await.map_err(|_| closed())?;
-        let place = self.handle.door(shard)?.reserve().await.map_err(|_| closed())?;
+        let door = match self.from {
+            From::Client => self.handle.door(shard)?,
+            From::Peer => self.handle.led_here(shard)?.door.clone(),
+        };
+        let place = door.reserve().await.map_err(|_| closed())?;
         let number = self.sent.len() as u32;
         self.sent.push(Some(shard));
         self.desk.0.lock().outstanding += 1;
-        let desk = Arc::clone(&self.desk);
-        let ticket = Ticket { desk, number, shard, answered: false, _hold: hold, _permit: permit };
+        let (desk, from) = (Arc::clone(&self.desk), self.from);
+        let ticket =
+            Ticket { desk, number, shard, from, answered: false, _hold: hold, _permit: permit };
         place.send(Request::Write { batch: Box::new(batch), answer, bytes, ticket });
-        self.deadline = Instant::now() + self.options().write_deadline;
+        self.deadline = Instant::now() + self.patience;
         Ok(())
-    }
-
-    fn options(&self) -> &Options {
-        &self.handle.inner.options
     }
 
     /// Returns the answers that have come, waiting for one if none has; none
@@ -224,7 +239,15 @@ mod tests {
         let permit = Arc::clone(room).try_acquire_owned().expect("there is room");
         let desk = Arc::clone(desk);
         let shard = ShardId::new(1);
-        Ticket { desk, number, shard, answered: false, _hold: None, _permit: permit }
+        Ticket {
+            desk,
+            number,
+            shard,
+            from: From::Client,
+            answered: false,
+            _hold: None,
+            _permit: permit,
+        }
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ pub enum RowReason {
 }
 
 /// One event's verdict, returned when scores were asked for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scored {
     /// The event's row in its batch.
     pub row: u32,
@@ -38,7 +38,7 @@ pub struct Scored {
 
 /// What became of a committed batch (invariants D-1, D-5): every row is
 /// accepted, or listed in `refused`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The shard and log index that hold it.
     pub position: Option<(ShardId, LogIndex)>,

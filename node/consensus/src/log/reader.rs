@@ -27,7 +27,7 @@ impl GroupLog {
         }
         let bare = self.0.bare.load(Ordering::Acquire);
         let decode = if bare { entry::decode_bare } else { entry::decode };
-        let read = self.0.log.read(self.0.group, key(from)..key(to), PIECE_BYTES);
+        let read = self.0.log.read(self.0.key, key(from)..key(to), PIECE_BYTES);
         let records = read.map_err(|error| Error::Log(error.into()))?;
         let mut entries = Vec::with_capacity(records.len());
         for (index, (found, bytes)) in (from..to).zip(records) {

@@ -22,14 +22,14 @@ enum State {
 }
 
 /// Opens a subscription for the request of that id.
-pub(super) fn run(
+pub(super) async fn run(
     gate: Gate,
     request: SubscribeRequest,
     id: String,
 ) -> Result<Answers<SubscribeResponse>, Problem> {
     let severity = Some(request.min_severity.as_str());
     let filter = filter(&gate, Some(&request.stream), None, severity)?;
-    let live = Live::open(&gate, filter, Some(&request.cursor))?;
+    let live = Live::open(&gate, filter, Some(&request.cursor)).await?;
     let state = (gate, id, State::Beginning(Box::new(live)));
     Ok(Box::pin(stream::unfold(state, |(gate, id, state)| async move {
         let mut live = match state {

@@ -174,8 +174,7 @@ pub(crate) async fn list(
 ) -> Result<Json<DetectionList>, Problem> {
     let query = wanted.query(&gate)?;
     let print = fingerprint(&query);
-    let page = reading(&gate, move |shard| shard.detections(&query)).await?;
-    let Page { items, next } = page;
+    let Page { items, next } = gate.shard().detections(&query).await?;
     let view = gate.view();
     Ok(Json(DetectionList {
         items: items.iter().map(|item| DetectionView::recorded(&gate, &view, item)).collect(),
@@ -192,8 +191,7 @@ pub(crate) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<DetectionView>, Problem> {
     let id: DetectionId = id.parse().map_err(|error| bad("id", &format!("{error}")))?;
-    let tenant = gate.tenant();
-    let found = reading(&gate, move |shard| shard.detection(tenant, id)).await?;
+    let found = gate.shard().detection(gate.tenant(), id).await?;
     let recorded = found.ok_or_else(|| unknown(id))?;
     Ok(Json(DetectionView::recorded(&gate, &gate.view(), &recorded)))
 }
@@ -201,15 +199,4 @@ pub(crate) async fn show(
 /// Says that there is no such detection.
 pub(crate) fn unknown(id: DetectionId) -> Problem {
     Problem::new(Code::UnknownDetection, format!("there is no detection {id}"))
-}
-
-/// Reads the store beside the threads that serve requests.
-async fn reading<T: Send + 'static>(
-    gate: &Gate,
-    read: impl FnOnce(&via_shard::Handle) -> Result<T, via_shard::Error> + Send + 'static,
-) -> Result<T, Problem> {
-    let shard = gate.shard().clone();
-    let read = tokio::task::spawn_blocking(move || read(&shard));
-    let read = read.await.map_err(|_| Problem::new(Code::Internal, "a read was stopped"))?;
-    Ok(read?)
 }

@@ -119,7 +119,7 @@ pub(crate) async fn follow(
     {
         return Err(Problem::new(Code::BadRequest, refused.to_string()));
     }
-    let live = Live::open(&gate, filter, last.or(cursor.as_deref()))?;
+    let live = Live::open(&gate, filter, last.or(cursor.as_deref())).await?;
     let Ok(upgrade) = upgrade else {
         let ping = gate.options().ping;
         let alive = KeepAlive::new().interval(ping);

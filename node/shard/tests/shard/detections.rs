@@ -41,7 +41,7 @@ fn listed(rig: &Rig, sort: Sort, limit: usize) -> Vec<Detection> {
     let mut query = Query { filter: mine(), sort, limit, ..Query::default() };
     let mut all = Vec::new();
     loop {
-        let page = rig.handle().detections(&query).expect("readable");
+        let page = rig.detections(&query).expect("readable");
         assert!(page.items.len() <= limit);
         all.extend(page.items.into_iter().map(|found| found.detection));
         match page.next {
@@ -82,9 +82,9 @@ async fn a_wild_value_is_recorded_and_survives_a_crash_unchanged() {
     for detection in &after {
         let sum: f64 = detection.contributions.iter().map(|one| one.evidence).sum();
         assert!((sum - detection.evidence).abs() < 1e-6, "invariant E-2: {detection:?}");
-        let found = rig.handle().detection(TenantId::new(1), detection.id).expect("readable");
+        let found = rig.detection(TenantId::new(1), detection.id).expect("readable");
         assert_eq!(found.map(|found| found.detection).as_ref(), Some(detection));
-        let foreign = rig.handle().detection(TenantId::new(2), detection.id).expect("readable");
+        let foreign = rig.detection(TenantId::new(2), detection.id).expect("readable");
         assert_eq!(foreign, None);
     }
 }
@@ -105,13 +105,13 @@ async fn lists_in_each_order_page_by_page() {
     assert!(by_score.is_sorted_by(|a, b| a.score >= b.score));
     let one = Filter { stream: Some(rig.stream), entity: Some("e3".to_owned()), ..mine() };
     let query = Query { filter: one, limit: 100, ..Query::default() };
-    let page = rig.handle().detections(&query).expect("readable");
+    let page = rig.detections(&query).expect("readable");
     assert!(
         !page.items.is_empty() && page.items.iter().all(|found| found.detection.entity == "e3")
     );
     let other = Filter { tenant: TenantId::new(2), ..Filter::default() };
     let query = Query { filter: other, limit: 100, ..Query::default() };
-    assert!(rig.handle().detections(&query).expect("readable").items.is_empty());
+    assert!(rig.detections(&query).expect("readable").items.is_empty());
 }
 
 async fn next(feed: &mut Feed) -> (Detection, Cursor) {
@@ -125,7 +125,7 @@ async fn next(feed: &mut Feed) -> (Detection, Cursor) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscriber_resumes_where_it_stopped_also_after_a_crash() {
     let mut rig = Rig::start(options()).await;
-    let mut feed = rig.handle().subscribe(Start::Now, mine()).expect("open");
+    let mut feed = rig.subscribe(Start::Now, mine()).expect("open");
     misbehave(&rig, "a").await;
     let (first, cursor) = next(&mut feed).await;
     assert_eq!(first.entity, "a");
@@ -137,7 +137,7 @@ async fn a_subscriber_resumes_where_it_stopped_also_after_a_crash() {
     rig.crash(usize::MAX).await;
     misbehave(&rig, "e").await;
     let cursor = Cursor::from_text(&cursor.to_text()).expect("its own text");
-    let mut feed = rig.handle().subscribe(Start::After(cursor), mine()).expect("open");
+    let mut feed = rig.subscribe(Start::After(cursor), mine()).expect("open");
     let mut seen = BTreeMap::new();
     while !["b", "c", "d", "e"].iter().all(|entity| seen.contains_key(*entity)) {
         let (detection, _) = next(&mut feed).await;
@@ -153,17 +153,17 @@ async fn a_cursor_of_a_listing_or_of_nothing_is_refused() {
     misbehave(&rig, "b").await;
     settle(&rig, 2).await;
     let query = Query { filter: mine(), limit: 1, ..Query::default() };
-    let page = rig.handle().detections(&query).expect("readable");
+    let page = rig.detections(&query).expect("readable");
     let next = page.next.expect("more than one");
-    assert!(rig.handle().subscribe(Start::After(next.clone()), mine()).is_err());
+    assert!(rig.subscribe(Start::After(next.clone()), mine()).is_err());
     let query = Query { sort: Sort::Score, after: Some(next), ..query };
-    assert!(rig.handle().detections(&query).is_err());
+    assert!(rig.detections(&query).is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn old_detections_are_trimmed_and_the_gap_is_said() {
     let rig = Rig::start(Options { keep_detections: 8, ..options() }).await;
-    let mut feed = rig.handle().subscribe(Start::Now, mine()).expect("open");
+    let mut feed = rig.subscribe(Start::Now, mine()).expect("open");
     misbehave(&rig, "e0").await;
     let (_, cursor) = next(&mut feed).await;
     drop(feed);
@@ -175,7 +175,7 @@ async fn old_detections_are_trimmed_and_the_gap_is_said() {
         stats.detections <= 8 && listed(rig, Sort::Oldest, 100).iter().all(|d| d.entity != "e0")
     })
     .await;
-    let mut feed = rig.handle().subscribe(Start::After(cursor), mine()).expect("open");
+    let mut feed = rig.subscribe(Start::After(cursor), mine()).expect("open");
     let first = feed.next().await.expect("readable").expect("open");
     assert!(matches!(first, FeedItem::Gap { .. }), "{first:?}");
 }

@@ -21,7 +21,7 @@ fn said(label: Label) -> Said {
 fn wild(rig: &Rig, entity: &str) -> Recorded {
     let filter = Filter { stream: Some(rig.stream), entity: Some(entity.to_owned()), ..mine() };
     let query = Query { filter, sort: Sort::Score, limit: 10, ..Query::default() };
-    let page = rig.handle().detections(&query).expect("readable");
+    let page = rig.detections(&query).expect("readable");
     let mut found = page.items.into_iter().filter(|found| found.detection.value == 1e6);
     found.next().expect("it was recorded")
 }
@@ -39,7 +39,7 @@ async fn a_label_is_kept_with_its_detection_followed_and_taken_back() {
     let found = wild(&rig, "a");
     assert_eq!(found.feedback, None);
     let id = found.detection.id;
-    let mut feed = rig.handle().subscribe(Start::Now, mine()).expect("open");
+    let mut feed = rig.subscribe(Start::Now, mine()).expect("open");
     let first = say(&rig, id, said(Label::FalseAlarm)).await;
     let kept = first.recorded.feedback.clone().expect("kept");
     assert_eq!((kept.label, kept.author.as_str()), (Some(Label::FalseAlarm), "ops"));
@@ -121,7 +121,7 @@ async fn story(options: Options, crash: Option<usize>) -> (Vec<Taught>, Vec<Stri
 fn wild_or_none(rig: &Rig, entity: &str) -> Option<DetectionId> {
     let filter = Filter { stream: Some(rig.stream), entity: Some(entity.to_owned()), ..mine() };
     let query = Query { filter, limit: 10, ..Query::default() };
-    let items = rig.handle().detections(&query).expect("readable").items;
+    let items = rig.detections(&query).expect("readable").items;
     items.iter().map(|found| &found.detection).find(|one| one.value == 1e6).map(|one| one.id)
 }
 

@@ -11,13 +11,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use via_catalog::command::{CreateStream, CreateTenant, FormCluster, OpenProducer};
 use via_catalog::{Catalog, ClusterId, Command, Outcome, View};
-use via_shard::{Ground, Handle, Host, Options};
+use via_shard::{Feed, Filter, Ground, Handle, Host, Options, Page, Query, Recorded, Start};
 use via_storage::{Error, Log, MemoryLog, MemoryStore, Order, Space, Store, Write};
 use via_types::batch::Origin;
 use via_types::clock::ManualClock;
 use via_types::{
-    Batch, Clock, Epoch, GroupId, NodeId, ProducerId, Revision, Sequence, ShardId, StreamConfig,
-    StreamId, TenantId, Timestamp,
+    Batch, Clock, DetectionId, Epoch, GroupId, NodeId, ProducerId, Revision, Sequence, ShardId,
+    StreamConfig, StreamId, TenantId, Timestamp,
 };
 
 /// Longest wait for a condition.
@@ -181,6 +181,25 @@ impl Rig {
         &self.running.as_ref().expect("running").handle
     }
 
+    /// Lists detections.
+    pub(crate) fn detections(&self, query: &Query) -> Result<Page, via_shard::Error> {
+        wait(self.handle().detections(query))
+    }
+
+    /// Returns one detection.
+    pub(crate) fn detection(
+        &self,
+        tenant: TenantId,
+        id: DetectionId,
+    ) -> Result<Option<Recorded>, via_shard::Error> {
+        wait(self.handle().detection(tenant, id))
+    }
+
+    /// Follows detections.
+    pub(crate) fn subscribe(&self, start: Start, filter: Filter) -> Result<Feed, via_shard::Error> {
+        wait(self.handle().subscribe(start, filter))
+    }
+
     /// Ends the node at once, loses unsynced state but for its first `kept`
     /// writes, and starts again.
     pub(crate) async fn crash(&mut self, kept: usize) {
@@ -222,6 +241,11 @@ impl Rig {
         };
         tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
     }
+}
+
+/// Waits where conditions cannot.
+fn wait<T>(asked: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(asked))
 }
 
 /// Makes `count` events of one entity, a millisecond apart, beginning at `at`.

@@ -1,0 +1,75 @@
+//! What a driver looks at before a batch may go into the log: whether there is
+//! room, whether its producer was opened, and whether the log has its stream's
+//! configuration (invariants C-1, D-2, D-6).
+
+use std::sync::Arc;
+
+use via_types::entry::{ShardEntry, StreamConfigured};
+use via_types::{Batch, StreamId};
+
+use crate::Error;
+use crate::driver::{Done, Driver};
+
+impl Driver {
+    /// Why new events must be refused: the memory for profiles is full, or the
+    /// disk (D-6).
+    pub(crate) fn overloaded(&self) -> Option<&'static str> {
+        if !self.replica.store.has_room() {
+            return Some("its disk is full");
+        }
+        let options = &self.replica.options;
+        let share = options.memory_bytes / usize::from(options.shards);
+        let held = self.replica.held_bytes();
+        // The pressure threshold lies below; a round's profiles cannot leave at once.
+        (held > share + share / 4).then_some("its memory for profiles is full")
+    }
+
+    pub(crate) fn refuse(&mut self, what: &'static str) {
+        let shard = self.replica.shard;
+        for waiting in self.queue.drain(..) {
+            waiting.ticket.answer(Err(Error::Overloaded { shard, what: what.into() }));
+        }
+        self.queued_bytes = 0;
+    }
+
+    /// Refuses a batch whose producer's incarnation the catalog never opened: it
+    /// would fence off, or pass for, one that will be; and one of an incarnation
+    /// before the last opened, from the moment that is known (invariant D-2).
+    pub(crate) fn opened(&self, batch: &Batch) -> Result<(), Error> {
+        let Some(origin) = batch.origin else {
+            return Ok(());
+        };
+        let view = self.view.borrow();
+        let tenant = view.stream_by_id(batch.stream).map(|stream| stream.tenant);
+        let known = view.producer(origin.producer).filter(|known| Some(known.tenant) == tenant);
+        let given = origin.epoch;
+        match known {
+            Some(known) if given == known.epoch => Ok(()),
+            Some(known) if given < known.epoch && given.get() > 0 => {
+                Err(Error::Fenced { given, current: known.epoch })
+            }
+            Some(_) | None => Err(Error::NeverOpened { producer: origin.producer, given }),
+        }
+    }
+
+    /// Proposes the stream's configuration if the log has not the catalog's (C-1).
+    pub(crate) async fn configure(&mut self, stream: StreamId) -> Result<(), Error> {
+        let view = Arc::clone(&self.view.borrow());
+        let known = view.stream_by_id(stream).ok_or(Error::UnknownStream(stream))?;
+        if self.configured.get(&stream).is_some_and(|revision| *revision >= known.revision) {
+            return Ok(());
+        }
+        let entry = ShardEntry::StreamConfig(StreamConfigured {
+            stream,
+            tenant: known.tenant,
+            revision: known.revision,
+            config: known.json.clone(),
+        });
+        let shard = self.replica.shard;
+        let failed = |source| Error::Consensus { shard, source };
+        let pending = self.submit(&entry, "stream_config").await.map_err(failed)?;
+        self.configured.insert(stream, known.revision);
+        self.tasks.push(Box::pin(async move { Done::Minor(pending.await) }));
+        Ok(())
+    }
+}
