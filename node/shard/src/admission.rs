@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use via_types::entry::{ShardEntry, StreamConfigured};
-use via_types::{Batch, StreamId};
+use via_types::{Batch, Revision, StreamId};
 
 use crate::Error;
 use crate::driver::{Done, Driver};
@@ -52,12 +52,13 @@ impl Driver {
         }
     }
 
-    /// Proposes the stream's configuration if the log has not the catalog's (C-1).
-    pub(crate) async fn configure(&mut self, stream: StreamId) -> Result<(), Error> {
+    /// Returns the entry that gives the log the catalog's configuration of a
+    /// stream; none when the log has it (C-1).
+    fn outdated(&self, stream: StreamId) -> Result<Option<(Revision, ShardEntry)>, Error> {
         let view = Arc::clone(&self.view.borrow());
         let known = view.stream_by_id(stream).ok_or(Error::UnknownStream(stream))?;
         if self.configured.get(&stream).is_some_and(|revision| *revision >= known.revision) {
-            return Ok(());
+            return Ok(None);
         }
         let entry = ShardEntry::StreamConfig(StreamConfigured {
             stream,
@@ -65,11 +66,38 @@ impl Driver {
             revision: known.revision,
             config: known.json.clone(),
         });
+        Ok(Some((known.revision, entry)))
+    }
+
+    /// Makes sure that the log has the stream's configuration: events must not go
+    /// before it, and it may be refused, so it is waited for.
+    pub(crate) async fn configure(&mut self, stream: StreamId) -> Result<(), Error> {
+        let Some((revision, entry)) = self.outdated(stream)? else { return Ok(()) };
         let shard = self.replica.shard;
         let failed = |source| Error::Consensus { shard, source };
         let pending = self.submit(&entry, "stream_config").await.map_err(failed)?;
-        self.configured.insert(stream, known.revision);
-        self.tasks.push(Box::pin(async move { Done::Minor(pending.await) }));
+        let committed = tokio::time::timeout(self.replica.options.write_deadline, pending).await;
+        let late = |_elapsed| {
+            let what = "its configuration was not committed in time".to_owned();
+            Error::NotReady { shard, what }
+        };
+        committed.map_err(late)?.map_err(failed)?;
+        self.configured.insert(stream, revision);
         Ok(())
+    }
+
+    /// Proposes changed configurations of streams that nobody writes to now.
+    pub(crate) async fn configure_all(&mut self) {
+        self.configured = self.replica.with(|state| {
+            state.streams.values().map(|known| (known.stream, known.revision)).collect()
+        });
+        let streams: Vec<StreamId> = self.configured.keys().copied().collect();
+        for stream in streams {
+            // A stream that has left the catalog keeps its last configuration.
+            let Ok(Some((_, entry))) = self.outdated(stream) else { continue };
+            if let Ok(pending) = self.submit(&entry, "stream_config").await {
+                self.tasks.push(Box::pin(async move { Done::Minor(pending.await) }));
+            }
+        }
     }
 }

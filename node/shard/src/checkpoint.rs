@@ -104,6 +104,11 @@ impl Checkpoints {
         self.stage = Stage::Idle;
     }
 
+    /// Says whether nothing more is saved before the shard is rebuilt.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self.stage, Stage::Broken)
+    }
+
     /// Returns when the next profiles may be written.
     pub(crate) fn next_write(&self) -> Option<Instant> {
         match &self.stage {
@@ -213,6 +218,13 @@ impl Driver {
             return;
         }
         let Stage::Writing { haste, size, .. } = self.checkpoints.stage else { return };
+        if self.recording {
+            // Detections under way may be refused; nothing newer may cover them.
+            if let Stage::Writing { next, .. } = &mut self.checkpoints.stage {
+                *next = self.saver.turn();
+            }
+            return;
+        }
         let taken = self.replica.with(|state| {
             let applied = state.applied?;
             // A saved profile has forgotten the detections it made up to then:
@@ -301,6 +313,7 @@ impl Driver {
             | Done::Recorded(_)
             | Done::Deed(..)
             | Done::Kept(_)
+            | Done::Aside
             | Done::Minor(_) => {}
         }
     }

@@ -55,6 +55,8 @@ pub(crate) enum Done {
     Deed(Asked, Fate),
     /// A tick or a configuration.
     Minor(Fate),
+    /// Leadership was handed to another, or not.
+    Aside,
 }
 
 pub(crate) type Task = Pin<Box<dyn Future<Output = Done> + Send>>;
@@ -75,7 +77,7 @@ pub(crate) struct Driver {
     pub(crate) tasks: FuturesUnordered<Task>,
     /// An `Events` entry is being committed and executed.
     events_in_flight: bool,
-    recording: bool,
+    pub(crate) recording: bool,
     /// Still taking requests.
     pub(crate) open: bool,
     pub(crate) resets: usize,
@@ -85,6 +87,10 @@ pub(crate) struct Driver {
     pub(crate) term: Term,
     stamp: Timestamp,
     pub(crate) keeping: bool,
+    /// Something that was taken from the executing state is not in the log.
+    pub(crate) is_ruined: bool,
+    /// Leadership is being handed to another for that.
+    pub(crate) is_aside: bool,
     /// No events are proposed until then: the group refused the last ones.
     pub(crate) pause: Instant,
     pub(crate) checkpoints: Checkpoints,
@@ -129,6 +135,8 @@ impl Driver {
             term: Term::default(),
             stamp: Timestamp::MIN,
             keeping: false,
+            is_ruined: false,
+            is_aside: false,
             pause: Instant::now(),
             checkpoints,
         }
@@ -247,6 +255,7 @@ impl Driver {
             self.term = term;
             self.stamp = stamp;
             self.configured = configured;
+            self.is_ruined = false;
             self.checkpoints.restart();
         }
     }
@@ -384,18 +393,18 @@ impl Driver {
         if self.standing() != Standing::Leads {
             return;
         }
-        let (held, streams) = self.replica.with(|state| {
+        if self.is_ruined || self.checkpoints.is_broken() {
+            self.step_aside();
+        }
+        let held = self.replica.with(|state| {
             let profiles = state.live.as_ref().map_or(0, |live| live.engine.profiles());
-            (profiles + state.detections, state.streams.keys().copied().collect::<Vec<_>>())
+            profiles + state.detections
         });
         // Time makes profiles notice silence, and detections go.
         if held == 0 || !self.replica.store.has_room() {
             return;
         }
-        for stream in streams {
-            // A stream that has left the catalog keeps its last configuration.
-            let _gone = self.configure(stream).await;
-        }
+        self.configure_all().await;
         if self.last_tick.elapsed() >= self.replica.options.tick_interval {
             self.last_tick = Instant::now();
             let entry = ShardEntry::Command(Command::Tick { stamp: self.now() });
@@ -424,7 +433,10 @@ impl Driver {
             Done::Recorded(result) => {
                 self.recording = false;
                 complain(shard, "detections", &result);
+                // They are neither in memory nor in the log any more.
+                self.is_ruined |= result.is_err();
             }
+            Done::Aside => self.is_aside = false,
             Done::Deed(asked, fate) => self.done(asked, fate),
             Done::Minor(result) => complain(shard, "tick or configuration", &result),
             Done::Kept(boundary) => self.kept(boundary),

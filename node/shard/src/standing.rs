@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 use via_engine::Answer;
-use via_types::Fate;
 use via_types::entry::Events;
+use via_types::{Fate, NodeId};
 
 use crate::Error;
 use crate::driver::{Done, Driver};
@@ -89,6 +89,30 @@ impl Driver {
             self.queued_bytes += bytes;
             self.queue.push_front(Waiting { batch, answer, bytes, since, ticket });
         }
+    }
+
+    /// Hands the shard to another voter: what was taken from the executing state
+    /// was refused by a group whose leader it still is, as happens when a leader
+    /// has not heard of a majority for a moment. Whoever leads next rebuilds the
+    /// state from the log, and so will this node when it leads again.
+    pub(crate) fn step_aside(&mut self) {
+        if self.is_aside {
+            return;
+        }
+        let me = self.replica.options.node;
+        let status = self.group.status();
+        let others = status.voters.iter().flatten().filter(|node| **node != me);
+        let reached = |node: &&NodeId| status.replicated.get(*node).copied().flatten();
+        let Some(heir) = others.max_by_key(reached).copied() else { return };
+        self.is_aside = true;
+        let (group, shard) = (self.group.clone(), self.replica.shard);
+        tracing::warn!(%shard, %heir, "what it had to record was refused: another shall lead it");
+        self.tasks.push(Box::pin(async move {
+            if let Err(error) = group.transfer(heir).await {
+                tracing::warn!(%shard, %heir, %error, "it was not handed over");
+            }
+            Done::Aside
+        }));
     }
 
     /// Makes durable what a checkpoint of another leader stored here.

@@ -370,12 +370,15 @@ impl Steward {
         for running in self.running.values() {
             running.stop.send_replace(true);
         }
+        let until = Instant::now() + self.handle.inner.options.write_deadline;
         for mut running in self.running.into_values() {
             running.watcher.abort();
-            if let Err(error) = (&mut running.driver).await
-                && error.is_panic()
-            {
-                std::panic::resume_unwind(error.into_panic());
+            // Without a majority nothing is ever committed, and nobody waits for it.
+            match tokio::time::timeout_at(until, &mut running.driver).await {
+                Ok(Err(error)) if error.is_panic() => {
+                    std::panic::resume_unwind(error.into_panic());
+                }
+                Ok(_) | Err(_) => {}
             }
         }
     }
