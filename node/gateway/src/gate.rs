@@ -120,6 +120,21 @@ impl Gate {
         })
     }
 
+    /// Returns the stream of that name as it is now, whichever node changed it.
+    pub(crate) async fn newest_stream(&self, name: &str) -> Result<Arc<Stream>, Problem> {
+        self.control().read_barrier().await?;
+        self.stream(name)
+    }
+
+    /// Returns the stream of that name; one that this node has not heard of yet may
+    /// have been made on another.
+    pub(crate) async fn any_stream(&self, name: &str) -> Result<Arc<Stream>, Problem> {
+        match self.stream(name) {
+            Ok(stream) => Ok(stream),
+            Err(_) => self.newest_stream(name).await,
+        }
+    }
+
     /// Refuses a producer's incarnation that was never opened, as its shard would.
     pub(crate) fn opened(&self, origin: Option<Origin>) -> Result<(), Problem> {
         let Some(Origin { producer, epoch, .. }) = origin else { return Ok(()) };

@@ -64,8 +64,8 @@ impl Desk {
         Ok(overrides::unset(&self.gate, named, entity).await?.revision.get())
     }
 
-    fn list(&self, stream: &str) -> Result<v1::ListEntityConfigsResponse, Problem> {
-        let stream = self.gate.stream(stream)?;
+    async fn list(&self, stream: &str) -> Result<v1::ListEntityConfigsResponse, Problem> {
+        let stream = self.gate.newest_stream(stream).await?;
         let revision = stream.revision.get();
         let items = overrides::of_entities(&stream)?;
         let items = items.into_iter().map(|(entity, config)| v1::EntityConfig {
@@ -123,7 +123,7 @@ impl tuning_server::Tuning for Desk {
     ) -> Result<Response<v1::EntityConfig>, Status> {
         let id = id(&request);
         let v1::GetEntityConfigRequest { stream, entity } = request.get_ref();
-        let found = self.gate.stream(stream).and_then(|stream| shown(&stream, entity));
+        let found = self.gate.newest_stream(stream).await.and_then(|stream| shown(&stream, entity));
         found.map(Response::new).map_err(|problem| problem.status(&id))
     }
 
@@ -142,7 +142,7 @@ impl tuning_server::Tuning for Desk {
         request: Request<v1::ListEntityConfigsRequest>,
     ) -> Result<Response<v1::ListEntityConfigsResponse>, Status> {
         let id = id(&request);
-        let list = self.list(&request.get_ref().stream);
+        let list = self.list(&request.get_ref().stream).await;
         list.map(Response::new).map_err(|problem| problem.status(&id))
     }
 }

@@ -62,7 +62,7 @@ pub(crate) async fn show(
     Path((stream, entity)): Path<(String, String)>,
 ) -> Result<Json<EntityView>, Problem> {
     check(&entity)?;
-    let id = gate.stream(&stream)?.id;
+    let id = gate.any_stream(&stream).await?.id;
     let profile = gate.shard().profile(id, &entity).await?;
     let profile = profile.ok_or_else(|| unknown(&stream, &entity))?;
     Ok(Json(EntityView::of(&stream, profile)))
@@ -83,7 +83,7 @@ pub(crate) async fn series(
         let words = format!("max_points must be from 1 to {POINTS}");
         return Err(Problem::new(Code::BadParameter, words));
     }
-    let id = gate.stream(&stream)?.id;
+    let id = gate.any_stream(&stream).await?.id;
     let points = gate.shard().series(id, &entity, max_points).await?;
     let points = points.ok_or_else(|| unknown(&stream, &entity))?;
     let points = points.into_iter().map(Into::into).collect();
@@ -100,7 +100,7 @@ pub(crate) async fn reset(
     Path((stream, entity)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     check(&entity)?;
-    let id = gate.stream(&stream)?.id;
+    let id = gate.any_stream(&stream).await?.id;
     let existed = gate.shard().reset(id, &entity).await?;
     if existed { Ok(StatusCode::NO_CONTENT) } else { Err(unknown(&stream, &entity)) }
 }

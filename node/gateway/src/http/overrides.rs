@@ -84,7 +84,7 @@ pub(crate) async fn set(
     text: &[u8],
 ) -> Result<Arc<Stream>, Problem> {
     check(entity)?;
-    let (stream, based_on) = unchanged_since(gate, stream, based_on)?;
+    let (stream, based_on) = unchanged_since(gate, stream, based_on).await?;
     // As its own type first, which names a key that is there twice.
     let _: EntityConfig = parse(text, Code::BadConfig)?;
     let said: Value = parse(text, Code::BadConfig)?;
@@ -102,7 +102,7 @@ pub(crate) async fn unset(
     entity: &str,
 ) -> Result<Arc<Stream>, Problem> {
     check(entity)?;
-    let (stream, based_on) = unchanged_since(gate, stream, based_on)?;
+    let (stream, based_on) = unchanged_since(gate, stream, based_on).await?;
     let mut own = own(&stream)?;
     let gone = own["entities"].as_object_mut().and_then(|entities| entities.remove(entity));
     gone.ok_or_else(|| nothing(entity))?;
@@ -123,7 +123,7 @@ pub(crate) async fn list(
     State(gate): State<Gate>,
     Path(stream): Path<String>,
 ) -> Result<Response, Problem> {
-    let stream = gate.stream(&stream)?;
+    let stream = gate.newest_stream(&stream).await?;
     let items =
         of_entities(&stream)?.into_iter().map(|(entity, config)| OverrideView { entity, config });
     Ok(tagged(&stream, OverrideList { revision: stream.revision.get(), items: items.collect() }))
@@ -139,7 +139,7 @@ pub(crate) async fn show(
     State(gate): State<Gate>,
     Path((stream, entity)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    found(&*gate.stream(&stream)?, entity)
+    found(&*gate.newest_stream(&stream).await?, entity)
 }
 
 /// Sets what an entity has different from its stream; it need not have been seen.

@@ -89,6 +89,7 @@ fn tagged(status: StatusCode, stream: &Stream) -> Result<Response, Problem> {
 #[utoipa::path(get, path = "/api/v1/streams", operation_id = "list_streams", tag = "streams",
     responses((status = 200, description = "Every stream", body = StreamList)))]
 pub(crate) async fn list(State(gate): State<Gate>) -> Result<Json<StreamList>, Problem> {
+    gate.control().read_barrier().await?;
     let view = gate.view();
     let items: Result<_, _> =
         view.streams_of(gate.tenant()).map(|stream| StreamView::of(stream)).collect();
@@ -120,7 +121,7 @@ pub(crate) async fn show(
     State(gate): State<Gate>,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    tagged(StatusCode::OK, &*gate.stream(&name)?)
+    tagged(StatusCode::OK, &*gate.newest_stream(&name).await?)
 }
 
 /// Replaces what a stream says itself of its configuration.
@@ -136,14 +137,14 @@ pub(crate) async fn configure(
     headers: HeaderMap,
     body: Document,
 ) -> Result<Response, Problem> {
-    let (stream, based_on) = unchanged_since(&gate, &name, Some(based_on(&headers)?))?;
+    let (stream, based_on) = unchanged_since(&gate, &name, Some(based_on(&headers)?)).await?;
     let own = said(body.bytes())?;
     let changed = replace(&gate, &stream, based_on, &own).await?;
     tagged(StatusCode::OK, &changed)
 }
 
 /// Returns a stream that is still as whoever wants to change it has read it.
-pub(crate) fn unchanged_since(
+pub(crate) async fn unchanged_since(
     gate: &Gate,
     name: &str,
     based_on: Option<Revision>,
@@ -152,7 +153,7 @@ pub(crate) fn unchanged_since(
         let words = "send the revision of the configuration you read";
         Problem::new(Code::RevisionRequired, words)
     })?;
-    let stream = gate.stream(name)?;
+    let stream = gate.newest_stream(name).await?;
     if stream.revision != based_on {
         // Refused here already: a stale change costs no entry (C-1).
         let words = format!("it is at revision {}, not {based_on}", stream.revision);
