@@ -235,6 +235,8 @@ impl Courier {
                     self.handle.correct(self.shard, node, hint);
                     back.push((parcel, was_sent));
                 }
+                // It will hear of it: this node has.
+                Err(refusal) if self.knows_better(&refusal) => back.push((parcel, was_sent)),
                 Err(refusal) => {
                     let error = refusal.into_error(self.shard, node);
                     if error.fate() == Fate::Unknown && parcel.waiting.batch.origin.is_some() {
@@ -248,6 +250,28 @@ impl Courier {
         let moved = back.is_empty();
         self.keep(back.into_iter());
         moved
+    }
+
+    /// Says whether a node refused for want of something that the catalog has by
+    /// now, as this node sees it.
+    fn knows_better(&self, refusal: &Refusal) -> bool {
+        let view = self.handle.inner.view.borrow();
+        match refusal {
+            Refusal::UnknownStream(stream) => view.stream_by_id(*stream).is_some(),
+            Refusal::NeverOpened { producer, given } => {
+                view.producer(*producer).is_some_and(|known| known.epoch >= *given)
+            }
+            Refusal::TooLarge { .. }
+            | Refusal::Malformed(_)
+            | Refusal::Fenced { .. }
+            | Refusal::SequenceTooOld { .. }
+            | Refusal::Overloaded(_)
+            | Refusal::NotReady(_)
+            | Refusal::Unknown(_)
+            | Refusal::BadCursor(_)
+            | Refusal::Elsewhere(_)
+            | Refusal::Other { .. } => false,
+        }
     }
 
     /// Nobody knows what became of the call.

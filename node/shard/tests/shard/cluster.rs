@@ -48,7 +48,9 @@ pub(crate) struct Cluster {
     options: Options,
     catalog: Catalog,
     revision: u64,
-    view: watch::Sender<Arc<View>>,
+    views: BTreeMap<NodeId, watch::Sender<Arc<View>>>,
+    /// Hears of no change.
+    deaf: Option<NodeId>,
     clock: Arc<ManualClock>,
     nodes: BTreeMap<NodeId, Node>,
     /// Of the nodes that run, for writers at work meanwhile.
@@ -76,13 +78,13 @@ impl Cluster {
 
     fn form(options: Options) -> Self {
         let at = Timestamp::from_nanos(1);
-        let (view, _) = watch::channel(Arc::new(View::default()));
         let mut cluster = Self {
             stream: StreamId::default(),
             network: MemoryNetwork::new(),
             catalog: Catalog::default(),
             revision: 0,
-            view,
+            views: BTreeMap::new(),
+            deaf: None,
             clock: Arc::new(ManualClock::new(Timestamp::from_nanos(1_700_000_000_000_000_000))),
             nodes: BTreeMap::new(),
             handles: Handles::default(),
@@ -102,11 +104,31 @@ impl Cluster {
         cluster
     }
 
+    /// Opens a producer of which one node does not hear; returns its id.
+    pub(crate) fn open_unheard(&mut self, name: &str, deaf: NodeId) -> u64 {
+        self.deaf = Some(deaf);
+        let opened = self.apply(OpenProducer { tenant: TenantId::new(1), name: name.to_owned() });
+        let Outcome::Producer { id, .. } = opened else { panic!("a producer was asked for") };
+        self.deaf = None;
+        id.get()
+    }
+
+    /// Lets every node hear of every change.
+    pub(crate) fn tell_all(&self) {
+        for view in self.views.values() {
+            view.send_replace(Arc::new(self.catalog.view()));
+        }
+    }
+
     /// Changes the catalog; every node sees it at once.
     fn apply(&mut self, command: impl Into<Command>) -> Outcome {
         self.revision += 1;
         let applied = self.catalog.apply(Revision::new(self.revision), command.into());
-        self.view.send_replace(Arc::new(self.catalog.view()));
+        for (id, view) in &self.views {
+            if self.deaf != Some(*id) {
+                view.send_replace(Arc::new(self.catalog.view()));
+            }
+        }
         applied.outcome.expect("accepted")
     }
 
@@ -135,11 +157,12 @@ impl Cluster {
         let consensus =
             via_consensus::Host::new(options, Arc::clone(&log), Some(Arc::clone(&links)))
                 .expect("options");
+        self.views.entry(id).or_default().send_replace(Arc::new(self.catalog.view()));
         let ground = Ground {
             consensus: consensus.clone(),
             log,
             store: Arc::clone(&member.store) as Arc<dyn Store>,
-            view: self.view.subscribe(),
+            view: self.views.entry(id).or_default().subscribe(),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
         };
         let options = Options { node: id, ..self.options.clone() };

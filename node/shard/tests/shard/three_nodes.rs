@@ -44,6 +44,23 @@ async fn a_write_on_any_node_is_acknowledged_and_counted_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_has_not_heard_of_a_producer_yet_is_waited_for() {
+    let mut cluster = Cluster::start(options(), 3).await;
+    let leader = cluster.leader(cluster.shard_of("e0")).expect("somebody leads");
+    let other = (1..=3).find(|number| *number != leader).expect("one of three");
+    let producer = cluster.open_unheard("newcomer", node(leader));
+    let mut events = batch(cluster.stream, "e0", 10, cluster.tick());
+    events.origin = Some(origin(producer, 1, 1));
+    let mut written = std::pin::pin!(cluster.write(other, events));
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut written).await;
+    assert!(early.is_err(), "neither refused nor written: {early:?}");
+    cluster.tell_all();
+    assert_eq!(written.await.expect("acknowledged"), 10);
+    assert_eq!(cluster.counted(leader, "e0").await, 10);
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_outlives_its_leader() {
     let mut cluster = Cluster::start(options(), 3).await;
     let mut sequence = 0;
