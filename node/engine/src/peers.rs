@@ -19,7 +19,8 @@ use via_types::{EntityHash, LogIndex};
 
 use crate::budget::{EMPTY, Ledger, Ledgers};
 use crate::calibration::{MOST, Tail};
-use crate::judge::{Judgement, Sample};
+use crate::detector::behaviour;
+use crate::judge::{Closing, Judgement, Sample};
 use crate::math::{larger, rough_evidence, rough_exp2, within};
 use crate::meta::Meta;
 use crate::plan::Plan;
@@ -83,6 +84,8 @@ pub(crate) struct Peers {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Habits {
     pub(crate) peers: Peers,
+    /// What courses of its entities do at the same time.
+    pub(crate) beside: behaviour::Peers,
     /// What people said of its detections.
     pub(crate) meta: Meta,
     /// Replay skips entries up to this log index.
@@ -149,6 +152,18 @@ impl Habits {
 }
 
 impl Habits {
+    /// Learns what closed buckets of an entity told of its course, unless what was
+    /// restored contains it (invariant D-2).
+    #[inline(always)]
+    pub(crate) fn meet(&mut self, closing: &Closing) {
+        let Some(told) = closing.told.filter(|_| !self.is_past) else { return };
+        self.is_changed = true;
+        if told.is_first {
+            self.beside.welcome();
+        }
+        self.beside.learn(&told.moved);
+    }
+
     /// Learns what a label of the entry `at` teaches, unless what was restored
     /// contains it (invariant D-2); says what it changed.
     pub(crate) fn be_taught(&mut self, at: LogIndex, lesson: &Lesson, plan: &Plan) -> Taught {

@@ -111,6 +111,7 @@ impl Record {
     pub(crate) fn of_habits(habits: &Habits) -> Self {
         let mut coder = Coder::of(Writer::with_room_for(MORE_ROOM));
         coder.words(bytemuck::bytes_of_mut(&mut habits.peers.clone()));
+        coder.words(bytemuck::bytes_of_mut(&mut habits.beside.clone()));
         if coder.bits.flag(habits.ledgers.is_some())
             && let Some(ledgers) = &habits.ledgers
         {
@@ -130,6 +131,7 @@ impl Record {
         let mut habits = Habits::default();
         let mut coder = Coder::of(Reader::of(&self.plain));
         coder.words(bytemuck::bytes_of_mut(&mut habits.peers));
+        coder.words(bytemuck::bytes_of_mut(&mut habits.beside));
         if coder.bits.flag(false) {
             let mut ledgers = Ledgers::zeroed();
             coder.words(bytemuck::bytes_of_mut(&mut ledgers));

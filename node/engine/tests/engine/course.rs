@@ -4,7 +4,7 @@
 use via_engine::Options;
 use via_types::{Detector, StreamConfig};
 
-use crate::feed::{Dice, Feed, MONDAY, STREAM, event, hash};
+use crate::feed::{Dice, Fed, Feed, MONDAY, STREAM, batch, event, hash};
 
 /// The detectors that look at the course of buckets.
 const OF_COURSES: [Detector; 5] = [
@@ -64,6 +64,48 @@ fn each_detector_of_courses_may_be_left_out() {
         let is_quick = (state.detector as usize) < Detector::Spectral as usize;
         assert_eq!(is_on, is_quick, "{}", state.detector);
     }
+}
+
+/// The entities of a fleet.
+const FLEET: [&str; 10] = ["f0", "f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8", "f9"];
+
+#[test]
+fn who_leaves_its_peers_is_told_by_the_trait_that_left() {
+    let mut feed = Feed::default();
+    let mut dice = Dice::new(35);
+    let mut told = Vec::new();
+    let (rounds, moved) = (6400usize, 5500);
+    for round in 0..rounds {
+        // Each has a level of its own; at last one moves.
+        let events: Vec<_> = FLEET
+            .iter()
+            .enumerate()
+            .map(|(number, key)| {
+                let is_moved = number == 4 && round >= moved;
+                let level = (number + 1) as f64 * 100.0;
+                let value = level * (1.0 + if is_moved { 0.012 } else { 0.0 });
+                let at = MONDAY + round as f64 * 5.0 + number as f64 * 0.4;
+                Fed { key, at, value: dice.normal(value, level * 0.02), mark: 0 }
+            })
+            .collect();
+        let out = feed.batch(&batch(&events));
+        for (scored, fed) in out.scored.iter().zip(&events) {
+            let mut terms = scored.contributions.iter();
+            let beside = terms.find(|term| term.feature.ends_with("beside peers"));
+            if let Some(term) = beside.filter(|term| term.evidence > 0.1) {
+                told.push((fed.key, round, term.clone()));
+            }
+        }
+    }
+    let mean = told.iter().find(|(key, round, term)| {
+        *key == "f4" && *round >= moved && term.feature == "mean beside peers"
+    });
+    let (_, _, term) = mean.expect("the one that moved is told");
+    assert_eq!(term.detector, Detector::Behavioural);
+    assert!(
+        (term.expected - 500.0).abs() < 10.0 && term.observed > term.expected + 0.5,
+        "{term:?}"
+    );
 }
 
 #[test]
