@@ -12,6 +12,7 @@ use crate::judge::{Closing, Sample};
 use crate::peers::Habits;
 use crate::plan::Plan;
 use crate::profile::{Cold, Hot, MARKED, OPEN, SEASONAL};
+use via_types::Detector;
 
 /// Widths of buckets: 2^24 ns (17 ms) to 2^55 ns (417 days).
 const NARROWEST: u32 = 24;
@@ -32,6 +33,8 @@ const LEARNED_RUN: u32 = 64;
 const SILENT_PACE: f32 = 0.25;
 /// Standard deviations from which on a count is worth a look before the end.
 const ALARM: f32 = 4.0;
+/// Different marks in a window up to which they are categories.
+const CATEGORIES: f64 = 24.0;
 /// Events before the course of buckets is judged.
 const COURSE_AFTER: u64 = 32;
 /// Slots of silence that teach when events are usual.
@@ -140,7 +143,21 @@ fn close_marks(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closin
         closing.marks = fresh;
         hot.distinct_tail.note(counted.nominal.min(30.0), 1);
     }
+    keep_mix(hot, cold, plan);
     hot.distinct.learn(&mut cold.sketch, plan.smoothing);
+}
+
+/// Keeps how marks are mixed from the first window on that had few different ones,
+/// until there are more.
+fn keep_mix(hot: &Hot, cold: &mut Cold, plan: &Plan) {
+    let different = cold.sketch.estimate();
+    let Some(history) = &mut cold.history else { return };
+    let is_off = plan.weights[Detector::Behavioural as usize] == 0.0;
+    if is_off || different > CATEGORIES {
+        history.marks = None;
+    } else if history.marks.is_none() && different > 1.0 && hot.distinct.ends_window() {
+        history.marks = Some(Box::default());
+    }
 }
 
 fn close_empty(
@@ -195,7 +212,8 @@ fn follow(
     let Some(history) = &mut cold.history else { return };
     let course = history.course.get_or_insert_with(|| Box::new(bytemuck::Zeroable::zeroed()));
     let part = Part { start, end, events: hot.count, sum, is_flat: hot.level.is_flat() };
-    let Turn { is_judged, has_drifted, told } = course.take(part, (plan, &habits.beside));
+    let Turn { is_judged, has_drifted, told } =
+        course.take(part, (plan, &habits.beside), history.marks.as_deref_mut());
     closing.has_course |= is_judged;
     closing.told = told.or(closing.told);
     if has_drifted && hot.is(OPEN) {
@@ -421,7 +439,6 @@ mod tests {
     use crate::judge::Judgement;
     use crate::learn::listen;
     use crate::profile::Feature;
-    use via_types::Detector;
 
     #[test]
     fn silence_keeps_its_length_when_the_buckets_widen() {

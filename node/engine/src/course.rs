@@ -1,8 +1,8 @@
 //! The course of closed buckets, judged by the costly tests: rhythm (spectral),
-//! change point, drift, behaviour, alone and beside its peers, and level at all
-//! horizons. Owns what is a point
-//! of it, each test's calibration and how far each is trusted; refuses to judge
-//! single events. Called by `close`, read by `judge` and `explain`.
+//! change point, drift, behaviour, alone, beside its peers and by its marks, and
+//! level at all horizons. Owns what is a point of it, each test's calibration and
+//! how far each is trusted; refuses to judge single events. Called by `close`, read
+//! by `judge` and `explain`.
 
 use std::f32::consts::LOG10_2;
 
@@ -11,7 +11,7 @@ use via_types::Detector;
 
 use crate::calibration::Tail;
 use crate::detector::Finding;
-use crate::detector::behaviour::{Fingerprint, Moved, Peers, Spans};
+use crate::detector::behaviour::{Fingerprint, Marks, Moved, Peers, Spans};
 use crate::detector::changepoint::{Hazard, Runs};
 use crate::detector::drift::{Caution, Window};
 use crate::detector::horizons::Horizons;
@@ -21,17 +21,20 @@ use crate::math::{larger, rough_log2, rounded, smaller};
 use crate::plan::Plan;
 
 /// The tests, in the order of what is kept of each.
-pub(crate) const TESTS: [Detector; 6] = [
+pub(crate) const TESTS: [Detector; 7] = [
     Detector::Spectral,
     Detector::ChangePoint,
     Detector::MultiScale,
     Detector::Behavioural,
     Detector::Drift,
     Detector::Behavioural,
+    Detector::Behavioural,
 ];
-/// Behaviour alone and beside its peers: two voices of one detector.
+/// Behaviour alone, beside its peers, and by its marks, of which the last two do
+/// not judge every point.
 const ALONE: usize = 3;
 pub(crate) const BESIDE: usize = 5;
+pub(crate) const MIX: usize = 6;
 /// Points span at least 2^36 nanoseconds, about a minute: faster entities would
 /// spend more on their courses than on their events.
 pub(crate) const WIDTH: u32 = 36;
@@ -82,9 +85,8 @@ pub(crate) struct Course {
     told: f32,
     tails: [Tail; TESTS.len()],
     joint: Tail,
-    /// 1 when the newest point was compared with peers.
-    has_peers: u32,
-    pad: u32,
+    /// Which tests judged the newest point: a bit of each.
+    heard: u32,
     horizons: Horizons,
     print: Fingerprint,
     window: Window,
@@ -161,7 +163,12 @@ fn evidence(odds: f32) -> f32 {
 
 impl Course {
     /// Takes a closed bucket in; when it completes a point, judges and learns it.
-    pub(crate) fn take(&mut self, part: Part, (plan, peers): (&Plan, &Peers)) -> Turn {
+    pub(crate) fn take(
+        &mut self,
+        part: Part,
+        (plan, peers): (&Plan, &Peers),
+        marks: Option<&mut Marks>,
+    ) -> Turn {
         if self.events == 0 {
             self.start = part.start;
         }
@@ -182,11 +189,17 @@ impl Course {
         self.points = self.points.saturating_add(1);
         let rate = 1.0 / smaller(self.points as f32, 64.0);
         self.apart += rate * (width as f32 - self.apart);
-        self.test(x, part.end, (plan, peers))
+        let mix = marks.and_then(Marks::look);
+        self.test((x, part.end), (plan, peers), mix)
     }
 
     /// Judges a point by every test and takes it in.
-    fn test(&mut self, x: f64, at: i64, (plan, peers): (&Plan, &Peers)) -> Turn {
+    fn test(
+        &mut self,
+        (x, at): (f64, i64),
+        (plan, peers): (&Plan, &Peers),
+        mix: Option<Finding>,
+    ) -> Turn {
         let Manner { hazard, spans, caution } = plan.manner;
         let salience = self.rhythm.judge(x);
         let change = self.runs.judge(x, hazard);
@@ -195,7 +208,8 @@ impl Course {
         let drift = self.window.judge(x, caution);
         let was_ready = self.print.is_ready(spans);
         let beside = if was_ready { peers.judge(&likeness.z) } else { None };
-        self.has_peers = u32::from(beside.is_some());
+        let silent = u32::from(beside.is_none()) << BESIDE | u32::from(mix.is_none()) << MIX;
+        self.heard = ((1 << TESTS.len()) - 1) & !silent;
         let since = change.since.saturating_sub(1) as f32 * self.apart;
         self.said = [
             Said::of(salience.finding, 0.0),
@@ -206,9 +220,10 @@ impl Course {
             beside.map_or_else(Said::default, |beside| {
                 Said::of(self.print.compared(&likeness, &beside), beside.about as f32)
             }),
+            mix.map_or_else(Said::default, |mix| Said::of(mix, 0.0)),
         ];
         for (test, detector) in TESTS.into_iter().enumerate() {
-            if test == BESIDE && beside.is_none() {
+            if !self.is_heard(test) {
                 self.odds[test] = 1.0;
                 continue;
             }
@@ -271,14 +286,33 @@ impl Course {
         }
     }
 
-    /// Returns the weight of a test; two voices of one detector share its own.
-    fn weight(&self, test: usize, plan: &Plan) -> f32 {
-        let share = match test {
-            ALONE if self.has_peers == 1 => 0.5,
-            BESIDE => 0.5 * self.has_peers as f32,
-            _ => 1.0,
+    /// Says whether a test judged the newest point.
+    fn is_heard(&self, test: usize) -> bool {
+        self.heard >> test & 1 == 1
+    }
+
+    /// Returns how much of its detector's weight a test has. Behaviour beside its
+    /// peers and alone have half each: what all do together says less. Where the mix
+    /// of marks says more than these, it speaks for the detector.
+    fn share(&self, test: usize) -> f32 {
+        let half = if self.is_heard(BESIDE) { 0.5 } else { 1.0 };
+        let says = |test: usize| self.trust(test) * evidence(self.odds[test]);
+        let is_mix = || {
+            let others = half * says(ALONE) + (1.0 - half) * says(BESIDE);
+            self.is_heard(MIX) && says(MIX) > others
         };
-        share * plan.weights[TESTS[test] as usize] * self.trust(test)
+        match test {
+            ALONE if !is_mix() => half,
+            BESIDE if !is_mix() => 1.0 - half,
+            MIX if is_mix() => 1.0,
+            ALONE | BESIDE | MIX => 0.0,
+            _ => 1.0,
+        }
+    }
+
+    /// Returns the weight of a test.
+    fn weight(&self, test: usize, plan: &Plan) -> f32 {
+        self.share(test) * plan.weights[TESTS[test] as usize] * self.trust(test)
     }
 
     /// Returns the odds and the weight of all tests together.
@@ -361,8 +395,11 @@ mod tests {
                 let sum = level * (100.0 + normal() + change);
                 let start = (point as i64) << WIDTH;
                 let end = start + (1 << WIDTH);
-                let turn = course
-                    .take(Part { start, end, events: 1, sum, is_flat: false }, (&plan, &peers));
+                let turn = course.take(
+                    Part { start, end, events: 1, sum, is_flat: false },
+                    (&plan, &peers),
+                    None,
+                );
                 if let Some(told) = turn.told {
                     if told.is_first {
                         peers.welcome();

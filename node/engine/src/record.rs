@@ -209,6 +209,7 @@ impl Coder<Writer> {
         self.points(points.iter_mut());
         self.write(history.course.as_deref());
         self.write(history.ended.as_deref());
+        self.write(history.marks.as_deref());
     }
 
     fn write_lanes(&mut self, lanes: &Lanes, count: usize) {
@@ -253,8 +254,8 @@ impl Coder<Reader<'_>> {
         let mut points = vec![Point::default(); count];
         self.points(points.iter_mut());
         points.rotate_right(next);
-        let (course, ended) = (self.read(), self.read());
-        Some(History { anchor, newest, next, points, ended, course, grove: None })
+        let (course, ended, marks) = (self.read(), self.read(), self.read());
+        Some(History { anchor, newest, next, points, ended, course, marks, grove: None })
     }
 
     fn read_lanes(&mut self, names: &[String], number: Numbering<'_>) -> Option<Lanes> {

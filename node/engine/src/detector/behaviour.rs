@@ -9,7 +9,7 @@
 mod marks;
 mod peers;
 
-pub use marks::{Marked, Marks};
+pub use marks::Marks;
 pub use peers::{Beside, Moved, Peers};
 
 use bytemuck::{Pod, Zeroable};

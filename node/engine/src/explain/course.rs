@@ -4,7 +4,7 @@
 use via_types::Detector;
 use via_types::detection::{Contribution, Direction};
 
-use crate::course::{BESIDE, Course, Said, TESTS};
+use crate::course::{BESIDE, Course, MIX, Said, TESTS};
 use crate::detector::behaviour::TRAITS;
 use crate::detector::behaviour::Trait;
 use crate::explain::Case;
@@ -68,13 +68,14 @@ impl Leading<'_> {
     }
 
     fn is_of_mean(&self) -> bool {
-        self.detector() != Detector::Behavioural || self.about() == Trait::Mean
+        self.detector() != Detector::Behavioural || self.test != MIX && self.about() == Trait::Mean
     }
 
     /// Returns what is measured, as contributions name it.
     fn name(&self) -> &'static str {
         match (self.detector(), self.course.is_rate()) {
             (Detector::Spectral, _) => "rhythm",
+            (Detector::Behavioural, _) if self.test == MIX => "mix of distinct values",
             (Detector::Behavioural, _) if self.is_beside() => match self.about() {
                 Trait::Mean => "mean beside peers",
                 Trait::Spread => "spread beside peers",
@@ -135,6 +136,10 @@ impl Leading<'_> {
             Detector::MultiScale => format!(
                 "{what} over the last {} is {now}{unit} where it was {usual} for longer",
                 span(about)
+            ),
+            Detector::Behavioural if self.test == MIX => format!(
+                "what its events carry has lately been mixed otherwise than before: \
+                 by {now} bits, usually by {usual}"
             ),
             Detector::Behavioural => self.behaviour(what, &now, &usual, unit),
             Detector::Drift

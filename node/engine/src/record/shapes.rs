@@ -4,6 +4,7 @@
 
 use super::fields::{Field, Shaped, Unit, size, units};
 use crate::course::Course;
+use crate::detector::behaviour::Marks;
 use crate::detector::horizons::Horizons;
 use crate::detector::lanes::{Joint, Lane};
 use crate::detector::season::Season;
@@ -35,6 +36,7 @@ shaped! {
     Season: SEASON;
     Series: &[Group(1, SEASON), Group(1, PATTERNS), Size(1), Count(1)];
     Course: COURSE;
+    Marks: &[Size(32), Size(32), Size(2), Whole(2)];
     Horizons: HORIZONS;
     Lane: &[Double(7), Whole(1), Count(1)];
     Pair: &[Float(2), Size(1), Whole(1)];
@@ -126,10 +128,10 @@ const COURSE: &[Field] = &[
     Time(1),
     Count(3),
     Size(1),
-    Group(6, &[Small(1), Short(2), Small(1)]),
-    Size(20),
-    Tail(7),
-    Count(2),
+    Group(7, &[Small(1), Short(2), Small(1)]),
+    Size(23),
+    Tail(8),
+    Count(1),
     Group(1, HORIZONS),
     // The fingerprint.
     Double(2),
