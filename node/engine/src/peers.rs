@@ -353,6 +353,7 @@ fn nominal(z: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::course::Told;
     use crate::judge::Row;
     use crate::noise::Noise;
 
@@ -383,6 +384,18 @@ mod tests {
             sums[who] += value;
         }
         peers
+    }
+
+    #[test]
+    fn what_restored_habits_contain_is_not_learned_again() {
+        let told = Some(Told { moved: [1.0, 0.0, 0.0, 0.0], is_first: true });
+        let closing = Closing { told, ..Closing::default() };
+        let mut habits = Habits { is_past: true, ..Habits::default() };
+        habits.meet(&closing);
+        assert_eq!((habits.beside, habits.is_changed), (behaviour::Peers::default(), false));
+        habits.is_past = false;
+        habits.meet(&closing);
+        assert!(habits.beside != behaviour::Peers::default() && habits.is_changed);
     }
 
     #[test]

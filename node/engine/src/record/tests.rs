@@ -119,6 +119,15 @@ fn profiles_come_back_bit_for_bit() {
     }
 }
 
+#[test]
+fn habits_come_back_bit_for_bit() {
+    let engine = (Seen { events: 5000, pace: 5.0, what: What::Values }).engine();
+    let habits = &engine.streams[&STREAM].habits;
+    let back = Record::of_habits(habits).habits().unwrap();
+    assert!(habits.beside != crate::detector::behaviour::Peers::default());
+    assert_eq!((back.beside, back.peers), (habits.beside, habits.peers));
+}
+
 /// Passes any memory at all through a part's code, after another one.
 fn passes<T: Shaped>(noise: &[u8], sparse: &[bool]) {
     let mut parts = [T::zeroed(); 2];

@@ -136,7 +136,7 @@ fn mixed(each: u64) -> Mixed {
             })
             .collect();
         let out = feed.batch(&batch(&events));
-        let view = feed.engine.profile(STREAM, hash("e")).unwrap();
+        let view = feed.engine.profile(STREAM, hash("e")).expect("it is known");
         let facts = view.detectors.iter().flat_map(|state| &state.facts);
         let own = facts.filter(|fact| fact.name == MIX).map(|fact| fact.value);
         let most = &mut mixed.most[usize::from(from >= changed)];
