@@ -72,6 +72,11 @@ pub(crate) fn stand(
     compare(hot, plan, sample, &verdict);
     show(hot, &verdict);
     tend(hot, plan);
+    if sample.mark != 0
+        && let Some(marks) = cold.marks()
+    {
+        marks.take(sample.mark, stands(hot) as u16);
+    }
     absorb(hot, cold, plan, sample, glance);
     hot.level.refresh();
     hot.gaps.refresh();

@@ -10,8 +10,10 @@ use crate::detector::season::{Season, Span};
 use crate::detector::volume::{Width, stabilise};
 use crate::history::{Closed, History};
 use crate::judge::{Closing, Sample};
+use crate::peers::Habits;
 use crate::plan::Plan;
 use crate::profile::{Cold, Hot, MARKED, OPEN, SEASONAL};
+use via_types::Detector;
 
 /// Widths of buckets: 2^24 ns (17 ms) to 2^55 ns (417 days).
 const NARROWEST: u32 = 24;
@@ -32,6 +34,8 @@ const LEARNED_RUN: u32 = 64;
 const SILENT_PACE: f32 = 0.25;
 /// Standard deviations from which on a count is worth a look before the end.
 const ALARM: f32 = 4.0;
+/// Different marks in a window up to which they are categories.
+const CATEGORIES: f64 = 24.0;
 /// Events before the course of buckets is judged.
 const COURSE_AFTER: u64 = 32;
 /// Slots of silence that teach when events are usual.
@@ -64,18 +68,23 @@ fn open(hot: &mut Hot, start: i64, shift: u32) {
 }
 
 /// Closes every bucket that ends at or before `at`, of which there is one at least.
-pub(crate) fn close(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Closing {
+pub(crate) fn close(
+    hot: &mut Hot,
+    cold: &mut Cold,
+    (plan, habits): (&Plan, &Habits),
+    at: i64,
+) -> Closing {
     let shift = hot.bucket.shift;
     let mut closing = Closing { has_ended: true, shift, ..Closing::default() };
     // A bucket that time alone has opened and that stayed empty is silence.
     let stayed_empty = hot.count == 0;
     if !stayed_empty {
-        close_filled(hot, cold, plan, &mut closing);
+        close_filled(hot, cold, (plan, habits), &mut closing);
     }
     let ended = if stayed_empty { hot.bucket.start } else { hot.bucket.end() };
     let empty = (at.saturating_sub(ended) >> hot.bucket.shift).min(i64::from(u32::MAX)) as u32;
     if empty > 0 {
-        close_empty(hot, cold, plan, ended, empty, &mut closing);
+        close_empty(hot, cold, (plan, habits), (ended, empty), &mut closing);
     }
     let start = ended.saturating_add(i64::from(empty) << hot.bucket.shift);
     // A slot of a season that was made shorter ends sooner.
@@ -90,7 +99,12 @@ pub(crate) fn close(hot: &mut Hot, cold: &mut Cold, plan: &Plan, at: i64) -> Clo
     closing
 }
 
-fn close_filled(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closing) {
+fn close_filled(
+    hot: &mut Hot,
+    cold: &mut Cold,
+    (plan, habits): (&Plan, &Habits),
+    closing: &mut Closing,
+) {
     let bucket = hot.bucket;
     let count = f64::from(hot.count);
     if bucket.shift >= POINT {
@@ -111,7 +125,7 @@ fn close_filled(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closi
     }
     keep(hot, cold);
     let sum = hot.sum - hot.offset * count;
-    follow(hot, cold, plan, (bucket.start, bucket.end(), sum), closing);
+    follow(hot, cold, (plan, habits), (bucket.start, bucket.end(), sum), closing);
     doubt(hot);
     hot.bucket.closed = hot.bucket.closed.saturating_add(1);
     hot.bucket.silent = 0;
@@ -138,15 +152,28 @@ fn close_marks(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closin
         closing.marks = fresh;
         note(hot, |hot| &mut hot.distinct_tail, counted.nominal);
     }
+    keep_mix(hot, cold, plan);
     hot.distinct.learn(&mut cold.sketch, plan.smoothing);
+}
+
+/// Keeps how marks are mixed from the first window on that had few different ones,
+/// until there are more.
+fn keep_mix(hot: &Hot, cold: &mut Cold, plan: &Plan) {
+    let different = cold.sketch.estimate();
+    let Some(history) = &mut cold.history else { return };
+    let is_off = plan.weights[Detector::Behavioural as usize] == 0.0;
+    if is_off || different > CATEGORIES {
+        history.marks = None;
+    } else if history.marks.is_none() && different > 1.0 && hot.distinct.ends_window() {
+        history.marks = Some(Box::default());
+    }
 }
 
 fn close_empty(
     hot: &mut Hot,
     cold: &mut Cold,
-    plan: &Plan,
-    from: i64,
-    empty: u32,
+    (plan, habits): (&Plan, &Habits),
+    (from, empty): (i64, u32),
     closing: &mut Closing,
 ) {
     let before = hot.bucket.silent;
@@ -156,7 +183,7 @@ fn close_empty(
     }
     let width = i64::from(empty) << hot.bucket.shift;
     hot.count = 0;
-    follow(hot, cold, plan, (from, from.saturating_add(width), 0.0), closing);
+    follow(hot, cold, (plan, habits), (from, from.saturating_add(width), 0.0), closing);
     let mut worst = crate::detector::volume::Counted::default();
     for number in 0..empty.min(LEARNED_RUN) {
         let start = from.saturating_add(i64::from(number) << hot.bucket.shift);
@@ -184,7 +211,7 @@ fn close_empty(
 fn follow(
     hot: &mut Hot,
     cold: &mut Cold,
-    plan: &Plan,
+    (plan, habits): (&Plan, &Habits),
     (start, end, sum): (i64, i64, f64),
     closing: &mut Closing,
 ) {
@@ -194,8 +221,10 @@ fn follow(
     let Some(history) = &mut cold.history else { return };
     let course = history.course.get_or_insert_with(|| Box::new(bytemuck::Zeroable::zeroed()));
     let part = Part { start, end, events: hot.count, sum, is_flat: hot.level.is_flat() };
-    let Turn { is_judged, has_drifted } = course.take(part, plan);
+    let Turn { is_judged, has_drifted, told } =
+        course.take(part, (plan, &habits.beside), history.marks.as_deref_mut());
     closing.has_course |= is_judged;
+    closing.told = told.or(closing.told);
     if has_drifted && hot.is(OPEN) {
         // What was told and has lasted is the new normal.
         course.adopt();
@@ -419,7 +448,6 @@ mod tests {
     use crate::judge::Judgement;
     use crate::learn::listen;
     use crate::profile::Feature;
-    use via_types::Detector;
 
     #[test]
     fn silence_keeps_its_length_when_the_buckets_widen() {

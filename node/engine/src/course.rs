@@ -1,7 +1,8 @@
 //! The course of closed buckets, judged by the costly tests: rhythm (spectral),
-//! change point, drift, behaviour and level at all horizons. Owns what is a point
-//! of it, each test's calibration and how far each is trusted; refuses to judge
-//! single events. Called by `close`, read by `judge` and `explain`.
+//! change point, drift, behaviour, alone, beside its peers and by its marks, and
+//! level at all horizons. Owns what is a point of it, each test's calibration and
+//! how far each is trusted; refuses to judge single events. Called by `close`, read
+//! by `judge` and `explain`.
 
 use std::f32::consts::LOG10_2;
 
@@ -10,7 +11,7 @@ use via_types::Detector;
 
 use crate::calibration::Tail;
 use crate::detector::Finding;
-use crate::detector::behaviour::{Fingerprint, Spans};
+use crate::detector::behaviour::{Fingerprint, Marks, Moved, Peers, Spans};
 use crate::detector::changepoint::{Hazard, Runs};
 use crate::detector::drift::{Caution, Window};
 use crate::detector::horizons::Horizons;
@@ -20,13 +21,20 @@ use crate::math::{larger, rough_log2, rounded, smaller};
 use crate::plan::Plan;
 
 /// The tests, in the order of what is kept of each.
-pub(crate) const TESTS: [Detector; 5] = [
+pub(crate) const TESTS: [Detector; 7] = [
     Detector::Spectral,
     Detector::ChangePoint,
     Detector::MultiScale,
     Detector::Behavioural,
     Detector::Drift,
+    Detector::Behavioural,
+    Detector::Behavioural,
 ];
+/// Behaviour alone, beside its peers, and by its marks, of which the last two do
+/// not judge every point.
+const ALONE: usize = 3;
+pub(crate) const BESIDE: usize = 5;
+pub(crate) const MIX: usize = 6;
 /// Points span at least 2^36 nanoseconds, about a minute: faster entities would
 /// spend more on their courses than on their events.
 pub(crate) const WIDTH: u32 = 36;
@@ -77,7 +85,8 @@ pub(crate) struct Course {
     told: f32,
     tails: [Tail; TESTS.len()],
     joint: Tail,
-    pad: u32,
+    /// Which tests judged the newest point: a bit of each.
+    heard: u32,
     horizons: Horizons,
     print: Fingerprint,
     window: Window,
@@ -124,6 +133,16 @@ pub(crate) struct Turn {
     pub(crate) is_judged: bool,
     /// The level has changed for good.
     pub(crate) has_drifted: bool,
+    /// What its peers learn of it.
+    pub(crate) told: Option<Told>,
+}
+
+/// What the peers of an entity learn of its newest point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) moved: Moved,
+    /// It is the first time.
+    pub(crate) is_first: bool,
 }
 
 impl Said {
@@ -144,7 +163,12 @@ fn evidence(odds: f32) -> f32 {
 
 impl Course {
     /// Takes a closed bucket in; when it completes a point, judges and learns it.
-    pub(crate) fn take(&mut self, part: Part, plan: &Plan) -> Turn {
+    pub(crate) fn take(
+        &mut self,
+        part: Part,
+        (plan, peers): (&Plan, &Peers),
+        marks: Option<&mut Marks>,
+    ) -> Turn {
         if self.events == 0 {
             self.start = part.start;
         }
@@ -165,18 +189,27 @@ impl Course {
         self.points = self.points.saturating_add(1);
         let rate = 1.0 / smaller(self.points as f32, 64.0);
         self.apart += rate * (width as f32 - self.apart);
-        Turn { is_judged: self.points > YOUNG, has_drifted: self.test(x, part.end, plan) }
+        let mix = marks.and_then(Marks::look);
+        self.test((x, part.end), (plan, peers), mix)
     }
 
-    /// Judges a point by every test and takes it in; says whether the level has
-    /// changed for good.
-    fn test(&mut self, x: f64, at: i64, plan: &Plan) -> bool {
+    /// Judges a point by every test and takes it in.
+    fn test(
+        &mut self,
+        (x, at): (f64, i64),
+        (plan, peers): (&Plan, &Peers),
+        mix: Option<Finding>,
+    ) -> Turn {
         let Manner { hazard, spans, caution } = plan.manner;
         let salience = self.rhythm.judge(x);
         let change = self.runs.judge(x, hazard);
         let scales = self.horizons.judge(x, at);
         let likeness = self.print.judge(x, spans);
         let drift = self.window.judge(x, caution);
+        let was_ready = self.print.is_ready(spans);
+        let beside = if was_ready { peers.judge(&likeness.z) } else { None };
+        let silent = u32::from(beside.is_none()) << BESIDE | u32::from(mix.is_none()) << MIX;
+        self.heard = ((1 << TESTS.len()) - 1) & !silent;
         let since = change.since.saturating_sub(1) as f32 * self.apart;
         self.said = [
             Said::of(salience.finding, 0.0),
@@ -184,8 +217,16 @@ impl Course {
             Said::of(scales.finding, scales.horizon_secs),
             Said::of(likeness.finding, likeness.about as u32 as f32),
             Said::of(drift.finding, 0.0),
+            beside.map_or_else(Said::default, |beside| {
+                Said::of(self.print.compared(&likeness, &beside), beside.about as f32)
+            }),
+            mix.map_or_else(Said::default, |mix| Said::of(mix, 0.0)),
         ];
         for (test, detector) in TESTS.into_iter().enumerate() {
+            if !self.is_heard(test) {
+                self.odds[test] = 1.0;
+                continue;
+            }
             let nominal = compressed(self.said[test].nominal);
             let odds = smaller(self.tails[test].odds(nominal), BELIEVED * self.points as f32);
             self.odds[test] = odds;
@@ -203,7 +244,12 @@ impl Course {
         self.horizons.learn(x, at);
         self.print.learn(x, spans);
         let cut = self.window.learn(x, caution);
-        cut.is_some_and(|cut| cut.widths[1] >= LASTING)
+        let is_first = !was_ready && self.print.is_ready(spans);
+        Turn {
+            is_judged: self.points > YOUNG,
+            has_drifted: cut.is_some_and(|cut| cut.widths[1] >= LASTING),
+            told: (was_ready || is_first).then_some(Told { moved: likeness.z, is_first }),
+        }
     }
 
     /// Takes a change that was told and has lasted for normal.
@@ -240,9 +286,33 @@ impl Course {
         }
     }
 
+    /// Says whether a test judged the newest point.
+    fn is_heard(&self, test: usize) -> bool {
+        self.heard >> test & 1 == 1
+    }
+
+    /// Returns how much of its detector's weight a test has. Behaviour beside its
+    /// peers and alone have half each: what all do together says less. Where the mix
+    /// of marks says more than these, it speaks for the detector.
+    fn share(&self, test: usize) -> f32 {
+        let half = if self.is_heard(BESIDE) { 0.5 } else { 1.0 };
+        let says = |test: usize| self.trust(test) * evidence(self.odds[test]);
+        let is_mix = || {
+            let others = half * says(ALONE) + (1.0 - half) * says(BESIDE);
+            self.is_heard(MIX) && says(MIX) > others
+        };
+        match test {
+            ALONE if !is_mix() => half,
+            BESIDE if !is_mix() => 1.0 - half,
+            MIX if is_mix() => 1.0,
+            ALONE | BESIDE | MIX => 0.0,
+            _ => 1.0,
+        }
+    }
+
     /// Returns the weight of a test.
     fn weight(&self, test: usize, plan: &Plan) -> f32 {
-        plan.weights[TESTS[test] as usize] * self.trust(test)
+        self.share(test) * plan.weights[TESTS[test] as usize] * self.trust(test)
     }
 
     /// Returns the odds and the weight of all tests together.
@@ -289,5 +359,88 @@ impl Course {
     /// Returns how many points were judged, and how many are needed.
     pub(crate) fn warmup(&self) -> (u32, u32) {
         (self.points, YOUNG)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use via_types::{Revision, StreamConfig};
+
+    use super::*;
+    use crate::noise::normals;
+
+    const FLEET: usize = 24;
+    const BEFORE: usize = 700;
+    const AFTER: usize = 48;
+
+    /// The most that was said of one after something changed: by the comparison
+    /// with its peers, and by all tests together.
+    #[derive(Clone, Copy, Debug, Default)]
+    struct Most {
+        beside: f32,
+        together: f32,
+    }
+
+    /// Feeds the courses of a fleet, each at a level of its own, the last far from
+    /// all others, then `change` standard deviations higher.
+    fn fleet(seed: u64, change: impl Fn(usize) -> f64) -> Vec<Most> {
+        let plan = Plan::of(Revision::default(), &StreamConfig::default());
+        let (mut peers, mut normal) = (Peers::default(), normals(seed));
+        let mut courses = vec![Course::zeroed(); FLEET];
+        let mut most = vec![Most::default(); FLEET];
+        for point in 0..BEFORE + AFTER {
+            for (who, course) in courses.iter_mut().enumerate() {
+                let level = if who + 1 == FLEET { 1e6 } else { (who + 1) as f64 };
+                let change = if point < BEFORE { 0.0 } else { change(who) };
+                let sum = level * (100.0 + normal() + change);
+                let start = (point as i64) << WIDTH;
+                let end = start + (1 << WIDTH);
+                let turn = course.take(
+                    Part { start, end, events: 1, sum, is_flat: false },
+                    (&plan, &peers),
+                    None,
+                );
+                if let Some(told) = turn.told {
+                    if told.is_first {
+                        peers.welcome();
+                    }
+                    peers.learn(&told.moved);
+                }
+                if point >= BEFORE {
+                    let most = &mut most[who];
+                    most.beside = larger(most.beside, evidence(course.said(BESIDE).1));
+                    most.together = larger(most.together, evidence(course.weighed(&plan).0));
+                }
+                let shares = course.shares(&plan);
+                assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+            }
+        }
+        most
+    }
+
+    fn mean(of: &[Most], what: impl Fn(&Most) -> f32) -> f32 {
+        of.iter().map(what).sum::<f32>() / of.len() as f32
+    }
+
+    #[test]
+    fn a_move_of_one_alone_says_more_than_a_move_of_all() {
+        const MOVED: usize = 3;
+        for seed in 1..=3 {
+            let still = fleet(seed, |_| 0.0);
+            let alone = fleet(seed, |who| if who == MOVED { 1.5 } else { 0.0 });
+            let all = fleet(seed, |_| 1.5);
+            // The same noise, the same move.
+            assert!(alone[MOVED].beside > all[MOVED].beside + 1.0, "{alone:?} {all:?}");
+            assert!(alone[MOVED].together > all[MOVED].together, "{alone:?} {all:?}");
+            assert!(mean(&all, |most| most.beside) < mean(&still, |most| most.beside) + 1.0);
+            assert!(still[FLEET - 1].beside < 2.5, "it always was apart");
+        }
+    }
+
+    #[test]
+    fn who_stays_when_all_others_move_is_seen() {
+        let behind = fleet(4, |who| if who == 3 { 0.0 } else { 3.0 });
+        let still = fleet(4, |_| 0.0);
+        assert!(behind[3].beside > still[3].beside + 1.0, "{:?} {:?}", behind[3], still[3]);
     }
 }

@@ -14,6 +14,7 @@ use crate::history::EVENTS;
 use crate::judge::{Closing, Judgement, Sample, conclude, is_standing, is_turn};
 use crate::learn::learn;
 use crate::newcomer::{greet, settle_in};
+use crate::peers::Habits;
 use crate::plan::Plan;
 use crate::profile::{CURRENT, Cold, DIRTY, Hot, OPEN, OWN, Profile, ROUND, SEEN, SKIPS, USED};
 use crate::series::is_point;
@@ -200,7 +201,7 @@ impl Engine {
         let Event { sample, slot, glance, .. } = event;
         let slot = *slot;
         let Profile { hot, cold } = self.places.get_mut(slot);
-        let (closing, turned) = pass_time(hot, cold, work.plan, sample);
+        let (closing, turned) = pass_time(hot, cold, (work.plan, &self.habits), sample);
         let mut allocates = hot.events < EVENTS || closing.has_ended || turned.is_some();
         let glance = turned.as_ref().unwrap_or(glance);
         let mut verdict = Judgement::after(closing);
@@ -244,6 +245,7 @@ impl Engine {
         if work.plan.limit.is_none() {
             settle_stream(hot, cold, (work.plan, &mut self.habits), sample.at, &verdict);
         }
+        self.habits.meet(&closing);
         if sample.lanes.lanes.is_empty() && (!verdict.was_open || is_turn(hot)) {
             self.habits.learn(work.at.index, hot, sample, (&verdict, 1));
             verdict.plain = self.habits.peers.bound(hot, verdict.plain);
@@ -268,15 +270,18 @@ impl Engine {
 fn pass_time(
     hot: &mut Hot,
     cold: &mut Cold,
-    plan: &Plan,
+    (plan, habits): (&Plan, &Habits),
     sample: &Sample<'_>,
 ) -> (Closing, Option<Glance>) {
     if hot.events < 2 {
         close::begin(hot, sample.at);
     }
     let has_ended = sample.at >= hot.wake && sample.at >= hot.bucket.end();
-    let closing =
-        if has_ended { close::close(hot, cold, plan, sample.at) } else { Closing::default() };
+    let closing = if has_ended {
+        close::close(hot, cold, (plan, habits), sample.at)
+    } else {
+        Closing::default()
+    };
     if hot.events > 0 && sample.at < hot.slot.end {
         return (closing, None);
     }

@@ -8,6 +8,7 @@ use via_types::Timestamp;
 use via_types::profile::SeriesPoint;
 
 use crate::course::Course;
+use crate::detector::behaviour::Marks;
 use crate::grove::Grove;
 use crate::precedent::Precedents;
 
@@ -52,6 +53,8 @@ pub(crate) struct History {
     pub(crate) points: Vec<Point>,
     /// What the tests of the course of buckets know.
     pub(crate) course: Option<Box<Course>>,
+    /// How its marks are mixed, where few different ones come.
+    pub(crate) marks: Option<Box<Marks>>,
     /// The forest that the entity has earned.
     pub(crate) grove: Option<Box<Grove>>,
     /// Detections that ended, once there are any.
@@ -133,7 +136,9 @@ impl History {
         let course = if self.course.is_some() { size_of::<Course>() } else { 0 };
         let grove = self.grove.as_ref().map_or(0, |grove| grove.bytes());
         let ended = if self.ended.is_some() { size_of::<Precedents>() } else { 0 };
-        size_of::<Self>() + self.points.capacity() * size_of::<Point>() + course + grove + ended
+        let marks = if self.marks.is_some() { size_of::<Marks>() } else { 0 };
+        let points = self.points.capacity() * size_of::<Point>();
+        size_of::<Self>() + points + course + marks + grove + ended
     }
 
     /// Appends a bucket that begins after every kept one.

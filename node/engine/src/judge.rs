@@ -9,6 +9,7 @@ use via_types::{Detector, Lane, limit};
 
 use crate::calibration::{MOST, Tail};
 use crate::calm::{Glance, glance};
+use crate::course::Told;
 use crate::detector::burst::Gapped;
 use crate::detector::forecast::{Care, Reading};
 use crate::detector::forest::Apart;
@@ -92,6 +93,8 @@ pub(crate) struct Closing {
     pub(crate) has_ended: bool,
     /// The course has a new point.
     pub(crate) has_course: bool,
+    /// What the entity's peers learn of it.
+    pub(crate) told: Option<Told>,
     pub(crate) shift: u32,
 }
 

@@ -61,6 +61,12 @@ pub(crate) fn learn(
         cold.sketch.insert(sample.mark, plan.precision);
         hot.compare_marks(&cold.sketch);
     }
+    if sample.mark != 0
+        && (!is_odd || is_turn(hot))
+        && let Some(marks) = cold.marks()
+    {
+        marks.take(sample.mark, 1);
+    }
     if let Some(point) = verdict.point
         && is_begun(hot)
     {

@@ -56,7 +56,7 @@ use via_types::{LogIndex, ShardId};
 
 /// The engine's version, named in every detection: it changes whenever the
 /// same profile, events and configuration could give other scores.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 
 /// How much an engine may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

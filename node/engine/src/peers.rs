@@ -19,7 +19,8 @@ use via_types::{EntityHash, LogIndex};
 
 use crate::budget::{EMPTY, Ledger, Ledgers};
 use crate::calibration::{MOST, Tail};
-use crate::judge::{Judgement, Sample};
+use crate::detector::behaviour;
+use crate::judge::{Closing, Judgement, Sample};
 use crate::math::{larger, rough_evidence, rough_exp2, within};
 use crate::meta::Meta;
 use crate::newcomer::Arrivals;
@@ -84,6 +85,8 @@ pub(crate) struct Peers {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Habits {
     pub(crate) peers: Peers,
+    /// What courses of its entities do at the same time.
+    pub(crate) beside: behaviour::Peers,
     /// What people said of its detections.
     pub(crate) meta: Meta,
     /// Replay skips entries up to this log index.
@@ -151,6 +154,18 @@ impl Habits {
 }
 
 impl Habits {
+    /// Learns what closed buckets of an entity told of its course, unless what was
+    /// restored contains it (invariant D-2).
+    #[inline(always)]
+    pub(crate) fn meet(&mut self, closing: &Closing) {
+        let Some(told) = closing.told.filter(|_| !self.is_past) else { return };
+        self.is_changed = true;
+        if told.is_first {
+            self.beside.welcome();
+        }
+        self.beside.learn(&told.moved);
+    }
+
     /// Learns what a label of the entry `at` teaches, unless what was restored
     /// contains it (invariant D-2); says what it changed.
     pub(crate) fn be_taught(&mut self, at: LogIndex, lesson: &Lesson, plan: &Plan) -> Taught {
@@ -346,6 +361,7 @@ fn nominal(z: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::course::Told;
     use crate::judge::Row;
     use crate::noise::Noise;
 
@@ -376,6 +392,18 @@ mod tests {
             sums[who] += value;
         }
         peers
+    }
+
+    #[test]
+    fn what_restored_habits_contain_is_not_learned_again() {
+        let told = Some(Told { moved: [1.0, 0.0, 0.0, 0.0], is_first: true });
+        let closing = Closing { told, ..Closing::default() };
+        let mut habits = Habits { is_past: true, ..Habits::default() };
+        habits.meet(&closing);
+        assert_eq!((habits.beside, habits.is_changed), (behaviour::Peers::default(), false));
+        habits.is_past = false;
+        habits.meet(&closing);
+        assert!(habits.beside != behaviour::Peers::default() && habits.is_changed);
     }
 
     #[test]

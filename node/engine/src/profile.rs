@@ -7,6 +7,7 @@ use via_types::{Detector, EntityHash};
 
 use crate::calibration::Tail;
 use crate::course::Course;
+use crate::detector::behaviour::Marks;
 use crate::detector::burst::Gaps;
 use crate::detector::cardinality::{Sketch, Velocity};
 use crate::detector::distribution::Histogram;
@@ -375,6 +376,11 @@ impl Cold {
     /// Returns the course of its buckets, where one is kept.
     pub(crate) fn course(&self) -> Option<&Course> {
         self.history.as_ref()?.course.as_deref()
+    }
+
+    /// Returns how its marks are mixed, where that is kept.
+    pub(crate) fn marks(&mut self) -> Option<&mut Marks> {
+        self.history.as_mut()?.marks.as_deref_mut()
     }
 
     /// Returns the forest, where one was earned.

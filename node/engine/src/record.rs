@@ -111,6 +111,7 @@ impl Record {
     pub(crate) fn of_habits(habits: &Habits) -> Self {
         let mut coder = Coder::of(Writer::with_room_for(MORE_ROOM));
         coder.words(bytemuck::bytes_of_mut(&mut habits.peers.clone()));
+        coder.words(bytemuck::bytes_of_mut(&mut habits.beside.clone()));
         if coder.bits.flag(habits.ledgers.is_some())
             && let Some(ledgers) = &habits.ledgers
         {
@@ -130,6 +131,7 @@ impl Record {
         let mut habits = Habits::default();
         let mut coder = Coder::of(Reader::of(&self.plain));
         coder.words(bytemuck::bytes_of_mut(&mut habits.peers));
+        coder.words(bytemuck::bytes_of_mut(&mut habits.beside));
         if coder.bits.flag(false) {
             let mut ledgers = Ledgers::zeroed();
             coder.words(bytemuck::bytes_of_mut(&mut ledgers));
@@ -207,6 +209,7 @@ impl Coder<Writer> {
         self.points(points.iter_mut());
         self.write(history.course.as_deref());
         self.write(history.ended.as_deref());
+        self.write(history.marks.as_deref());
     }
 
     fn write_lanes(&mut self, lanes: &Lanes, count: usize) {
@@ -251,8 +254,8 @@ impl Coder<Reader<'_>> {
         let mut points = vec![Point::default(); count];
         self.points(points.iter_mut());
         points.rotate_right(next);
-        let (course, ended) = (self.read(), self.read());
-        Some(History { anchor, newest, next, points, ended, course, grove: None })
+        let (course, ended, marks) = (self.read(), self.read(), self.read());
+        Some(History { anchor, newest, next, points, ended, course, marks, grove: None })
     }
 
     fn read_lanes(&mut self, names: &[String], number: Numbering<'_>) -> Option<Lanes> {

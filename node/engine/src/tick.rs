@@ -52,7 +52,7 @@ impl Engine {
     fn pass(&mut self, plan: &Plan, slot: u32, now: i64, id: DetectionId, out: &mut Outcome) {
         let Profile { hot, cold } = self.places.get_mut(slot);
         let was_used = hot.flags & USED;
-        let closing = close::close(hot, cold, plan, now);
+        let closing = close::close(hot, cold, (plan, &self.habits), now);
         let lanes = Row { lanes: &[], numbers: &[], row: 0, instead: None };
         let value = hot.level.mean + hot.offset;
         let sample = Sample { at: now, value, mark: 0, lanes };
@@ -72,6 +72,7 @@ impl Engine {
             let is_told = self.follow(plan, slot, &speaking, (id, ""), out);
             self.places.get_mut(slot).hot.score = self.score_of(slot, &speaking, is_told);
         }
+        self.habits.meet(&closing);
         self.note_change(slot);
         self.count_memory(slot);
         // Passing time is no use: silent profiles may leave memory.

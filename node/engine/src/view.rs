@@ -5,7 +5,7 @@ use via_types::profile::{DetectorState, Fact, ProfileView, SeriesPoint, Warmup};
 use via_types::{Detector, EntityHash, StreamId, Timestamp};
 
 use crate::close::in_bucket;
-use crate::course::{Course, TESTS, YOUNG};
+use crate::course::{BESIDE, Course, MIX, TESTS, YOUNG};
 use crate::engine::Engine;
 use crate::grove::Grove;
 use crate::history::decimate;
@@ -157,6 +157,11 @@ fn course(detector: Detector, cold: &Cold, plan: &Plan) -> DetectorState {
             facts.push(fact("since", f64::from(said.about), "s"));
         } else if detector == Detector::MultiScale {
             facts.push(fact("horizon", f64::from(said.about), "s"));
+        } else if detector == Detector::Behavioural {
+            for (test, name) in [(BESIDE, "beside peers"), (MIX, "mix of distinct values")] {
+                let rarity = cold.course().map_or(1.0, |course| course.said(test).1);
+                facts.push(fact(name, log10(f64::from(rarity).max(1.0)), "evidence"));
+            }
         }
     }
     DetectorState {

@@ -67,10 +67,10 @@ fn ask(engine: &mut Engine, hash: EntityHash, at: i64, value: f64) -> Option<Jud
     let sample = Sample { at, value, mark: 0, lanes };
     let (glance, _) = glance(&hot, &plan, &sample);
     let mut verdict = Judgement::default();
-    if at >= hot.wake && at >= hot.bucket.end() {
-        verdict.closing = close::close(&mut hot, &mut cold, &plan, at);
-    }
     let habits = Habits::default();
+    if at >= hot.wake && at >= hot.bucket.end() {
+        verdict.closing = close::close(&mut hot, &mut cold, (&plan, &habits), at);
+    }
     conclude(&hot, &cold, (&plan, &habits), (&sample, &glance), &mut verdict);
     Some(verdict)
 }

@@ -1,6 +1,6 @@
 //! What an entity is like: mean, spread, skewness and peakedness of its recent
-//! values against its long past, its categorical marks likewise (`marks`), and
-//! all of it against its peers (`peers`). Owns fading moments; refuses to know
+//! values against its long past, its categorical marks likewise (`marks`), and how
+//! far it went from there beside its peers (`peers`). Owns fading moments; refuses to know
 //! single values, which others judge.
 //!
 //! Source: one-pass updates of central moments as in Pébay, SAND2008-6212,
@@ -9,13 +9,13 @@
 mod marks;
 mod peers;
 
-pub use marks::{Marked, Marks};
-pub use peers::Peers;
+pub use marks::Marks;
+pub use peers::{Beside, Moved, Peers};
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::detector::Finding;
-use crate::math::{larger, ln, rough_log2, single, smaller, student_evidence, within};
+use crate::math::{larger, rough_log2, single, smaller, student_evidence, within};
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ impl Default for Fingerprint {
 
 impl Fingerprint {
     /// Says whether it is judged yet.
-    fn is_ready(&self, spans: Spans) -> bool {
+    pub fn is_ready(&self, spans: Spans) -> bool {
         self.count >= YOUNG * spans.recent && self.unit > 0.0
     }
 
@@ -179,27 +179,43 @@ impl Fingerprint {
         let mut next = *self;
         next.take(x, spans);
         let freedom = larger(smaller(self.count, spans.past) / spans.recent - 1.0, 1.0);
-        let past = self.past.traits();
         let mut best = 0.0;
         for (k, moved) in next.moved().into_iter().enumerate() {
-            let usual = larger(self.usual[k], STEADIEST * STEADIEST).sqrt();
-            told.z[k] = within(moved / usual, -1e6, 1e6);
+            told.z[k] = within(moved / self.usually(k), -1e6, 1e6);
             let nominal = student_evidence(told.z[k], freedom) - TRIED;
             if nominal > best {
                 best = nominal;
                 told.about = TRAITS[k];
-                let (deviation, expected) = (f64::from(moved), f64::from(past[k]));
-                let nominal = smaller(nominal, MOST);
-                told.finding = if k == 0 {
-                    let unit = self.unit * f64::from(self.past.deviation());
-                    let expected = self.anchor + expected * self.unit;
-                    Finding { nominal, deviation: deviation * unit, expected }
-                } else {
-                    Finding { nominal, deviation, expected }
-                };
+                told.finding = self.found(smaller(nominal, MOST), k, (moved, 0.0));
             }
         }
         told
+    }
+
+    /// Returns how far a trait usually is from the past's.
+    fn usually(&self, k: usize) -> f32 {
+        larger(self.usual[k], STEADIEST * STEADIEST).sqrt()
+    }
+
+    /// Returns what is found of a trait that moved, where `common` was expected of
+    /// it.
+    fn found(&self, nominal: f32, k: usize, (moved, common): (f32, f32)) -> Finding {
+        let past = self.past.traits()[k];
+        if k == 0 {
+            let unit = self.unit * f64::from(self.past.deviation());
+            let expected = self.anchor + f64::from(past) * self.unit + f64::from(common) * unit;
+            return Finding { nominal, deviation: f64::from(moved - common) * unit, expected };
+        }
+        let (deviation, expected) = (f64::from(moved - common), f64::from(past + common));
+        Finding { nominal, deviation, expected }
+    }
+
+    /// Returns what it means for the entity, `told` of itself, that it looks like
+    /// that beside its peers.
+    pub fn compared(&self, told: &Likeness, beside: &Beside) -> Finding {
+        let usual = self.usually(beside.about);
+        let moved = within(told.z[beside.about], -1e3, 1e3);
+        self.found(beside.finding.nominal, beside.about, (moved * usual, beside.common * usual))
     }
 
     /// Takes `x` in.
@@ -255,22 +271,6 @@ impl Fingerprint {
         self.unit = single(self.unit / f64::from(factor));
         self.recent.scale(factor);
         self.past.scale(factor);
-    }
-
-    /// Returns the recent traits as peers compare them: mean on a scale that is
-    /// logarithmic on both sides of 0, logarithm of the standard deviation,
-    /// skewness, logarithm of the kurtosis. None while it is young or never moved.
-    pub fn traits(&self, spans: Spans) -> Option<[f64; 4]> {
-        if !self.is_ready(spans) {
-            return None;
-        }
-        let [mean, _, skewness, kurtosis] = self.recent.traits();
-        let mean = self.anchor + f64::from(mean) * self.unit;
-        let size = mean.abs();
-        // asinh; beyond a billion the 1 is lost anyway.
-        let log = if size < 1e9 { ln(size + (size * size + 1.0).sqrt()) } else { ln(2.0 * size) };
-        let sd = larger(self.unit * f64::from(self.recent.deviation()), 1e-300);
-        Some([log.copysign(mean), ln(sd), f64::from(skewness), f64::from(kurtosis)])
     }
 }
 

@@ -47,6 +47,11 @@ impl Velocity {
         self.windows >= YOUNG
     }
 
+    /// Says whether the current bucket is the last of its window.
+    pub(crate) fn ends_window(&self) -> bool {
+        self.phase as usize + 1 >= PHASES
+    }
+
     /// Returns the distinct marks in the window once the current bucket has
     /// added `fresh`.
     pub(crate) fn with(&self, fresh: f64) -> f32 {

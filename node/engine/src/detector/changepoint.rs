@@ -1,5 +1,5 @@
 //! Since when a series has been as it is: the probability of each run length,
-//! with what values of that run are like. Owns at most 19 runs; refuses to know
+//! with what values of that run are like. Owns at most 16 runs; refuses to know
 //! time, which its caller counts in observations.
 //!
 //! Source: Adams, MacKay, arXiv 0710.3742, 2007 (algorithm 1, constant hazard);
@@ -13,7 +13,7 @@ use crate::detector::Finding;
 use crate::math::{exp2, larger, log2, log10, rounded, single, smaller, within};
 
 /// Runs kept.
-const RUNS: usize = 19;
+const RUNS: usize = 16;
 /// A change is news while its run is no longer than this.
 const RECENT: u32 = 64;
 /// Runs shorter than this are not merged: nothing is known of them yet.
@@ -74,7 +74,6 @@ pub struct Runs {
     /// Observations since the first run began.
     steps: u32,
     runs: [Run; RUNS],
-    pad: u32,
 }
 
 /// What is expected of changes.

@@ -115,7 +115,7 @@ fn with_gap(case: &Case<'_>, secs: f64) -> Asked {
         return REFUSED;
     }
     let (mut hot, mut cold) = (*case.hot, case.cold.clone());
-    let closing = close::close(&mut hot, &mut cold, case.plan, at);
+    let closing = close::close(&mut hot, &mut cold, (case.plan, case.habits), at);
     ask(case, (&hot, &cold), &sample, closing)
 }
 

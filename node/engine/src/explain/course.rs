@@ -4,7 +4,7 @@
 use via_types::Detector;
 use via_types::detection::{Contribution, Direction};
 
-use crate::course::{Course, Said, TESTS};
+use crate::course::{BESIDE, Course, MIX, Said, TESTS};
 use crate::detector::behaviour::TRAITS;
 use crate::detector::behaviour::Trait;
 use crate::explain::Case;
@@ -59,18 +59,29 @@ impl Leading<'_> {
         TESTS[self.test]
     }
 
+    fn is_beside(&self) -> bool {
+        self.test == BESIDE
+    }
+
     fn about(&self) -> Trait {
         TRAITS[(self.said.about as usize).min(TRAITS.len() - 1)]
     }
 
     fn is_of_mean(&self) -> bool {
-        self.detector() != Detector::Behavioural || self.about() == Trait::Mean
+        self.detector() != Detector::Behavioural || self.test != MIX && self.about() == Trait::Mean
     }
 
     /// Returns what is measured, as contributions name it.
     fn name(&self) -> &'static str {
         match (self.detector(), self.course.is_rate()) {
             (Detector::Spectral, _) => "rhythm",
+            (Detector::Behavioural, _) if self.test == MIX => "mix of distinct values",
+            (Detector::Behavioural, _) if self.is_beside() => match self.about() {
+                Trait::Mean => "mean beside peers",
+                Trait::Spread => "spread beside peers",
+                Trait::Skewness => "skewness beside peers",
+                Trait::Peakedness => "peakedness beside peers",
+            },
             (Detector::Behavioural, _) => match self.about() {
                 Trait::Mean => "usual mean",
                 Trait::Spread => "usual spread",
@@ -126,23 +137,48 @@ impl Leading<'_> {
                 "{what} over the last {} is {now}{unit} where it was {usual} for longer",
                 span(about)
             ),
-            Detector::Behavioural => match self.about() {
-                Trait::Mean => format!("{what} has lately been {now}{unit}, long before {usual}"),
-                Trait::Spread => {
-                    let times = exp2(f64::from(self.said.deviation));
-                    format!("{what} has lately scattered {} times as much as before", figure(times))
-                }
-                Trait::Skewness => format!("{what} has lately strayed to another side than before"),
-                Trait::Peakedness => {
-                    format!("{what} has lately had other extremes than before")
-                }
-            },
+            Detector::Behavioural if self.test == MIX => format!(
+                "what its events carry has lately been mixed otherwise than before: \
+                 by {now} bits, usually by {usual}"
+            ),
+            Detector::Behavioural => self.behaviour(what, &now, &usual, unit),
             Detector::Drift
             | Detector::Volume
             | Detector::Distribution
             | Detector::Cardinality
             | Detector::Burst
             | Detector::Forest => format!("{what} has drifted from {usual} to {now}{unit}"),
+        }
+    }
+
+    /// Returns what is said of a trait that moved, from the past or from peers.
+    fn behaviour(&self, what: &str, now: &str, usual: &str, unit: &str) -> String {
+        let times = figure(exp2(f64::from(self.said.deviation)));
+        match (self.about(), self.is_beside()) {
+            (Trait::Mean, false) => {
+                format!("{what} has lately been {now}{unit}, long before {usual}")
+            }
+            (Trait::Mean, true) => format!(
+                "{what} has lately been {now}{unit}, where {usual} would be what its peers did"
+            ),
+            (Trait::Spread, false) => {
+                format!("{what} has lately scattered {times} times as much as before")
+            }
+            (Trait::Spread, true) => {
+                format!("{what} has lately scattered {times} times as much as with its peers")
+            }
+            (Trait::Skewness, false) => {
+                format!("{what} has lately strayed to another side than before")
+            }
+            (Trait::Skewness, true) => {
+                format!("{what} has lately strayed to another side, which its peers did not")
+            }
+            (Trait::Peakedness, false) => {
+                format!("{what} has lately had other extremes than before")
+            }
+            (Trait::Peakedness, true) => {
+                format!("{what} has lately had other extremes, which its peers had not")
+            }
         }
     }
 }

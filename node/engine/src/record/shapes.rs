@@ -4,6 +4,7 @@
 
 use super::fields::{Field, Shaped, Unit, size, units};
 use crate::course::Course;
+use crate::detector::behaviour::Marks;
 use crate::detector::horizons::Horizons;
 use crate::detector::lanes::{Joint, Lane};
 use crate::detector::season::Season;
@@ -35,6 +36,7 @@ shaped! {
     Season: SEASON;
     Series: &[Group(1, SEASON), Group(1, PATTERNS), Size(1), Count(1)];
     Course: COURSE;
+    Marks: &[Size(32), Size(32), Size(2), Whole(2)];
     Horizons: HORIZONS;
     Lane: &[Double(7), Whole(1), Count(1)];
     Pair: &[Float(2), Size(1), Whole(1)];
@@ -126,9 +128,9 @@ const COURSE: &[Field] = &[
     Time(1),
     Count(3),
     Size(1),
-    Group(5, &[Small(1), Short(2), Small(1)]),
-    Size(17),
-    Tail(6),
+    Group(7, &[Small(1), Short(2), Small(1)]),
+    Size(23),
+    Tail(8),
     Count(1),
     Group(1, HORIZONS),
     // The fingerprint.
@@ -152,8 +154,7 @@ const COURSE: &[Field] = &[
     Float(2),
     Size(1),
     Count(3),
-    Group(19, &[Small(1), Short(1), Small(2), Count(1)]),
-    Count(1),
+    Group(16, &[Small(1), Short(1), Small(2), Count(1)]),
     // The rhythm.
     Double(1),
     Halves(122),

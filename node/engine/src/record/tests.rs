@@ -28,6 +28,8 @@ struct Seen {
 enum What {
     Values,
     Marks,
+    /// Marks of which there are few.
+    Kinds,
     Lanes,
 }
 
@@ -53,6 +55,9 @@ impl Seen {
             match self.what {
                 What::Values => {}
                 What::Marks => batch.mark = batch.value.iter().map(|x| x.to_bits() | 1).collect(),
+                What::Kinds => {
+                    batch.mark = batch.value.iter().map(|x| *x as u64 % 12 + 1).collect()
+                }
                 What::Lanes => {
                     batch.lanes = ["p50", "p99", "rate"]
                         .map(|name| via_types::Lane {
@@ -98,7 +103,7 @@ fn bits(hot: &Hot, cold: &Cold) -> (Vec<u8>, String) {
 #[test]
 fn profiles_come_back_bit_for_bit() {
     let names = ["p50", "p99", "rate"].map(str::to_owned);
-    for what in [What::Values, What::Marks, What::Lanes] {
+    for what in [What::Values, What::Marks, What::Kinds, What::Lanes] {
         for (events, pace) in [(1, 1.0), (7, 90.0), (40, 0.01), (700, 20.0), (2500, 0.3)] {
             for Profile { hot, cold } in (Seen { events, pace, what }).profiles() {
                 let record = Record::of(&hot, &cold, &names);
@@ -107,9 +112,20 @@ fn profiles_come_back_bit_for_bit() {
                 let (back_hot, back_cold) = record.open(number).unwrap();
                 assert!(bits(&back_hot, &back_cold) == bits(&hot, &cold), "{events} {what:?}");
                 assert_eq!(Record::of(&back_hot, &back_cold, &names), again);
+                let is_mixed = back_cold.history.is_some_and(|history| history.marks.is_some());
+                assert_eq!(is_mixed, what == What::Kinds && events >= 700, "{events} {what:?}");
             }
         }
     }
+}
+
+#[test]
+fn habits_come_back_bit_for_bit() {
+    let engine = (Seen { events: 5000, pace: 5.0, what: What::Values }).engine();
+    let habits = &engine.streams[&STREAM].habits;
+    let back = Record::of_habits(habits).habits().unwrap();
+    assert!(habits.beside != crate::detector::behaviour::Peers::default());
+    assert_eq!((back.beside, back.peers), (habits.beside, habits.peers));
 }
 
 /// Passes any memory at all through a part's code, after another one.
@@ -145,6 +161,7 @@ proptest! {
         passes::<Season>(&noise, &sparse);
         passes::<Series>(&noise, &sparse);
         passes::<crate::course::Course>(&noise, &sparse);
+        passes::<crate::detector::behaviour::Marks>(&noise, &sparse);
         passes::<Lane>(&noise, &sparse);
         passes::<Joint>(&noise, &sparse);
         passes::<Rules>(&noise, &sparse);

@@ -2,9 +2,10 @@
 //! together as never before; and that forests stay within their memory.
 
 use via_engine::Options;
+use via_types::detection::Contribution;
 use via_types::{Detector, StreamConfig};
 
-use crate::feed::{Dice, Feed, MONDAY, STREAM, event, hash};
+use crate::feed::{Dice, Fed, Feed, MONDAY, STREAM, batch, event, hash};
 
 /// The detectors that look at the course of buckets.
 const OF_COURSES: [Detector; 5] = [
@@ -64,6 +65,101 @@ fn each_detector_of_courses_may_be_left_out() {
         let is_quick = (state.detector as usize) < Detector::Spectral as usize;
         assert_eq!(is_on, is_quick, "{}", state.detector);
     }
+}
+
+/// The entities of a fleet.
+const FLEET: [&str; 10] = ["f0", "f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8", "f9"];
+
+#[test]
+fn who_leaves_its_peers_is_told_by_the_trait_that_left() {
+    let mut feed = Feed::default();
+    let mut dice = Dice::new(35);
+    let mut told = Vec::new();
+    let (rounds, moved) = (6400usize, 5500);
+    for round in 0..rounds {
+        // Each has a level of its own; at last one moves.
+        let events: Vec<_> = FLEET
+            .iter()
+            .enumerate()
+            .map(|(number, key)| {
+                let is_moved = number == 4 && round >= moved;
+                let level = (number + 1) as f64 * 100.0;
+                let value = level * (1.0 + if is_moved { 0.012 } else { 0.0 });
+                let at = MONDAY + round as f64 * 5.0 + number as f64 * 0.4;
+                Fed { key, at, value: dice.normal(value, level * 0.02), mark: 0 }
+            })
+            .collect();
+        let out = feed.batch(&batch(&events));
+        for (scored, fed) in out.scored.iter().zip(&events) {
+            let mut terms = scored.contributions.iter();
+            let beside = terms.find(|term| term.feature.ends_with("beside peers"));
+            if let Some(term) = beside.filter(|term| term.evidence > 0.1) {
+                told.push((fed.key, round, term.clone()));
+            }
+        }
+    }
+    let mean = told.iter().find(|(key, round, term)| {
+        *key == "f4" && *round >= moved && term.feature == "mean beside peers"
+    });
+    let (_, _, term) = mean.expect("the one that moved is told");
+    assert_eq!(term.detector, Detector::Behavioural);
+    assert!(
+        (term.expected - 500.0).abs() < 10.0 && term.observed > term.expected + 0.5,
+        "{term:?}"
+    );
+}
+
+/// What is said of the mix of marks.
+#[derive(Debug, Default, PartialEq)]
+struct Mixed {
+    /// The most evidence of its own before and after it changed.
+    most: [f64; 2],
+    /// What it adds to scores after that.
+    terms: Vec<Contribution>,
+}
+
+/// Feeds events of five kinds, with `each` marks each, that at last come in other
+/// shares than they did.
+fn mixed(each: u64) -> Mixed {
+    let mut feed = Feed::default();
+    let mut dice = Dice::new(36);
+    let mut mixed = Mixed::default();
+    let (rounds, changed) = (40_000usize, 36_000);
+    for from in (0..rounds).step_by(64) {
+        let events: Vec<_> = (from..from + 64)
+            .map(|i| {
+                let share = dice.uniform();
+                let share = if i < changed { share * share } else { share.sqrt() };
+                let at = MONDAY + i as f64 * 10.0 + dice.uniform();
+                let mark = (share * 5.0) as u64 * each + dice.bits() % each + 1;
+                Fed { mark, ..event(at, dice.normal(100.0, 5.0)) }
+            })
+            .collect();
+        let out = feed.batch(&batch(&events));
+        let view = feed.engine.profile(STREAM, hash("e")).expect("it is known");
+        let facts = view.detectors.iter().flat_map(|state| &state.facts);
+        let own = facts.filter(|fact| fact.name == MIX).map(|fact| fact.value);
+        let most = &mut mixed.most[usize::from(from >= changed)];
+        *most = own.fold(*most, f64::max);
+        if from >= changed {
+            let terms = out.scored.into_iter().flat_map(|scored| scored.contributions);
+            mixed.terms.extend(terms.filter(|term| term.feature == MIX && term.evidence > 0.3));
+        }
+    }
+    mixed
+}
+
+/// How the mix of marks is named.
+const MIX: &str = "mix of distinct values";
+
+#[test]
+fn another_mix_of_few_marks_is_told_where_no_value_is_odd() {
+    let few = mixed(1);
+    assert!(few.most[1] > few.most[0] + 1.5 && few.most[1] > 4.0, "{few:?}");
+    let said = few.terms.first().expect("it is told");
+    assert_eq!(said.detector, Detector::Behavioural);
+    assert!(said.observed > 2.0 * said.expected && said.observed <= 1.0, "{said:?}");
+    assert_eq!(mixed(8), Mixed::default(), "too many to be categories");
 }
 
 #[test]

@@ -153,3 +153,20 @@ fn entries_that_a_restored_record_contains_change_nothing() {
         (feed.engine.profile(STREAM, hash("a")), replayed.engine.profile(STREAM, hash("a")));
     assert_eq!(a, b, "invariant D-2: applied once");
 }
+
+#[test]
+fn a_fleet_with_few_marks_is_judged_alike_however_batches_are_cut() {
+    const FLEET: [&str; 9] = ["f0", "f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8"];
+    let mut dice = Dice::new(77);
+    let events: Vec<Fed> = (0..FLEET.len() * 3000)
+        .map(|i| Fed {
+            key: FLEET[i % FLEET.len()],
+            at: MONDAY + i as f64 * 0.6 + dice.uniform(),
+            value: dice.normal(10.0, 1.0),
+            mark: dice.bits() % 6 + 1,
+        })
+        .collect();
+    let whole = told_and_kept(&events, events.len(), Answer::Counts);
+    assert!(whole == told_and_kept(&events, 41, Answer::Counts), "invariant E-1");
+    assert!(whole == told_and_kept(&events, 1024, Answer::Scores), "invariant E-1");
+}

@@ -108,7 +108,7 @@ impl Cluster {
     pub(crate) fn open_unheard(&mut self, name: &str, deaf: NodeId) -> u64 {
         self.deaf = Some(deaf);
         let opened = self.apply(OpenProducer { tenant: TenantId::new(1), name: name.to_owned() });
-        let Outcome::Producer { id, .. } = opened else { panic!("a producer was asked for") };
+        let Outcome::Opened { id, .. } = opened else { panic!("a producer was asked for") };
         self.deaf = None;
         id.get()
     }

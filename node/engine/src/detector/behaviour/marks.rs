@@ -1,19 +1,27 @@
 //! Which categories an entity's events have: how often each of 32 hashed ones
-//! came lately and in the long past. Owns the counts; refuses to know names.
+//! came lately and in the long past. Owns the counts; refuses to know names, and
+//! is of use only where few different ones come.
 //!
 //! Source: Lin, IEEE Trans. Inf. Theory 37, 1991 (Jensen-Shannon divergence),
 //! judged against what it usually is.
 
 use bytemuck::{Pod, Zeroable};
 
-use super::Spans;
 use crate::detector::Finding;
 use crate::math::{larger, rough_log2, smaller, student_evidence};
 
 /// Categories told apart.
 const BINS: usize = 32;
-/// Marks before any is judged, in recent spans.
-const YOUNG: f32 = 2.0;
+/// Events that are recent, and events of the past.
+const RECENT: f32 = 512.0;
+const PAST: f32 = 16_384.0;
+/// Events before the divergence is looked at.
+const YOUNG: f32 = 2.0 * RECENT;
+/// Looks before it is judged, those that its usual size averages, and those of
+/// which one says what its neighbours do not.
+const LOOKS: f32 = 64.0;
+const MEMORY: f32 = 1024.0;
+const ALIKE: f32 = 16.0;
 /// The most evidence.
 const MOST: f32 = 1e6;
 /// A divergence teaches no more than so many standard deviations.
@@ -32,19 +40,7 @@ pub struct Marks {
     mean: f32,
     variance: f32,
     count: f32,
-    judged: f32,
-}
-
-/// What a mark says.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Marked {
-    /// Evidence against recent marks being distributed as those of the past;
-    /// deviation and expectation are of their divergence, bits.
-    pub finding: Finding,
-    /// Evidence against this one mark: how rare marks no commoner are.
-    pub rarity: f32,
-    /// The divergence, 0..1 bits.
-    pub divergence: f32,
+    looks: f32,
 }
 
 /// Returns a mark's bin (Knuth, The Art of Computer Programming 3, §6.4:
@@ -79,62 +75,43 @@ impl Default for Marks {
 }
 
 impl Marks {
-    fn is_ready(&self, spans: Spans) -> bool {
-        self.count >= YOUNG * spans.recent
-    }
-
-    fn next(&self, mark: u64, spans: Spans) -> Self {
-        let mut next = *self;
-        next.count = smaller(self.count + 1.0, 1e7);
+    /// Takes `mark` in, any number that stands for a category, of an event that
+    /// stands for `times` of its kind.
+    pub fn take(&mut self, mark: u64, times: u16) {
+        let times = f32::from(times);
+        self.count = smaller(self.count + times, 1e7);
+        let rate = |span: f32| times / larger(smaller(self.count, span), times);
+        let (recent, past) = (rate(RECENT), rate(PAST));
         let place = bin(mark);
-        move_to(&mut next.recent, place, 1.0 / smaller(next.count, larger(spans.recent, 2.0)));
-        move_to(&mut next.past, place, 1.0 / smaller(next.count, larger(spans.past, 2.0)));
-        next
+        move_to(&mut self.recent, place, recent);
+        move_to(&mut self.past, place, past);
     }
 
-    /// Judges `mark`, any number that stands for a category.
-    pub fn judge(&self, mark: u64, spans: Spans) -> Marked {
-        if self.count < 1.0 {
-            return Marked::default();
+    /// Looks at how marks are mixed lately and takes that in; returns evidence
+    /// against their being distributed as those of the past, once that is known.
+    /// Deviation and expectation are of the divergence, bits.
+    pub fn look(&mut self) -> Option<Finding> {
+        if self.count < YOUNG {
+            return None;
         }
-        let next = self.next(mark, spans);
-        let divergence = divergence(&next.recent, &next.past);
-        let mut finding = Finding::default();
-        if self.judged >= spans.recent {
-            let sd = larger(self.variance, STEADIEST * STEADIEST).sqrt();
-            let off = divergence - self.mean;
-            let freedom = larger(smaller(self.judged, spans.past) / spans.recent, 1.0);
-            finding = Finding {
+        let divergence = divergence(&self.recent, &self.past);
+        let sd = larger(self.variance, STEADIEST * STEADIEST).sqrt();
+        let off = divergence - self.mean;
+        let is_ready = self.looks >= LOOKS;
+        let found = is_ready.then(|| {
+            let freedom = smaller(self.looks, MEMORY) / ALIKE;
+            Finding {
                 nominal: smaller(student_evidence(larger(off, 0.0) / sd, freedom), MOST),
                 deviation: f64::from(off),
                 expected: f64::from(self.mean),
-            };
-        }
-        Marked { finding, rarity: self.rarity(bin(mark), spans), divergence }
-    }
-
-    /// Returns how rare marks are that are no commoner than those of `place`; a
-    /// mark never seen is as rare as the length of the past says.
-    fn rarity(&self, place: usize, spans: Spans) -> f32 {
-        let own = self.past[place];
-        let mass: f32 = self.past.iter().filter(|share| **share <= own).sum();
-        let seen = smaller(self.count, spans.past);
-        let share = (mass * seen + 1.0) / (seen + 1.0);
-        larger(-rough_log2(smaller(share, 1.0)) * std::f32::consts::LOG10_2, 0.0)
-    }
-
-    /// Takes `mark` in, judged as `marked`.
-    pub fn learn(&mut self, mark: u64, marked: &Marked, spans: Spans) {
-        *self = self.next(mark, spans);
-        if self.is_ready(spans) {
-            self.judged = smaller(self.judged + 1.0, 1e7);
-            let rate = 1.0 / smaller(self.judged, spans.past);
-            let reach = CLIP * larger(self.variance, STEADIEST * STEADIEST).sqrt();
-            let off = marked.divergence - self.mean;
-            let off = if self.judged < spans.recent { off } else { smaller(off, reach) };
-            self.variance += rate * (off * off * (1.0 - rate) - self.variance);
-            self.mean += rate * off;
-        }
+            }
+        });
+        self.looks = smaller(self.looks + 1.0, 1e7);
+        let rate = 1.0 / smaller(self.looks, MEMORY);
+        let off = if is_ready { smaller(off, CLIP * sd) } else { off };
+        self.variance += rate * (off * off * (1.0 - rate) - self.variance);
+        self.mean += rate * off;
+        found
     }
 }
 
@@ -165,12 +142,11 @@ mod tests {
         }
 
         #[test]
-        fn shares_sum_to_one(marks in prop::collection::vec(any::<u64>(), 1..500)) {
-            let (mut state, spans) = (Marks::default(), Spans::default());
-            for mark in marks {
-                let marked = state.judge(mark, spans);
-                prop_assert!(marked.rarity.is_finite() && marked.finding.nominal.is_finite());
-                state.learn(mark, &marked, spans);
+        fn shares_sum_to_one(marks in prop::collection::vec((any::<u64>(), 1u16..20), 1..500)) {
+            let mut state = Marks::default();
+            for (mark, times) in marks {
+                state.take(mark, times);
+                prop_assert!(state.look().is_none_or(|found| found.nominal.is_finite()));
                 prop_assert!((state.recent.iter().sum::<f32>() - 1.0).abs() < 1e-4);
                 prop_assert!((state.past.iter().sum::<f32>() - 1.0).abs() < 1e-4);
             }
@@ -179,30 +155,27 @@ mod tests {
 
     #[test]
     fn another_mix_of_the_same_marks_is_seen() {
-        let (mut state, spans) = (Marks::default(), Spans::default());
-        let (mut quiet, mut last) = (0.0f32, Marked::default());
-        for number in 0..5100u64 {
-            let draw = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) % 100;
-            // Of five marks the fifth is rare, until it is the commonest.
-            let mark = if number < 5000 { draw % 33 / 8 } else { 4 - draw % 5 / 4 };
-            last = state.judge(mark, spans);
-            if (3000..5000).contains(&number) {
-                quiet = quiet.max(last.finding.nominal);
+        for times in [1u16, 9] {
+            let mut state = Marks::default();
+            let (mut quiet, mut last) = (0.0f32, Finding::default());
+            for number in 0..80_600u64 {
+                let draw = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) % 100;
+                // Of five marks the fifth is rare, until it is as common as all others.
+                let mark = if number < 80_000 { draw % 33 / 8 } else { 4 * (draw % 2) };
+                if number.is_multiple_of(u64::from(times)) {
+                    state.take(mark, times);
+                }
+                if number % 60 == 59
+                    && let Some(found) = state.look()
+                {
+                    last = found;
+                    if (40_000..80_000).contains(&number) {
+                        quiet = quiet.max(found.nominal);
+                    }
+                }
             }
-            state.learn(mark, &last, spans);
+            assert!(last.nominal > quiet + 2.0, "{times}: {last:?} after {quiet}");
+            assert!(last.nominal > 5.0 && last.deviation > 0.1, "{times}: {last:?}");
         }
-        assert!(last.finding.nominal > quiet + 2.0, "{last:?} after {quiet}");
-        assert!(last.finding.nominal > 5.0, "{last:?} after {quiet}");
-    }
-
-    #[test]
-    fn a_mark_never_seen_is_as_rare_as_the_past_is_long() {
-        let (mut state, spans) = (Marks::default(), Spans::default());
-        for _ in 0..999 {
-            let marked = state.judge(7, spans);
-            state.learn(7, &marked, spans);
-        }
-        assert!((state.judge(1, spans).rarity - 3.0).abs() < 0.01);
-        assert_eq!(state.judge(7, spans).rarity, 0.0);
     }
 }
