@@ -37,7 +37,7 @@ const SLOWER: u64 = 14;
 const KNOWN: u64 = 4096;
 /// Calm events that each weighed one stands for before so many events are known.
 const YOUNG_SLOW: u64 = 3;
-const ADULT: u64 = 256;
+const ADULT: u64 = 64;
 /// Nominal evidence above this grows only with its logarithm.
 const COMPRESSED: f32 = 16.0;
 

@@ -51,7 +51,7 @@ async fn a_leader_that_has_not_heard_of_a_producer_yet_is_waited_for() {
     let producer = cluster.open_unheard("newcomer", node(leader));
     let mut events = batch(cluster.stream, "e0", 10, cluster.tick());
     events.origin = Some(origin(producer, 1, 1));
-    let mut written = std::pin::pin!(cluster.write(other, events));
+    let mut written = Box::pin(cluster.write(other, events));
     let early = tokio::time::timeout(Duration::from_millis(200), &mut written).await;
     assert!(early.is_err(), "neither refused nor written: {early:?}");
     cluster.tell_all();
