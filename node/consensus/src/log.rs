@@ -235,10 +235,11 @@ impl RaftLogStorage<Types> for GroupLog {
         }
         let (tx, rx) = oneshot::channel();
         let done = Box::new(move |result| drop(tx.send(result)));
+        // First, so that who reads what is being cut off is not told of a hole.
+        self.0.ends.lock().last = last_kept;
         self.0.recent.lock().truncate(last_kept.map(|kept| kept.index));
         let kept = last_kept.map_or(0, |kept| key(kept.index));
         self.0.log.truncate_after(self.0.key, kept, done);
-        self.0.ends.lock().last = last_kept;
         match rx.await {
             Ok(result) => result.map_err(io),
             Err(closed) => Err(io(closed)),

@@ -43,6 +43,21 @@ impl GroupLog {
     }
 }
 
+impl GroupLog {
+    /// Reads entries for whoever replicates them: none when the first has gone
+    /// meanwhile, purged or cut off. The replication of a leader that was deposed
+    /// goes on for a moment, while its successor's entries replace the ones it
+    /// reads; what it sends is refused for its term, and to read nothing ends it
+    /// without a word. An entry that should be there and is not is an error.
+    fn piece_that_may_go(&self, from: u64, to: u64) -> Result<Vec<Entry>, Error> {
+        self.piece(from, to).or_else(|error| {
+            let is_purged = self.purged().is_some_and(|purged| from <= purged.index);
+            let is_cut_off = self.last().is_none_or(|last| last.index < from);
+            if is_purged || is_cut_off { Ok(Vec::new()) } else { Err(error) }
+        })
+    }
+}
+
 fn half_open(range: &impl RangeBounds<u64>) -> (u64, u64) {
     let from = match range.start_bound() {
         Bound::Included(from) => *from,
@@ -86,8 +101,9 @@ impl RaftLogReader<Types> for GroupLog {
         let end = self.last().map_or(0, |last| last.index + 1).min(to);
         let mut entries = Vec::new();
         while from < end {
-            entries.extend(self.piece(from, end).map_err(io)?);
-            from = entries.last().map_or(end, |last| last.log_id.index + 1);
+            let piece = self.piece_that_may_go(from, end).map_err(io)?;
+            from = piece.last().map_or(end, |last| last.log_id.index + 1);
+            entries.extend(piece);
         }
         Ok(entries)
     }
@@ -101,7 +117,7 @@ impl RaftLogReader<Types> for GroupLog {
         from: u64,
         to: u64,
     ) -> Result<Vec<Entry>, io::Error> {
-        self.piece(from, to).map_err(io)
+        self.piece_that_may_go(from, to).map_err(io)
     }
 }
 
@@ -120,5 +136,58 @@ impl Tail for GroupLog {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use openraft::storage::{IOFlushed, RaftLogStorage as _};
+    use via_storage::{Log as _, MemoryLog};
+    use via_types::{GroupId, NodeId, Term};
+
+    use super::*;
+    use crate::machine::Position;
+    use crate::raft::{log_id, number};
+
+    const GROUP: GroupId = GroupId::META;
+
+    fn entry(index: u64) -> Entry {
+        let at = Position { term: Term::new(1), leader: NodeId::new(1), index: number(index) };
+        Entry { log_id: log_id(at), payload: EntryPayload::Blank }
+    }
+
+    /// A log of entries 0 to 9, of which those after 5 were cut off and those up to
+    /// 2 purged.
+    async fn remnant() -> (Arc<MemoryLog>, GroupLog) {
+        let disk = Arc::new(MemoryLog::new());
+        let mut log = GroupLog::open(GROUP, GROUP, disk.clone()).expect("an empty log");
+        log.append((0..10).map(entry), IOFlushed::noop()).await.expect("room");
+        log.truncate_after(Some(entry(5).log_id)).await.expect("it can be cut");
+        log.purge(entry(2).log_id).await.expect("it can be purged");
+        (disk, log)
+    }
+
+    #[tokio::test]
+    async fn who_replicates_reads_nothing_of_what_is_cut_off_or_purged() {
+        let (_disk, mut log) = remnant().await;
+        for (from, to) in [(6, 9), (7, 8), (0, 5), (2, 9)] {
+            let read = log.limited_get_log_entries(from, to).await.expect("no error");
+            assert!(read.is_empty(), "{from}..{to}: {read:?}");
+        }
+        let read = log.limited_get_log_entries(3, 6).await.expect("it is there");
+        assert_eq!(read, [entry(3), entry(4), entry(5)]);
+        let read = log.try_get_log_entries(3..9).await.expect("some are there");
+        assert_eq!(read, [entry(3), entry(4), entry(5)]);
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_should_be_there_and_is_not_is_an_error() {
+        let (disk, _) = remnant().await;
+        let mut log = GroupLog::open(GROUP, GROUP, disk.clone()).expect("it is whole");
+        disk.truncate_after(GROUP, key(3), Box::new(|_| {}));
+        assert!(log.limited_get_log_entries(3, 6).await.is_ok(), "a part of it");
+        log.limited_get_log_entries(4, 6).await.expect_err("invariant D-7");
     }
 }
