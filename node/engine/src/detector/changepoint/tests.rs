@@ -65,6 +65,7 @@ proptest! {
         let hazard = Hazard { gap: 300.0, strays };
         let mut normal = normals(seed);
         let (mut state, mut naive) = (Runs::default(), Naive::default());
+        let mut astray = 0.0;
         for number in 0..260 {
             let x = normal() * if number < at { 1.0 } else { louder }
                 + if number < at { 0.0 } else { shift };
@@ -77,17 +78,17 @@ proptest! {
                 naive.runs = state.held().iter().map(all).collect();
             } else if number > YOUNG as usize {
                 naive.step(before.in_units(x), &before, hazard);
-                // Merged runs may be a few values older or younger.
-                let least = naive.recent(RECENT - 16) - 0.15;
-                let most = naive.recent(RECENT + 16) + 0.15;
-                prop_assert!(
-                    (least..=most).contains(&told.probability),
-                    "{number}: {} not in {least}..{most}", told.probability
-                );
+                // Merged runs may be a few values older or younger; while one of two
+                // explanations gives way to the other, they do so at their own time.
+                let (least, most) = (naive.recent(RECENT - 16), naive.recent(RECENT + 16));
+                let off = (least - told.probability).max(told.probability - most).max(0.0);
+                astray += off;
+                prop_assert!(off <= 0.3, "{number}: {} not in {least}..{most}", told.probability);
             }
             // The naive model knows no change of unit.
             prop_assume!(before.unit == 0.0 || state.unit == before.unit);
         }
+        prop_assert!(astray <= 228.0 * 0.04, "on average by {}", astray / 228.0);
     }
 
     #[test]
