@@ -32,7 +32,7 @@ impl Shift {
 /// The library and its file.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    library: PathBuf,
+    object: PathBuf,
     file: PathBuf,
 }
 
@@ -42,14 +42,14 @@ impl Clock {
     /// # Errors
     /// The C compiler fails.
     pub fn new(folder: &Path) -> anyhow::Result<Self> {
-        let clock = Self { library: shim::build("clock", folder)?, file: folder.join("shift") };
+        let clock = Self { object: shim::build("clock", folder)?, file: folder.join("shift") };
         std::fs::write(&clock.file, 0_i64.to_ne_bytes())?;
         Ok(clock)
     }
 
-    /// Returns the library that must be preloaded.
-    pub fn library(&self) -> &Path {
-        &self.library
+    /// Returns the shared object that must be preloaded.
+    pub fn object(&self) -> &Path {
+        &self.object
     }
 
     /// Returns what else must be in a node's environment.
@@ -79,7 +79,7 @@ mod tests {
         let mut date = Command::new("date");
         date.arg("+%s");
         if let Some(clock) = clock {
-            date.env("LD_PRELOAD", clock.library()).envs(clock.environment());
+            date.env("LD_PRELOAD", clock.object()).envs(clock.environment());
         }
         let said = date.output().unwrap().stdout;
         String::from_utf8(said).unwrap().trim().parse().unwrap()

@@ -52,7 +52,7 @@ pub enum Survivors {
 /// The library and its folders.
 #[derive(Clone, Debug)]
 pub struct Disk {
-    library: PathBuf,
+    object: PathBuf,
     mirror: PathBuf,
     control: PathBuf,
 }
@@ -64,7 +64,7 @@ impl Disk {
     /// The C compiler fails.
     pub fn new(folder: &Path) -> anyhow::Result<Self> {
         let disk = Self {
-            library: shim::build("disk", folder)?,
+            object: shim::build("disk", folder)?,
             mirror: folder.join("mirror"),
             control: folder.join("control"),
         };
@@ -73,15 +73,15 @@ impl Disk {
         Ok(disk)
     }
 
-    /// Returns the library that must be preloaded.
-    pub fn library(&self) -> &Path {
-        &self.library
+    /// Returns the shared object that must be preloaded.
+    pub fn object(&self) -> &Path {
+        &self.object
     }
 
     /// Returns what must be in a node's environment.
     pub fn environment(&self, data: &Path) -> [(&'static str, OsString); 4] {
         [
-            ("LD_PRELOAD", self.library.clone().into()),
+            ("LD_PRELOAD", self.object.clone().into()),
             ("VIA_DISK_ROOT", data.into()),
             ("VIA_DISK_MIRROR", self.mirror.clone().into()),
             ("VIA_DISK_CONTROL", self.control.clone().into()),

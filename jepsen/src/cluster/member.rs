@@ -178,7 +178,7 @@ impl Member {
 
     fn environment(&self) -> Vec<(&'static str, OsString)> {
         let libraries =
-            [self.disk.as_ref().map(Disk::library), self.clock.as_ref().map(Clock::library)];
+            [self.disk.as_ref().map(Disk::object), self.clock.as_ref().map(Clock::object)];
         let libraries: Vec<&Path> = libraries.into_iter().flatten().collect();
         if libraries.is_empty() {
             return Vec::new();

@@ -14,13 +14,16 @@ use via_types::entry::Command;
 use via_types::feedback::Taught;
 use via_types::profile::{ProfileView, SeriesPoint};
 use via_types::{
-    Batch, DetectionId, Epoch, Fate, LogIndex, NodeId, ProducerId, Receipt, ShardId, StreamId,
-    TenantId, Term,
+    Batch, DetectionId, Fate, LogIndex, NodeId, Receipt, ShardId, StreamId, TenantId, Term,
 };
 
 use crate::census::Report;
 use crate::query::{Filter, Page, Query, Recorded, Stats};
 use crate::{Cursor, Error};
+
+mod refusal;
+
+pub(crate) use refusal::Refusal;
 
 /// What is asked; `B` is a batch, or a reference to one where it is sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -146,85 +149,6 @@ pub(crate) enum News {
     },
 }
 
-/// An [`Error`] as it travels: the same fate, whoever tells it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Refusal {
-    UnknownStream(StreamId),
-    TooLarge { events: u64, bytes: u64, max_events: u64, max_bytes: u64 },
-    Malformed(String),
-    NeverOpened { producer: ProducerId, given: Epoch },
-    Fenced { given: Epoch, current: Epoch },
-    SequenceTooOld { given: u64, newest: u64, window: u64 },
-    Overloaded(String),
-    NotReady(String),
-    Unknown(String),
-    BadCursor(String),
-    Elsewhere(Hint),
-    Other { fate: Fate, words: String },
-}
-
-impl Refusal {
-    /// Returns what a peer is told of `error`.
-    pub(crate) fn of(error: &Error) -> Self {
-        match error {
-            Error::UnknownStream(stream) => Self::UnknownStream(*stream),
-            Error::TooLarge { events, bytes, max_events, max_bytes } => Self::TooLarge {
-                events: *events as u64,
-                bytes: *bytes as u64,
-                max_events: *max_events as u64,
-                max_bytes: *max_bytes as u64,
-            },
-            Error::Malformed(what) => Self::Malformed(what.clone()),
-            Error::NeverOpened { producer, given } => {
-                Self::NeverOpened { producer: *producer, given: *given }
-            }
-            Error::Fenced { given, current } => Self::Fenced { given: *given, current: *current },
-            Error::SequenceTooOld { given, newest, window } => {
-                Self::SequenceTooOld { given: *given, newest: *newest, window: *window }
-            }
-            Error::Overloaded { what, .. } => Self::Overloaded(what.to_string()),
-            Error::NotReady { what, .. } => Self::NotReady(what.clone()),
-            Error::Unknown { what, .. } => Self::Unknown(what.clone()),
-            Error::BadCursor(what) => Self::BadCursor(what.to_string()),
-            Error::Elsewhere { term, leader, .. } => Self::Elsewhere((*term, *leader)),
-            Error::Consensus { source, .. }
-                if matches!(**source, via_consensus::Error::NotLeader { .. }) =>
-            {
-                Self::Elsewhere((Term::default(), source.leader()))
-            }
-            Error::Remote { .. }
-            | Error::Consensus { .. }
-            | Error::Storage(_)
-            | Error::Codec(_) => Self::Other { fate: error.fate(), words: error.to_string() },
-        }
-    }
-
-    /// Returns what `node` said of `shard` as this node tells it.
-    pub(crate) fn into_error(self, shard: ShardId, node: NodeId) -> Error {
-        match self {
-            Self::UnknownStream(stream) => Error::UnknownStream(stream),
-            Self::TooLarge { events, bytes, max_events, max_bytes } => Error::TooLarge {
-                events: events as usize,
-                bytes: bytes as usize,
-                max_events: max_events as usize,
-                max_bytes: max_bytes as usize,
-            },
-            Self::Malformed(what) => Error::Malformed(what),
-            Self::NeverOpened { producer, given } => Error::NeverOpened { producer, given },
-            Self::Fenced { given, current } => Error::Fenced { given, current },
-            Self::SequenceTooOld { given, newest, window } => {
-                Error::SequenceTooOld { given, newest, window }
-            }
-            Self::Overloaded(what) => Error::Overloaded { shard, what: what.into() },
-            Self::NotReady(what) => Error::NotReady { shard, what },
-            Self::Unknown(what) => Error::Unknown { shard, what },
-            Self::BadCursor(what) => Error::BadCursor(what.into()),
-            Self::Elsewhere((term, leader)) => Error::Elsewhere { shard, term, leader },
-            Self::Other { fate, words } => Error::Remote { shard, node, fate, reason: words },
-        }
-    }
-}
-
 /// Encodes a call; none when it would be over its kind's limit.
 pub(crate) fn call<B: Serialize>(call: &Call<B>) -> Option<Bytes> {
     let mut bytes = Vec::new();
@@ -306,7 +230,7 @@ mod tests {
     use std::path::Path;
 
     use via_types::batch::Origin;
-    use via_types::{Feedback, RowReason, Sequence, Timestamp};
+    use via_types::{Epoch, Feedback, ProducerId, RowReason, Sequence, Timestamp};
 
     use super::*;
     use crate::query::Sort;

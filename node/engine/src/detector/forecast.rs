@@ -6,6 +6,7 @@
 //! one-step forecast; residuals clipped as by Huber (1964), so that outliers
 //! do not teach.
 
+mod bound;
 mod rebase;
 
 use bytemuck::{Pod, Zeroable};
@@ -28,8 +29,6 @@ const MAD_TO_SD: f64 = 1.2533;
 const CALM: f64 = 1.6;
 /// Standard deviations below which they are common, at a glance.
 const COMMON: f64 = 2.6;
-/// Halvings that find a deviate, to 0.001.
-const BISECTIONS: usize = 12;
 /// Changes of the value before its scale is known.
 const MOVES: f32 = 8.0;
 /// Values before clipping begins: the scale is not known earlier.
@@ -194,37 +193,6 @@ impl Level {
             self.drift[i] = larger(seen, prior);
         }
         self.last = x;
-    }
-
-    /// Learns which deviates are common from one that is or is not; where it was
-    /// taken for the other, anew: all whose nominal evidence is below `bound`.
-    #[inline(always)]
-    pub(crate) fn compare(
-        &mut self,
-        reading: &Reading,
-        is_common: bool,
-        bound: impl FnOnce() -> f32,
-    ) {
-        let z = reading.z.abs();
-        if self.count < YOUNG || self.is_flat() {
-            self.common = 0.0;
-        } else if is_common != (z < self.common) {
-            let most = self.deviate(bound());
-            let common = if is_common { larger(most, z) } else { smaller(most, z) };
-            self.common = smaller(common, CLIP as f32);
-        }
-    }
-
-    /// Returns the deviate whose nominal evidence is `nominal`, at most [`CLIP`].
-    #[cold]
-    fn deviate(&self, nominal: f32) -> f32 {
-        let (mut low, mut high) = (0.0, CLIP as f32);
-        for _ in 0..BISECTIONS {
-            let middle = 0.5 * (low + high);
-            let is_below = evidence(middle, larger(self.count - 1.0, 1.0)) < nominal;
-            if is_below { low = middle } else { high = middle }
-        }
-        low
     }
 
     /// Brings the forecast and its scale up to date.
