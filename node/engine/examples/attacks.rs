@@ -1,8 +1,9 @@
 //! Scores the engine on labelled traffic, in simulated time: `cargo run --release
 //! -p via-engine --example attacks -- KEY=VALUE…`. Keys: `seeds` (runs), `rounds`
 //! (strikes of each attack in a run), `history` (minutes learned before), `calm`
-//! (minutes between strikes), `score` (threshold), `misses` (`yes`: tells what was
-//! false or missed). Entities, marks and shards are those that a node has.
+//! (minutes between strikes), `score` (threshold) or `budget` (detections per
+//! entity-day), `misses` (`yes`: tells what was false or missed). Entities, marks
+//! and shards are those that a node has.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -33,7 +34,7 @@ struct Asked {
     rounds: i64,
     history: i64,
     calm: i64,
-    score: f64,
+    method: Method,
     tells_misses: bool,
 }
 
@@ -77,10 +78,10 @@ struct Node {
 }
 
 impl Node {
-    fn new(score: f64) -> Self {
+    fn new(method: Method) -> Self {
         let options = Options { shards: limit::SHARDS, ..Options::default() };
         let mut config = StreamConfig::default();
-        config.threshold.method = Method::Ensemble(score);
+        config.threshold.method = method;
         let engine = || {
             let mut engine = Engine::new(options);
             for stream in Stream::ALL {
@@ -186,7 +187,7 @@ fn run(asked: &Asked, seed: u64, out: &mut impl Write) -> io::Result<(Verdict, i
     let live = START + asked.history * MINUTE;
     let end =
         strikes.iter().map(|strike| strike.end_nanos).max().unwrap_or(live) + asked.calm * MINUTE;
-    let mut node = Node::new(asked.score);
+    let mut node = Node::new(asked.method);
     let mut events = Vec::new();
     let mut now = START;
     while now < end {
@@ -236,17 +237,25 @@ fn quantile(delays: &[Option<i64>], share: f64) -> String {
 }
 
 fn asked() -> Result<Asked, String> {
-    let mut asked =
-        Asked { seeds: 5, rounds: 4, history: 120, calm: 10, score: 0.5, tells_misses: false };
+    let mut asked = Asked {
+        seeds: 5,
+        rounds: 4,
+        history: 120,
+        calm: 10,
+        method: Method::Ensemble(0.5),
+        tells_misses: false,
+    };
     for word in std::env::args().skip(1) {
         let (key, value) = word.split_once('=').ok_or_else(|| format!("{word}: KEY=VALUE"))?;
+        let figure = || value.parse::<f64>().map_err(|error| format!("{word}: {error}"));
         let number = || value.parse::<u32>().map_err(|error| format!("{word}: {error}"));
         match key {
             "seeds" => asked.seeds = u64::from(number()?),
             "rounds" => asked.rounds = i64::from(number()?),
             "history" => asked.history = i64::from(number()?),
             "calm" => asked.calm = i64::from(number()?),
-            "score" => asked.score = value.parse().map_err(|error| format!("{word}: {error}"))?,
+            "score" => asked.method = Method::Ensemble(figure()?),
+            "budget" => asked.method = Method::Budget(figure()?),
             "misses" => asked.tells_misses = value == "yes",
             _ => return Err(format!("{word}: no such key")),
         }
