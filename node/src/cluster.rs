@@ -3,6 +3,7 @@
 
 mod found;
 mod table;
+mod wait;
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -37,8 +38,15 @@ enum Deed {
         #[arg(long, value_name = "SPAN", default_value = "1h")]
         ttl: String,
     },
-    /// Shows who leads and who votes.
-    Status(Target),
+    /// Shows who leads, who votes, and what still has to move.
+    Status {
+        #[command(flatten)]
+        target: Target,
+        /// Shows what still has to move until nothing has to, and how long that
+        /// will take.
+        #[arg(long)]
+        wait: bool,
+    },
     /// Shows every node.
     Nodes(Target),
     /// Shows every shard.
@@ -50,6 +58,9 @@ enum Deed {
         /// Lets it hold shards again.
         #[arg(long)]
         undo: bool,
+        /// Shows what still has to move until nothing has to.
+        #[arg(long)]
+        wait: bool,
         #[command(flatten)]
         target: Target,
     },
@@ -95,12 +106,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.deed {
         Deed::Init(args) => found::run(args),
         Deed::Token { flags, ttl } => token(flags, ttl),
-        Deed::Status(target) => target.show("", table::status),
+        Deed::Status { target, wait } => {
+            if *wait {
+                wait::until_at_rest(target)?;
+            }
+            target.show("", table::status)
+        }
         Deed::Nodes(target) => target.show("/nodes", table::nodes),
         Deed::Shards(target) => target.show("/shards", table::shards),
-        Deed::Drain { node, undo, target } => {
+        Deed::Drain { node, undo, wait, target } => {
             let deed = if *undo { "undrain" } else { "drain" };
-            target.change(&format!("/nodes/{}/{deed}", segment(node)?), &json!({}), table::node)
+            let path = format!("/nodes/{}/{deed}", segment(node)?);
+            target.change(&path, &json!({}), table::node)?;
+            if *wait { wait::until_at_rest(target) } else { Ok(()) }
         }
         Deed::Remove { node, force, target } => {
             let path = format!("/nodes/{}/remove?force={force}", segment(node)?);

@@ -155,7 +155,10 @@ fn three_processes_form_a_cluster_and_outlive_their_leader() {
     for node in [&one, &two, &three] {
         node.until("/api/v1/cluster", |status| voters(status) == 3);
     }
+    let rest = done(folder, &["cluster", "status", "--wait", "--target", &two.address]);
+    assert!(rest.contains("to move   nothing"), "{rest}");
     let nodes = done(folder, &["cluster", "nodes", "--target", &three.address]);
+    assert!(nodes.lines().skip(1).all(|node| node.contains("  4      4  ")), "{nodes}");
     assert!(nodes.contains("first") && nodes.contains("z2"), "{nodes}");
     let early = refused(folder, &["cluster", "remove", "n3", "--target", &two.address]);
     assert!(early.contains("drain it first") && early.contains("cluster_refused"), "{early}");

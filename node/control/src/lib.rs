@@ -32,7 +32,7 @@ pub use handle::{Created, Handle};
 pub use invitation::Invitation;
 pub use options::{DEFAULT_TENANT, Options};
 pub use papers::Papers;
-pub use report::{Moved, ShardState};
+pub use report::{Moved, Moves, ShardState};
 pub use rows::owner;
 pub use service::{Ground, Service};
 pub use via_catalog::{Cluster, ClusterId, Node, NodeState, Refusal, Stream, Tenant, View};

@@ -1,7 +1,7 @@
 //! What can be told of the cluster: the nodes as the leader sees them, the
 //! shards as those see them that have them; and who should lead each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
@@ -25,6 +25,39 @@ pub struct ShardState {
     pub placed: Vec<NodeId>,
     /// What is; none when no node that answers has a replica.
     pub found: Option<ShardReport>,
+}
+
+/// What still has to move until every shard is where it should be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moves {
+    /// Replicas that are missing where they should vote.
+    pub add: usize,
+    /// Replicas where there should be none.
+    pub remove: usize,
+    /// Shards that another node leads than should.
+    pub lead: usize,
+}
+
+impl Moves {
+    /// Counts them. A shard of which nobody knows anything lacks every replica.
+    #[must_use]
+    pub fn of(shards: &[ShardState]) -> Self {
+        let mut moves = Self::default();
+        for ShardState { placed, found, .. } in shards {
+            let Some(found) = found else {
+                moves.add += placed.len();
+                continue;
+            };
+            // While members change, only those of both sets are settled.
+            let votes = |node: &NodeId| found.voters.iter().all(|voters| voters.contains(node));
+            let there: BTreeSet<NodeId> =
+                found.voters.iter().flatten().chain(&found.learners).copied().collect();
+            moves.add += placed.iter().filter(|node| !votes(node)).count();
+            moves.remove += there.iter().filter(|node| !placed.contains(node)).count();
+            moves.lead += usize::from(found.leader != placed.first().copied());
+        }
+        moves
+    }
 }
 
 /// A leadership that was moved, or not.
@@ -203,5 +236,46 @@ fn shard_report(shard: ShardId, group: &Group) -> ShardReport {
         learners: status.learners,
         last: status.last,
         applied: status.applied.map(|at| at.index),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use via_types::Term;
+
+    use super::*;
+
+    fn node(number: u64) -> NodeId {
+        NodeId::new(number)
+    }
+
+    fn shard(placed: &[u64], voters: &[&[u64]], learners: &[u64], leader: u64) -> ShardState {
+        let set = |nodes: &[u64]| nodes.iter().copied().map(node).collect::<BTreeSet<_>>();
+        let found = ShardReport {
+            shard: ShardId::new(0),
+            term: Term::new(1),
+            leader: Some(node(leader)),
+            voters: voters.iter().map(|voters| set(voters)).collect(),
+            learners: set(learners),
+            last: None,
+            applied: None,
+        };
+        let placed = placed.iter().copied().map(node).collect();
+        ShardState { shard: ShardId::new(0), placed, found: Some(found) }
+    }
+
+    #[test]
+    fn counts_what_is_not_where_it_should_be() {
+        let at_rest = shard(&[1, 2, 3], &[&[1, 2, 3]], &[], 1);
+        assert_eq!(Moves::of(&[at_rest]), Moves::default());
+        let led_elsewhere = shard(&[1, 2, 3], &[&[1, 2, 3]], &[], 3);
+        assert_eq!(Moves::of(&[led_elsewhere]), Moves { lead: 1, ..Moves::default() });
+        // Node 4 catches up and shall replace node 1, which still leads.
+        let catches_up = shard(&[2, 3, 4], &[&[1, 2, 3]], &[4], 1);
+        assert_eq!(Moves::of(&[catches_up]), Moves { add: 1, remove: 1, lead: 1 });
+        let between = shard(&[2, 3, 4], &[&[1, 2, 3], &[2, 3, 4]], &[], 2);
+        assert_eq!(Moves::of(&[between]), Moves { add: 1, remove: 1, lead: 0 });
+        let unheard = ShardState { found: None, ..shard(&[1, 2, 3], &[], &[], 1) };
+        assert_eq!(Moves::of(&[unheard]), Moves { add: 3, ..Moves::default() });
     }
 }

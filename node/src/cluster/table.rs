@@ -37,7 +37,23 @@ pub(crate) fn status(document: &Value) -> String {
     let more = [("term", "term"), ("voters", "voters"), ("learners", "learners")];
     let revision = [("revision", "revision")];
     let all = words.iter().chain(&more).chain(&revision);
-    all.map(|(word, key)| line(word, key)).collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<String> = all.map(|(word, key)| line(word, key)).collect();
+    lines.push(format!("{:9} {}", "to move", to_move(document)));
+    lines.join("\n")
+}
+
+/// Says what still has to move.
+pub(crate) fn to_move(document: &Value) -> String {
+    let parts = [
+        ("replicas_to_add", "replicas to add"),
+        ("replicas_to_remove", "to remove"),
+        ("leaders_to_move", "leaders to move"),
+    ];
+    let count = |key: &str| document["moves"][key].as_u64().unwrap_or_default();
+    if parts.iter().all(|(key, _)| count(key) == 0) {
+        return "nothing".to_owned();
+    }
+    parts.map(|(key, words)| format!("{} {words}", count(key))).join(", ")
 }
 
 fn node_row(node: &Value) -> Vec<String> {

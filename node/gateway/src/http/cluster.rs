@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use via_catalog::{Node, NodeState};
-use via_control::{Moved, Overview, ShardState};
+use via_control::{Moved, Moves, Overview, ShardState};
 use via_types::{NodeId, ShardId};
 
 use crate::gate::Gate;
@@ -32,6 +32,19 @@ pub(crate) struct ClusterView {
     learners: Vec<String>,
     /// The catalog's revision on the node that answers.
     revision: u64,
+    /// What still has to move until every shard is where it should be.
+    moves: MovesView,
+}
+
+/// What still has to move, as the nodes know it that answer.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct MovesView {
+    /// Replicas that are missing where they should vote.
+    replicas_to_add: usize,
+    /// Replicas where there should be none.
+    replicas_to_remove: usize,
+    /// Shards that another node leads than should.
+    leaders_to_move: usize,
 }
 
 /// A node.
@@ -205,6 +218,9 @@ fn shard_view(state: ShardState) -> ShardView {
     responses((status = 200, description = "The cluster", body = ClusterView)))]
 pub(crate) async fn status(State(gate): State<Gate>) -> Result<Json<ClusterView>, Problem> {
     let overview = gate.control().overview().await?;
+    let Moves { add, remove, lead } = Moves::of(&gate.control().shards().await);
+    let moves =
+        MovesView { replicas_to_add: add, replicas_to_remove: remove, leaders_to_move: lead };
     let view = gate.view();
     let cluster = view.cluster().map(|cluster| cluster.id.to_string());
     Ok(Json(ClusterView {
@@ -216,6 +232,7 @@ pub(crate) async fn status(State(gate): State<Gate>) -> Result<Json<ClusterView>
         voters: names(&overview.voters),
         learners: names(&overview.learners),
         revision: view.revision().get(),
+        moves,
     }))
 }
 
