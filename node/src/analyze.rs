@@ -3,6 +3,7 @@
 //! engine's. Called by `main`; needs no node, no network, no data directory.
 
 mod analysis;
+mod civil;
 mod columns;
 mod decimal;
 pub(crate) mod figure;
@@ -92,7 +93,7 @@ pub(crate) struct Args {
 /// The ways a column may write time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum TimeFormat {
-    /// 2020-12-31 23:59:59, or RFC 3339.
+    /// 2020-12-31 23:59:59, RFC 3339, or with the month in letters.
     Ymd,
     /// 31.12.2020 23:59:59, or with - or /.
     Dmy,
