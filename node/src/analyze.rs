@@ -180,22 +180,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         stream: settings.stream_config(),
         engine: via_engine::Options { memory_bytes, ..via_engine::Options::default() },
     };
-    let told = if args.out.as_deref().is_some_and(scores::is_standard) {
+    if args.out.as_deref().is_some_and(scores::is_standard) {
         run_on(&mut anstream::stderr().lock(), args, &settings)
     } else {
         run_on(&mut anstream::stdout().lock(), args, &settings)
-    };
-    match told {
-        // Whoever read the summary has seen enough of it: `… | head`.
-        Err(error) if is_closed_pipe(&error) => Ok(()),
-        result => result,
     }
-}
-
-/// Says whether somebody has closed what was written to.
-pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let io = error.downcast_ref::<std::io::Error>();
-    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn run_on(screen: &mut impl Write, args: &Args, settings: &Settings) -> Result<()> {

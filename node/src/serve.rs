@@ -11,7 +11,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use via_cluster_config::Settings;
 use via_control::Invitation;
 
-use crate::analyze::is_closed_pipe;
 use crate::flags::Flags;
 use crate::start::Running;
 use crate::{demo, logging, start};
@@ -173,10 +172,5 @@ pub(crate) fn demo(args: &demo::Args) -> Result<()> {
         shown.and(stopped)
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
-    let flushed = std::io::stdout().flush().map_err(anyhow::Error::from);
-    match result.and(flushed) {
-        // Whoever watched has seen enough: `… | head`.
-        Err(error) if is_closed_pipe(&error) => Ok(()),
-        result => result,
-    }
+    result.and(std::io::stdout().flush().map_err(anyhow::Error::from))
 }

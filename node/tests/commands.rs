@@ -88,6 +88,35 @@ fn the_demo_feeds_its_node_and_drains_at_ctrl_c() {
     assert!(folder.path().join("data").exists(), "what was asked for stays");
 }
 
+#[test]
+fn a_configuration_is_checked_by_its_name_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("good.toml"), "version = 1\n").expect("a file");
+    std::fs::write(folder.path().join("bad.toml"), "version = 1\n[engin]\n").expect("a file");
+    let check = |arguments: &[&str]| {
+        let output = node(&["config", "check"]).args(arguments).current_dir(folder.path()).output();
+        output.expect("it runs")
+    };
+    assert!(check(&["good.toml"]).status.success());
+    let output = check(&["bad.toml"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("bad.toml:2"), "{output:?}");
+    assert!(!output.status.success());
+    assert!(!check(&["good.toml", "--config", "bad.toml"]).status.success(), "which of them?");
+}
+
+#[test]
+fn what_nobody_reads_on_is_no_failure() {
+    let mut printed = node(&["config", "schema"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    drop(printed.stdout.take());
+    let output = printed.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
+
 /// A node that serves, and what it has said so far.
 fn serve(folder: &Path) -> (Child, BufReader<std::process::ChildStderr>, String) {
     let set = ["--set", "node.shutdown_grace=1s", "--set", "engine.shards=2"];
