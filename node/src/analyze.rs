@@ -207,6 +207,9 @@ fn run_on(screen: &mut impl Write, args: &Args, settings: &Settings) -> Result<(
         return run_folder(screen, args, &wishes, settings);
     }
     if logs::is_log(args.source()) {
+        if args.plot.is_some() {
+            bail!("--plot draws tables, and {} holds log lines", args.source().display());
+        }
         logs::analyze(screen, args.source(), args.out.as_deref(), args.top)?;
         return told(screen, args);
     }
@@ -214,7 +217,11 @@ fn run_on(screen: &mut impl Write, args: &Args, settings: &Settings) -> Result<(
         Job { input: args.source().to_owned(), out: args.out.clone(), plot: args.plot.clone() };
     let outcome = analyze(&job, &wishes, settings)?;
     summary::file(screen, args.source(), &outcome, args.top)?;
-    told(screen, args)
+    told(screen, args)?;
+    if outcome.judged == 0 {
+        bail!("{}: no row could be judged", args.source().display());
+    }
+    Ok(())
 }
 
 /// Says what was written where.
@@ -241,7 +248,8 @@ fn run_folder(
     settings: &Settings,
 ) -> Result<()> {
     let mut found = Vec::new();
-    collect(args.source(), &mut found)?;
+    let written: Vec<&Path> = [&args.out, &args.plot].into_iter().flatten().map(|p| &**p).collect();
+    collect(args.source(), &written, &mut found)?;
     found.sort();
     if found.is_empty() {
         bail!("no .csv or .log file below {}", args.source().display());
@@ -299,7 +307,8 @@ fn run_folder(
     Ok(())
 }
 
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+/// Finds the files below a folder, but for what an earlier run has `written` there.
+fn collect(folder: &Path, written: &[&Path], found: &mut Vec<PathBuf>) -> Result<()> {
     let reading = || format!("reading the folder {}", folder.display());
     for entry in std::fs::read_dir(folder).with_context(reading)? {
         let entry = entry.with_context(reading)?;
@@ -307,7 +316,9 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
         // Links are not followed: a ring of them would never end.
         let kind = entry.file_type().with_context(reading)?;
         if kind.is_dir() {
-            collect(&path, found)?;
+            if !written.iter().any(|written| is_same_file(written, &path)) {
+                collect(&path, written, found)?;
+            }
         } else if is_csv(&path) || logs::is_log(&path) {
             found.push(path);
         }
