@@ -334,6 +334,7 @@ async fn finish<E: std::error::Error + Send + Sync + 'static>(
 /// It is installed already.
 pub(crate) fn metrics() -> Result<PrometheusHandle> {
     let handle = PrometheusBuilder::new().install_recorder()?;
+    crate::metrics::describe();
     crate::metrics::begin_at_zero();
     let upkeep = handle.clone();
     std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {
