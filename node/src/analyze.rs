@@ -3,6 +3,7 @@
 //! engine's. Called by `main`; needs no node, no network, no data directory.
 
 mod analysis;
+mod civil;
 mod columns;
 mod decimal;
 pub(crate) mod figure;
@@ -92,7 +93,7 @@ pub(crate) struct Args {
 /// The ways a column may write time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum TimeFormat {
-    /// 2020-12-31 23:59:59, or RFC 3339.
+    /// 2020-12-31 23:59:59, RFC 3339, or with the month in letters.
     Ymd,
     /// 31.12.2020 23:59:59, or with - or /.
     Dmy,
@@ -179,22 +180,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         stream: settings.stream_config(),
         engine: via_engine::Options { memory_bytes, ..via_engine::Options::default() },
     };
-    let told = if args.out.as_deref().is_some_and(scores::is_standard) {
+    if args.out.as_deref().is_some_and(scores::is_standard) {
         run_on(&mut anstream::stderr().lock(), args, &settings)
     } else {
         run_on(&mut anstream::stdout().lock(), args, &settings)
-    };
-    match told {
-        // Whoever read the summary has seen enough of it: `… | head`.
-        Err(error) if is_closed_pipe(&error) => Ok(()),
-        result => result,
     }
-}
-
-/// Says whether somebody has closed what was written to.
-pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let io = error.downcast_ref::<std::io::Error>();
-    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn run_on(screen: &mut impl Write, args: &Args, settings: &Settings) -> Result<()> {
@@ -217,6 +207,9 @@ fn run_on(screen: &mut impl Write, args: &Args, settings: &Settings) -> Result<(
         return run_folder(screen, args, &wishes, settings);
     }
     if logs::is_log(args.source()) {
+        if args.plot.is_some() {
+            bail!("--plot draws tables, and {} holds log lines", args.source().display());
+        }
         logs::analyze(screen, args.source(), args.out.as_deref(), args.top)?;
         return told(screen, args);
     }
@@ -224,7 +217,11 @@ fn run_on(screen: &mut impl Write, args: &Args, settings: &Settings) -> Result<(
         Job { input: args.source().to_owned(), out: args.out.clone(), plot: args.plot.clone() };
     let outcome = analyze(&job, &wishes, settings)?;
     summary::file(screen, args.source(), &outcome, args.top)?;
-    told(screen, args)
+    told(screen, args)?;
+    if outcome.judged == 0 {
+        bail!("{}: no row could be judged", args.source().display());
+    }
+    Ok(())
 }
 
 /// Says what was written where.
@@ -251,7 +248,8 @@ fn run_folder(
     settings: &Settings,
 ) -> Result<()> {
     let mut found = Vec::new();
-    collect(args.source(), &mut found)?;
+    let written: Vec<&Path> = [&args.out, &args.plot].into_iter().flatten().map(|p| &**p).collect();
+    collect(args.source(), &written, &mut found)?;
     found.sort();
     if found.is_empty() {
         bail!("no .csv or .log file below {}", args.source().display());
@@ -309,7 +307,8 @@ fn run_folder(
     Ok(())
 }
 
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+/// Finds the files below a folder, but for what an earlier run has `written` there.
+fn collect(folder: &Path, written: &[&Path], found: &mut Vec<PathBuf>) -> Result<()> {
     let reading = || format!("reading the folder {}", folder.display());
     for entry in std::fs::read_dir(folder).with_context(reading)? {
         let entry = entry.with_context(reading)?;
@@ -317,7 +316,9 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
         // Links are not followed: a ring of them would never end.
         let kind = entry.file_type().with_context(reading)?;
         if kind.is_dir() {
-            collect(&path, found)?;
+            if !written.iter().any(|written| is_same_file(written, &path)) {
+                collect(&path, written, found)?;
+            }
         } else if is_csv(&path) || logs::is_log(&path) {
             found.push(path);
         }

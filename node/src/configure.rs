@@ -20,11 +20,20 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Deed {
     /// Says whether the settings are valid, and everything that is wrong.
-    Check(Flags),
+    Check {
+        #[command(flatten)]
+        flags: Flags,
+        /// The file, as with --config.
+        #[arg(conflicts_with = "config")]
+        file: Option<PathBuf>,
+    },
     /// Prints every effective value, and where it comes from.
     Print {
         #[command(flatten)]
         flags: Flags,
+        /// The file, as with --config.
+        #[arg(conflicts_with = "config")]
+        file: Option<PathBuf>,
         /// The notation.
         #[arg(long, value_enum, default_value_t = Notation::Toml)]
         format: Notation,
@@ -57,20 +66,20 @@ enum Notation {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut out = anstream::stdout();
     match &args.deed {
-        Deed::Check(flags) => {
-            let notices = check(&flags.sources())?;
+        Deed::Check { flags, file } => {
+            let notices = check(&reading(flags, file.as_ref()).sources())?;
             for notice in notices {
                 anstream::eprintln!("note: {notice}");
             }
             writeln!(out, "the configuration is valid")?;
         }
-        Deed::Print { flags, format, values_only } => {
+        Deed::Print { flags, file, format, values_only } => {
             let format = match format {
                 Notation::Toml => Format::Toml,
                 Notation::Json => Format::Json,
             };
             let detail = if *values_only { Detail::Values } else { Detail::Origins };
-            let loaded = flags.load()?;
+            let loaded = reading(flags, file.as_ref()).load()?;
             for notice in &loaded.notices {
                 anstream::eprintln!("note: {notice}");
             }
@@ -92,6 +101,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Lets the flags name the file that was named without one.
+fn reading(flags: &Flags, file: Option<&PathBuf>) -> Flags {
+    Flags { config: file.or(flags.config.as_ref()).cloned(), ..flags.clone() }
 }
 
 /// Replaces the file whole or not at all.

@@ -53,11 +53,11 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Line::parse().command {
-        Command::Demo(args) => serve::demo(&args),
+        Command::Demo(args) => while_watched(serve::demo(&args)),
         Command::Serve(args) => serve::serve(&args),
         Command::Cluster(args) => cluster::run(&args),
-        Command::Analyze(args) => analyze::run(&args),
-        Command::Config(args) => configure::run(&args),
+        Command::Analyze(args) => while_watched(analyze::run(&args)),
+        Command::Config(args) => while_watched(configure::run(&args)),
         Command::Health(args) => health::run(&args),
     };
     match result {
@@ -66,5 +66,15 @@ fn main() -> ExitCode {
             anstream::eprintln!("via-node: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Takes it for no failure that nobody reads on what is printed: whoever did has
+/// seen enough of it, as in `… | head`.
+fn while_watched(result: anyhow::Result<()>) -> anyhow::Result<()> {
+    let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    match result {
+        Err(error) if error.downcast_ref().is_some_and(is_closed) => Ok(()),
+        result => result,
     }
 }

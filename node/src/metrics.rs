@@ -3,7 +3,7 @@
 //! Rooms count; this only makes each counter known, at 0. Those labelled by
 //! what clients ask for (a route, a failure's code) come as they are asked for.
 
-use metrics::{Label, counter};
+use metrics::{Label, counter, describe_counter};
 
 /// A counter's labels and the values that each is known to take.
 type Labels = &'static [(&'static str, &'static [&'static str])];
@@ -86,6 +86,40 @@ const COUNTERS: &[(&str, Labels)] = &[
     ("via_link_received_bytes_total", &[]),
 ];
 
+/// What the metrics of the drivers mean, who know no recorder.
+const DRIVERS: &[(&str, &str)] = &[
+    ("via_raft_proposals_total", "Entries submitted"),
+    ("via_raft_commit_seconds", "From an entry's submission to the answer"),
+    ("via_raft_failed_groups_total", "Groups that stopped for good: alert on any"),
+    ("via_raft_log_stalls_total", "Times the log took no more for a while"),
+    ("via_raft_leader_changes_total", "Changes of leader seen"),
+    ("via_raft_snapshot_sent_bytes_total", "Bytes of snapshots sent"),
+    ("via_raft_snapshot_received_bytes_total", "Bytes of snapshots received"),
+    ("via_log_appends_total", "Entries appended to the log"),
+    ("via_log_appended_bytes_total", "Bytes appended to the log"),
+    ("via_log_sync_seconds", "One sync of the log"),
+    ("via_log_batch_requests", "Requests that shared one sync"),
+    ("via_log_bytes", "Log segments on disk"),
+    ("via_log_queued_bytes", "Bytes waiting to be written to the log"),
+    ("via_log_refused_total", "Appends refused, by reason"),
+    ("via_store_commit_seconds", "One commit point of the state store"),
+    ("via_store_writes_total", "Records written to or deleted from the state store"),
+    ("via_link_connections_total", "Connections to peers opened"),
+    ("via_link_failures_total", "Attempts to reach or answer a peer that failed"),
+    ("via_link_calls_total", "Calls to peers, by outcome"),
+    ("via_link_sent_bytes_total", "Bytes sent to peers"),
+    ("via_link_received_bytes_total", "Bytes received from peers"),
+];
+
+/// Tells the recorder that is installed what the names mean that no room tells.
+pub(crate) fn describe() {
+    via_control::metrics::describe();
+    for (name, meaning) in DRIVERS {
+        // Of whatever kind: a description belongs to the name.
+        describe_counter!(*name, *meaning);
+    }
+}
+
 /// Makes every counter known to the recorder that is installed.
 pub(crate) fn begin_at_zero() {
     for (name, labels) in COUNTERS {
@@ -115,6 +149,33 @@ mod tests {
 
     /// Counters whose labels are not known before they are counted.
     const ASKED_FOR: [&str; 1] = ["via_http_requests_total"];
+
+    #[test]
+    fn every_metric_that_no_service_describes_is_described_here() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let table = include_str!("../../docs/OPERATIONS.md");
+        let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+        let names = rows.filter_map(|row| row.split('`').next());
+        let of = |room: &str| {
+            ["raft_", "log_", "store_", "link_", "control_", "catalog_"]
+                .iter()
+                .any(|prefix| room.starts_with(prefix))
+        };
+        let names: Vec<&'static str> =
+            names.filter(|name| name.strip_prefix("via_").is_some_and(of)).collect();
+        assert!(names.len() > 20, "{names:?}");
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            for name in &names {
+                counter!(*name).increment(1);
+            }
+        });
+        let page = handle.render();
+        for name in names {
+            assert!(page.contains(&format!("# HELP {name} ")), "{name}:\n{page}");
+        }
+    }
 
     #[test]
     fn every_documented_counter_is_there_from_the_start_with_its_labels() {

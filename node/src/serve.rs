@@ -11,7 +11,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use via_cluster_config::Settings;
 use via_control::Invitation;
 
-use crate::analyze::is_closed_pipe;
 use crate::flags::Flags;
 use crate::start::Running;
 use crate::{demo, logging, start};
@@ -84,21 +83,34 @@ pub(crate) fn runtime() -> Result<Runtime> {
     builder.build().context("starting the runtime")
 }
 
-/// Resolves at SIGTERM or Ctrl-C.
-async fn interrupted() {
-    let terminate = signal(SignalKind::terminate());
-    let interrupt = signal(SignalKind::interrupt());
-    match (terminate, interrupt) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+/// Hears SIGTERM and Ctrl-C from now on; resolves at the first of them. What comes
+/// while the node is still being opened is not lost, and kills nobody.
+///
+/// # Errors
+/// Signals cannot be heard.
+fn interrupted() -> Result<impl Future<Output = ()>> {
+    let hearing = "hearing signals";
+    let mut terminate = signal(SignalKind::terminate()).context(hearing)?;
+    let mut interrupt = signal(SignalKind::interrupt()).context(hearing)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "signals cannot be heard; stop with kill -9");
-            std::future::pending().await
-        }
+    })
+}
+
+/// Brings a node up; none when it was told to stop before it served, of which
+/// nobody has been acknowledged anything (D-1).
+async fn start_unless(
+    interrupted: &mut (impl Future<Output = ()> + Unpin),
+    settings: &Settings,
+    token: Option<&Invitation>,
+) -> Result<Option<Running>> {
+    tokio::select! {
+        biased;
+        () = interrupted => Ok(None),
+        node = start::start(settings, token, Some(start::metrics()?)) => node.map(Some),
     }
 }
 
@@ -107,16 +119,21 @@ async fn interrupted() {
 /// # Errors
 /// What is wrong with the settings, what the node lacks, or what failed.
 pub(crate) fn serve(args: &Args) -> Result<()> {
+    let runtime = runtime()?;
+    let interrupted = runtime.block_on(async { interrupted() })?;
     let loaded = args.flags().load()?;
     let token = args.token()?;
     logging::start(&loaded.settings.observability)?;
     for notice in &loaded.notices {
         tracing::warn!("{notice}");
     }
-    let runtime = runtime()?;
     let result = runtime.block_on(async {
-        let mut node =
-            start::start(&loaded.settings, token.as_ref(), Some(start::metrics()?)).await?;
+        let mut interrupted = std::pin::pin!(interrupted);
+        let started = start_unless(&mut interrupted, &loaded.settings, token.as_ref()).await?;
+        let Some(mut node) = started else {
+            tracing::info!("told to stop before it served");
+            return Ok(());
+        };
         tracing::info!(
             address = %node.address,
             peer = node.peer_address.map(tracing::field::display),
@@ -125,7 +142,7 @@ pub(crate) fn serve(args: &Args) -> Result<()> {
             "serving"
         );
         let failure = tokio::select! {
-            () = interrupted() => None,
+            () = &mut interrupted => None,
             failure = node.failed() => failure.err(),
         };
         tracing::info!("draining");
@@ -147,6 +164,9 @@ async fn drain(node: Running, grace: Duration) -> Result<()> {
 /// # Errors
 /// What is wrong with the settings, what the node lacks, or what failed.
 pub(crate) fn demo(args: &demo::Args) -> Result<()> {
+    let runtime = runtime()?;
+    // Before there is anything that would be left behind.
+    let interrupted = runtime.block_on(async { interrupted() })?;
     let folder = demo::Folder::new(args.data_dir.as_deref())?;
     let flags = Flags {
         data_dir: Some(folder.path().display().to_string()),
@@ -156,9 +176,11 @@ pub(crate) fn demo(args: &demo::Args) -> Result<()> {
     };
     let settings: Settings = flags.load()?.settings;
     logging::start(&settings.observability)?;
-    let runtime = runtime()?;
     let result = runtime.block_on(async {
-        let mut node = start::start(&settings, None, Some(start::metrics()?)).await?;
+        let mut interrupted = std::pin::pin!(interrupted);
+        let Some(mut node) = start_unless(&mut interrupted, &settings, None).await? else {
+            return Ok(());
+        };
         let stage = demo::Node {
             address: node.address,
             data: folder.path().to_owned(),
@@ -166,17 +188,12 @@ pub(crate) fn demo(args: &demo::Args) -> Result<()> {
             clock: node.clock.clone(),
         };
         let shown = tokio::select! {
-            shown = demo::run(args, &stage, interrupted()) => shown,
+            shown = demo::run(args, &stage, interrupted) => shown,
             failure = node.failed() => failure,
         };
         let stopped = drain(node, settings.node.shutdown_grace).await;
         shown.and(stopped)
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
-    let flushed = std::io::stdout().flush().map_err(anyhow::Error::from);
-    match result.and(flushed) {
-        // Whoever watched has seen enough: `… | head`.
-        Err(error) if is_closed_pipe(&error) => Ok(()),
-        result => result,
-    }
+    result.and(std::io::stdout().flush().map_err(anyhow::Error::from))
 }

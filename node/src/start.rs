@@ -19,7 +19,7 @@ use via_types::clock::SystemClock;
 use via_types::{Clock, NodeId, limit};
 
 use crate::peers::{self, Peers};
-use crate::readiness::{Told, Word};
+use crate::readiness::{self, Told, Word, tell_of_room};
 
 /// A node without peers is the first of its cluster.
 pub(crate) const FIRST: NodeId = NodeId::new(1);
@@ -49,6 +49,7 @@ pub(crate) struct Running {
     links: Option<Arc<QuicLinks>>,
     log: Arc<via_storage::SegmentedLog>,
     word: Arc<Word>,
+    room: JoinHandle<()>,
 }
 
 /// One switch per layer, thrown from the door inwards.
@@ -231,7 +232,7 @@ pub(crate) async fn start(
     let ground = via_shard::Ground {
         consensus: consensus.clone(),
         log,
-        store: disk.store,
+        store: Arc::clone(&disk.store),
         view: control.watch(),
         clock: Arc::clone(&clock),
     };
@@ -241,16 +242,16 @@ pub(crate) async fn start(
     let view = control.view();
     let tenant = view.tenant_named(via_control::DEFAULT_TENANT).context("the default tenant")?.id;
     let word = Arc::new(Word::default());
+    let has_room = readiness::room(disk.store);
     let rooms = via_gateway::Rooms {
         shard,
         control: control.clone(),
         clock: Arc::clone(&clock),
-        readiness: Arc::new(Told(Arc::clone(&word))),
+        readiness: Arc::new(Told { word: Arc::clone(&word), has_room: Arc::clone(&has_room) }),
         metrics,
     };
     let options = gateway_options(settings, tenant);
     let (door, handle) = via_gateway::Service::bind(options, rooms).await?;
-
     let (door_stop, door_stopped) = watch::channel(false);
     let (shards_stop, shards_stopped) = watch::channel(false);
     let (catalog_stop, catalog_stopped) = watch::channel(false);
@@ -267,6 +268,7 @@ pub(crate) async fn start(
         links,
         log: disk.log,
         word,
+        room: tokio::spawn(tell_of_room(has_room)),
     })
 }
 
@@ -292,7 +294,10 @@ impl Running {
     /// # Errors
     /// What did not end as it should.
     pub(crate) async fn stop(self) -> Result<()> {
-        let Self { stop, door, shards, catalog, consensus, links, log, .. } = self;
+        let Self { stop, door, shards, catalog, consensus, links, log, room, .. } = self;
+        room.abort();
+        // Ended, it lets go of the store.
+        let _cancelled = room.await;
         stop.door.send_replace(true);
         let door = if door.is_finished() { Ok(Drained::default()) } else { door.await };
         stop.shards.send_replace(true);
@@ -334,6 +339,7 @@ async fn finish<E: std::error::Error + Send + Sync + 'static>(
 /// It is installed already.
 pub(crate) fn metrics() -> Result<PrometheusHandle> {
     let handle = PrometheusBuilder::new().install_recorder()?;
+    crate::metrics::describe();
     crate::metrics::begin_at_zero();
     let upkeep = handle.clone();
     std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {

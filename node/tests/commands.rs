@@ -88,6 +88,76 @@ fn the_demo_feeds_its_node_and_drains_at_ctrl_c() {
     assert!(folder.path().join("data").exists(), "what was asked for stays");
 }
 
+fn terminate(child: &Child) {
+    let terminated = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(terminated.expect("kill runs").success());
+}
+
+#[test]
+fn a_demo_that_is_stopped_before_its_node_serves_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut demo = node(&["demo", "--port", "0"])
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let left = || std::fs::read_dir(folder.path()).expect("a folder").count();
+    while left() == 0 {
+        assert!(demo.try_wait().expect("its status").is_none(), "it ended early");
+    }
+    terminate(&demo);
+    let status = demo.wait().expect("it ends");
+    assert!(status.success(), "{status}");
+    assert_eq!(left(), 0);
+}
+
+#[test]
+fn a_node_that_is_stopped_before_it_serves_ends_as_it_should() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut served = node(&["serve", "--data-dir", "data", "--listen", "127.0.0.1:0"])
+        .current_dir(folder.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    while !folder.path().join("data").exists() {
+        assert!(served.try_wait().expect("its status").is_none(), "it ended early");
+    }
+    terminate(&served);
+    let mut said = String::new();
+    served.stderr.take().expect("its log").read_to_string(&mut said).expect("its log");
+    let status = served.wait().expect("it ends");
+    assert!(status.success(), "{status}: {said}");
+}
+
+#[test]
+fn a_configuration_is_checked_by_its_name_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("good.toml"), "version = 1\n").expect("a file");
+    std::fs::write(folder.path().join("bad.toml"), "version = 1\n[engin]\n").expect("a file");
+    let check = |arguments: &[&str]| {
+        let output = node(&["config", "check"]).args(arguments).current_dir(folder.path()).output();
+        output.expect("it runs")
+    };
+    assert!(check(&["good.toml"]).status.success());
+    let output = check(&["bad.toml"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("bad.toml:2"), "{output:?}");
+    assert!(!output.status.success());
+    assert!(!check(&["good.toml", "--config", "bad.toml"]).status.success(), "which of them?");
+}
+
+#[test]
+fn what_nobody_reads_on_is_no_failure() {
+    let mut printed = node(&["config", "schema"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    drop(printed.stdout.take());
+    let output = printed.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
+
 /// A node that serves, and what it has said so far.
 fn serve(folder: &Path) -> (Child, BufReader<std::process::ChildStderr>, String) {
     let set = ["--set", "node.shutdown_grace=1s", "--set", "engine.shards=2"];
@@ -136,8 +206,7 @@ fn a_client_that_will_not_finish_does_not_make_stopping_a_failure() {
     busy.write_all(head.as_bytes()).expect("it reads");
     // Once another request was served, the first has been taken as well.
     assert!(ask(&address, "GET /livez", "").starts_with("HTTP/1.1 200"));
-    let terminated = Command::new("kill").args(["-TERM", &served.id().to_string()]).status();
-    assert!(terminated.expect("kill runs").success());
+    terminate(&served);
     let mut said = String::new();
     log.read_to_string(&mut said).expect("its log");
     let status = served.wait().expect("it ends");

@@ -11,7 +11,8 @@ mod forest;
 mod sentence;
 mod severity;
 
-use columns::{hottest, lane_terms, shown_lane};
+pub(crate) use columns::shown_lane;
+use columns::{hottest, lane_terms};
 use severity::relative;
 use via_types::calendar::Calendar;
 use via_types::config::Explain;

@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::ensemble::{HALF, quick_score, quiet_score};
 use crate::episode::{self, adopt_if_lasting};
 use crate::execute::Work;
-use crate::explain::{Case, contributions, expected, reason, strongest};
+use crate::explain::{Case, contributions, expected, reason, shown_lane, strongest};
 use crate::judge::{Judgement, Sample};
 use crate::math::{larger, smaller};
 use crate::minded::minded;
@@ -338,11 +338,13 @@ impl Engine {
         let case = self.case(work.plan, slot, speaking);
         let explains = work.plan.explain != Explain::None;
         let episode = case.cold.episode.as_ref();
+        let feature = strongest(case.verdict);
         Scored {
             row: row as u32,
             score: f64::from(score),
             warming: speaking.warming,
-            expected: if explains { expected(&case, strongest(case.verdict)) } else { None },
+            expected: if explains { expected(&case, feature) } else { None },
+            lane: shown_lane(&case, feature).and_then(|(number, _)| u16::try_from(number).ok()),
             contributions: if explains { contributions(&case) } else { Vec::new() },
             reason: if speaking.fired { reason(&case) } else { String::new() },
             detection: episode.map(|episode| episode.detection.id),

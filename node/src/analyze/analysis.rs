@@ -159,9 +159,8 @@ impl<'a> Analysis<'a> {
         for Opinion { subject, place, verdict } in judged {
             let batch = &block.batches[subject];
             let lanes: Vec<f64> = batch.lanes.iter().map(|lane| lane.values[place]).collect();
-            // Drawn first: of several values the first that is there.
-            let there = lanes.iter().copied().find(|value| !value.is_nan());
-            let value = there.unwrap_or(batch.value[place]);
+            // Drawn first: of several values the first, or a gap where it is missing.
+            let value = lanes.first().copied().unwrap_or(batch.value[place]);
             let at = Timestamp::from_nanos(batch.at[place]);
             let key = row.entities.get(subject).unwrap_or(&self.stem);
             let entity = self.outcome.columns.label(subject, key);

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use via_types::limit;
 
 use super::decimal::{Decimal, is_number};
+use super::figure;
 use super::moment::{self, Form, Told};
 use super::subjects::{self, SUBJECTS, Subject, is_called_entity};
 
@@ -51,7 +52,7 @@ pub(crate) struct Columns {
     /// How each column writes numbers.
     pub(crate) decimals: Vec<Decimal>,
     /// Columns that play no part, and why.
-    pub(crate) ignored: Vec<(usize, &'static str)>,
+    pub(crate) ignored: Vec<(usize, Cow<'static, str>)>,
 }
 
 /// A row's fields.
@@ -59,6 +60,9 @@ pub(crate) type Fields = Vec<String>;
 
 const TIME_WORDS: [&str; 8] =
     ["timestamp", "time", "datetime", "date", "ts", "epoch", "event_time", "@timestamp"];
+/// Why a column that counts the rows is no value.
+const COUNTS: &str = "counts the rows";
+
 impl Columns {
     /// Decides from the header and the first rows.
     ///
@@ -99,7 +103,7 @@ impl Columns {
             }
         }
         if columns.values.is_empty() && distinct.is_none() && !columns.can_count() {
-            bail!("no column of numbers: {}", columns.reasons());
+            bail!("no column of numbers: {}", columns.reasons(sample));
         }
         if columns.values.len() > limit::LANES {
             bail!("{} values; at most {} make one entity", columns.values.len(), limit::LANES);
@@ -137,16 +141,13 @@ impl Columns {
                 .filter(|column| !self.is_entity(*column) && !self.is_distinct(*column))
                 .filter_map(|column| Some((column, told(sample, column, wishes.form)?)))
         };
-        let is_called_time = |column: usize| {
-            TIME_WORDS.contains(&self.names[column].trim().to_ascii_lowercase().as_str())
-        };
         let reads_as_time = |(column, told): &(usize, Told)| {
             let Told::Is(form) = told else { return true };
             let texts = || filled(sample, *column);
             texts().filter_map(|text| form.read(text)).is_sorted()
                 && texts().all(|text| form.is_plausible(text))
         };
-        let called = all().find(|(column, _)| is_called_time(*column));
+        let called = all().find(|(column, _)| self.is_called_time(*column));
         let found = called.or_else(|| all().find(reads_as_time));
         match (found, wishes.form) {
             (None, Some(form)) => bail!("no column of times is {}", form.name()),
@@ -186,37 +187,53 @@ impl Columns {
             if has_part {
                 continue;
             }
-            let ignored = if is_called_entity(&self.names[column]) && !wishes.one_entity {
-                if named.len() < most {
-                    named.push(column);
-                    continue;
-                }
-                "names something, as another column does"
-            } else if !are_numbers(sample, column, self.decimals[column]) {
-                if moment::is_most_of(filled(sample, column), is_number) {
-                    "its commas may part thousands or fractions"
+            let ignored: Cow<'static, str> =
+                if is_called_entity(&self.names[column]) && !wishes.one_entity {
+                    if named.len() < most {
+                        named.push(column);
+                        continue;
+                    }
+                    "names something, as another column does".into()
+                } else if !are_numbers(sample, column, self.decimals[column]) {
+                    self.no_number(sample, column)
+                } else if count_up(sample, column, self.decimals[column]) {
+                    COUNTS.into()
+                } else if self.values.len() == limit::LANES {
+                    "one value too many".into()
                 } else {
-                    "not numbers"
-                }
-            } else if count_up(sample, column, self.decimals[column]) {
-                "counts the rows"
-            } else if self.values.len() == limit::LANES {
-                "one value too many"
-            } else {
-                self.values.push(column);
-                continue;
-            };
+                    self.values.push(column);
+                    continue;
+                };
             self.ignored.push((column, ignored));
         }
         let asked = self.subjects.pop().unwrap_or_default();
         self.subjects = subjects::of(&named, asked);
         // A lone column that counts is still the only thing to look at.
-        let counting = |(_, why): &(usize, &str)| *why == "counts the rows";
+        let counting = |(_, why): &(usize, Cow<'_, str>)| why == COUNTS;
         if self.values.is_empty()
             && let Some(found) = self.ignored.iter().position(counting)
         {
             self.values.push(self.ignored.remove(found).0);
         }
+    }
+
+    /// Says why a column is no value, by a field of it.
+    fn no_number(&self, sample: &[Fields], column: usize) -> Cow<'static, str> {
+        let Some(odd) = odd_field(sample, column, self.decimals[column]) else {
+            return "empty".into();
+        };
+        let odd = figure::excerpt(odd);
+        if moment::is_most_of(filled(sample, column), is_number) {
+            format!("its commas may part thousands or fractions, as in {odd}").into()
+        } else if self.time.is_none() && self.is_called_time(column) {
+            format!("called a time, but {odd} is not written as one that can be read").into()
+        } else {
+            format!("not numbers, as {odd}").into()
+        }
+    }
+
+    fn is_called_time(&self, column: usize) -> bool {
+        TIME_WORDS.contains(&self.names[column].trim().to_ascii_lowercase().as_str())
     }
 
     /// Returns how many columns may be taken for entities by their names. What
@@ -261,19 +278,25 @@ impl Columns {
         }
     }
 
-    fn reasons(&self) -> String {
+    fn reasons(&self, sample: &[Fields]) -> String {
         let mut parts: Vec<String> = Vec::new();
         for (column, name) in self.names.iter().enumerate() {
-            let why = if self.time.is_some_and(|(time, _)| time == column) {
-                "is the time"
+            let why: Cow<'_, str> = if self.time.is_some_and(|(time, _)| time == column) {
+                "is the time".into()
             } else if self.is_entity(column) {
-                "names the entity"
+                "names the entity".into()
             } else {
-                "is not numbers"
+                match odd_field(sample, column, self.decimals[column]) {
+                    Some(odd) => format!("is not numbers, as {}", figure::excerpt(odd)).into(),
+                    None => "is empty".into(),
+                }
             };
             parts.push(format!("{name:?} {why}"));
         }
-        parts.join(", ")
+        if let [_] = self.names.as_slice() {
+            parts.push("fields are separated by a comma, a semicolon, a tab or |".to_owned());
+        }
+        parts.join("; ")
     }
 
     /// Returns the name of column `index`.
@@ -289,12 +312,20 @@ fn filled(sample: &[Fields], column: usize) -> impl Iterator<Item = &str> + Clon
     })
 }
 
+/// What stands for nothing in tables, as spreadsheets, databases and people write it.
+const ABSENT: [&str; 18] = [
+    "na", "n/a", "nan", "-nan", "null", "nil", "none", "missing", "-", "--", ".", "?", "#n/a",
+    "#na", "<na>", "n.a.", "\\n", "(null)",
+];
+
 /// Says whether a field stands for nothing.
 pub(crate) fn is_absent(text: &str) -> bool {
-    text.is_empty()
-        || ["na", "n/a", "nan", "null", "none", "-"]
-            .iter()
-            .any(|word| text.eq_ignore_ascii_case(word))
+    text.is_empty() || ABSENT.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// Returns a field of the column that is no number, if one is filled.
+fn odd_field(sample: &[Fields], column: usize, decimal: Decimal) -> Option<&str> {
+    filled(sample, column).find(|text| decimal.read(text).is_none())
 }
 
 /// Says what the column's first fields tell of its form, or whether they have
@@ -401,7 +432,9 @@ mod tests {
     #[test]
     fn a_file_without_numbers_says_why() {
         let error = choose("a,b\nx,y", &Wishes::default()).unwrap_err().to_string();
-        assert!(error.contains("\"a\" is not numbers"), "{error}");
+        assert!(error.contains("\"a\" is not numbers, as \"x\""), "{error}");
+        let error = choose("a,b\n,y", &Wishes::default()).unwrap_err().to_string();
+        assert!(error.contains("\"a\" is empty"), "{error}");
     }
 
     #[test]
@@ -438,7 +471,7 @@ mod tests {
         let counted: Vec<_> = many.subjects.iter().map(|subject| subject.distinct).collect();
         assert_eq!(entities, [0, 1, 2, 3]);
         assert_eq!(counted, [Some(1), Some(2), Some(3), Some(0)]);
-        assert_eq!(many.ignored, [(4, "names something, as another column does")]);
+        assert_eq!(many.ignored, [(4, "names something, as another column does".into())]);
     }
 
     #[test]
@@ -463,6 +496,27 @@ mod tests {
         assert_eq!(auto(telling).time, Some((0, Form::DayFirst)));
         let error = choose(telling, &wished).unwrap_err().to_string();
         assert!(error.contains("no column of times is month, day, year"), "{error}");
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_read_is_told_apart_from_other_texts() {
+        let columns = auto("time,kind,v\nnoon,a,1\nlate,b,3");
+        let whys: Vec<_> = columns.ignored.iter().map(|(_, why)| why.as_ref()).collect();
+        assert!(whys[0].contains("called a time") && whys[0].contains("\"noon\""), "{whys:?}");
+        assert_eq!(whys[1], "not numbers, as \"a\"");
+    }
+
+    #[test]
+    fn a_table_of_one_column_says_what_separates_fields() {
+        let error = choose("a^b\nx^1", &Wishes::default()).unwrap_err().to_string();
+        assert!(error.contains("separated by"), "{error}");
+    }
+
+    #[test]
+    fn what_stands_for_nothing_is_no_text() {
+        let rows = ["?", "#N/A", "\\N", "<NA>", "--", "nil", "7", "N.A.", "."];
+        let columns = auto(&format!("v\n{}\n9", rows.join("\n")));
+        assert_eq!(columns.values, [0]);
     }
 
     #[test]

@@ -52,6 +52,19 @@ pub(crate) fn style(severity: Severity) -> Style {
     }
 }
 
+/// Longest part of a file's text that a message repeats, characters.
+const EXCERPT: usize = 60;
+
+/// Quotes a file's text in a message, its beginning when it is long.
+pub(crate) fn excerpt(text: &str) -> String {
+    format!("{:?}", clip(text, EXCERPT))
+}
+
+/// Says how many things there are: `1 row`, `2 rows`.
+pub(crate) fn plural(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{} {noun}s", count(number)) }
+}
+
 /// Cuts a text to so many characters, with a sign that it was cut.
 pub(crate) fn clip(text: &str, width: usize) -> String {
     if text.chars().count() <= width {

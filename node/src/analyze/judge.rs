@@ -24,6 +24,7 @@ pub(crate) fn subject(stream: StreamId) -> usize {
 pub(crate) struct Verdict {
     pub(crate) score: f64,
     pub(crate) warming: bool,
+    /// What the first value was expected to be.
     pub(crate) expected: Option<Expected>,
     pub(crate) detection: Option<DetectionId>,
     pub(crate) reason: String,
@@ -74,11 +75,13 @@ impl Judge {
         for (row, reason) in self.outcome.refused.drain(..) {
             verdicts[row as usize].refused = Some(reason);
         }
+        // What is said of another of several values is not said of the first.
+        let first_lane = (!batch.lanes.is_empty()).then_some(0);
         for scored in self.outcome.scored.drain(..) {
             verdicts[scored.row as usize] = Verdict {
                 score: scored.score.clamp(0.0, 1.0),
                 warming: scored.warming,
-                expected: scored.expected,
+                expected: scored.expected.filter(|_| scored.lane == first_lane),
                 detection: scored.detection,
                 reason: scored.reason,
                 refused: None,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use via_engine::{Source, TemplateId, TemplateOptions, Templates};
 
-use super::figure::count;
+use super::figure::{count, plural};
 use super::is_same_file;
 use super::scores::is_standard;
 
@@ -46,8 +46,9 @@ pub(super) fn analyze(
     if let Some(out) = out {
         write(out, &ids).with_context(|| format!("writing {}", out.display()))?;
     }
-    let (lines, found) = (count(ids.len() as u64), count(templates.len() as u64));
-    writeln!(screen, "{}: {lines} lines, {found} templates", input.display())?;
+    let (lines, found) =
+        (plural(ids.len() as u64, "line"), plural(templates.len() as u64, "template"));
+    writeln!(screen, "{}: {lines}, {found}", input.display())?;
     let mut listed: Vec<_> = templates.ids().filter_map(|id| templates.template(id)).collect();
     listed.sort_by(|a, b| b.lines.cmp(&a.lines).then_with(|| a.text.cmp(&b.text)));
     for template in listed.iter().take(top) {

@@ -5,6 +5,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use via_types::Timestamp;
 
+use super::civil;
 use super::decimal::Decimal;
 
 /// Epoch numbers of this many digits or fewer count that unit; today's dates
@@ -16,7 +17,8 @@ const PLAUSIBLE_SECS: std::ops::RangeInclusive<f64> = 946_684_800.0..=4_102_444_
 /// How a column writes time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// RFC 3339, or `YYYY-MM-DD HH:MM:SS` taken as UTC.
+    /// RFC 3339, `YYYY-MM-DD HH:MM:SS` taken as UTC, or what else begins with the
+    /// year or has the month in letters.
     Calendar,
     /// `DD.MM.YYYY`, with `-` or `/` as well, and a time or none; taken as UTC.
     DayFirst,
@@ -157,12 +159,13 @@ fn calendar(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     // The shortest is a bare date; this also keeps numbers from being dates.
     if text.len() < 10 || text.as_bytes()[4] != b'-' {
-        return None;
+        return civil::read(text);
     }
-    let instant = match text.parse::<jiff::Timestamp>() {
-        Ok(instant) => instant,
-        Err(_) => text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp(),
-    };
+    let instant = text
+        .parse::<jiff::Timestamp>()
+        .ok()
+        .or_else(|| Some(text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp()));
+    let Some(instant) = instant else { return civil::read(text) };
     i64::try_from(instant.as_nanosecond()).ok().map(Timestamp::from_nanos)
 }
 
@@ -191,7 +194,7 @@ fn figures(text: &str, date: impl Fn(i8, i8, i16) -> Option<Date>) -> Option<Tim
 
 /// Reads a time of day, whose hour may have one figure and may be counted to
 /// twelve: `12:00 AM` is midnight.
-fn hour(text: &str) -> Option<Time> {
+pub(super) fn hour(text: &str) -> Option<Time> {
     let half = text.len().checked_sub(2).and_then(|at| text.split_at_checked(at));
     let afternoon = half.and_then(|(_, word)| match word.to_ascii_uppercase().as_str() {
         "AM" => Some(0),

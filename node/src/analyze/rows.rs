@@ -13,12 +13,14 @@ use via_types::{Batch, Lane, Timestamp, limit};
 
 use super::columns::{self, Columns, Head, Wishes};
 use super::decimal::is_number;
-use super::judge;
 use super::moment::{Form, Orders};
 use super::subjects::{SUBJECTS, Subject};
+use super::{figure, judge};
 
 /// Rows by which the columns are told apart.
 const SAMPLE_ROWS: usize = 100;
+/// Longest row: a longer one has a quote that is never closed (invariant D-6).
+const ROW_BYTES: usize = 4 << 20;
 /// Rows judged together; more would not be faster.
 const BATCH_ROWS: usize = 512;
 
@@ -53,6 +55,10 @@ pub(crate) struct Block {
 /// A table being read.
 pub(crate) struct Rows {
     reader: Reader<Box<dyn Read>>,
+    /// Lines of the file before those that the reader sees.
+    skipped: u64,
+    /// Lines end with two bytes, of which the reader counts the second with the next.
+    has_returns: bool,
     /// The first rows, in reverse, until they have been handed out.
     sample: Vec<ByteRecord>,
     columns: Columns,
@@ -76,7 +82,7 @@ impl Rows {
         key: &str,
         wishes: &Wishes,
     ) -> Result<Self> {
-        let (delimiter, input) = delimiter(input)?;
+        let Beginning { delimiter, skipped, has_returns, whole: input } = begin(input)?;
         let mut reader = table(delimiter, input);
         let mut first = ByteRecord::new();
         if !reader.read_byte_record(&mut first).context("line 1")? {
@@ -121,7 +127,8 @@ impl Rows {
         sample.reverse();
         let key = clipped(key).to_owned();
         let (keys, record) = (vec![HashMap::new(); columns.subjects.len()], ByteRecord::new());
-        Ok(Self { reader, sample, columns, key, number: 0, keys, record })
+        let number = 0;
+        Ok(Self { reader, skipped, has_returns, sample, columns, key, number, keys, record })
     }
 
     /// Returns which column is what.
@@ -191,7 +198,8 @@ impl Rows {
             Vec::new()
         };
         let places = self.places(record, (&time, number), &entities, batches);
-        let line = record.position().map_or(0, csv::Position::line);
+        let begins = record.position().map_or((0, 0), |at| (at.line(), at.byte()));
+        let line = self.skipped + begins.0 + u64::from(self.has_returns && begins.1 > 0);
         let missing = |lane: &&Lane| lane.values.last().is_some_and(|value| value.is_nan());
         let judged = places.iter().flatten().position(Option::is_some);
         let gaps = judged.map_or(0, |at| batches[at].lanes.iter().filter(missing).count());
@@ -211,7 +219,7 @@ impl Rows {
             None => Timestamp::from_nanos((number as i64).saturating_mul(1_000_000_000)),
             Some((column, form)) => form.read(time).ok_or_else(|| {
                 let name = self.columns.name(column);
-                format!("column {name:?}: {time:?} is not {}", form.name())
+                format!("column {name:?}: {} is not {}", figure::excerpt(time), form.name())
             })?,
         };
         let Self { columns, key: whole, keys, .. } = self;
@@ -278,7 +286,8 @@ fn read_value(record: &ByteRecord, columns: &Columns, column: usize) -> Result<f
     if columns::is_absent(text.trim()) {
         return Err("no value".to_owned());
     }
-    columns.decimals[column].read(&text).ok_or_else(|| format!("{text:?} is not a finite number"))
+    let number = columns.decimals[column].read(&text);
+    number.ok_or_else(|| format!("{} is not a finite number", figure::excerpt(&text)))
 }
 
 fn table(delimiter: u8, input: Box<dyn Read>) -> Reader<Box<dyn Read>> {
@@ -307,7 +316,11 @@ fn order(
 
 fn read(reader: &mut Reader<Box<dyn Read>>, record: &mut ByteRecord) -> Result<bool> {
     let line = reader.position().line();
-    reader.read_byte_record(record).with_context(|| format!("after line {line}"))
+    let more = reader.read_byte_record(record).with_context(|| format!("after line {line}"))?;
+    if record.as_slice().len() > ROW_BYTES {
+        bail!("after line {line}: a row of more than {ROW_BYTES} bytes; is a quote never closed?");
+    }
+    Ok(more)
 }
 
 fn text(field: &[u8]) -> String {
@@ -323,15 +336,43 @@ fn clipped(name: &str) -> &str {
     if end == 0 { "rows" } else { &name[..end] }
 }
 
-/// Tells what separates fields from the first line, and gives the input back
-/// whole.
-fn delimiter(mut input: Box<dyn Read>) -> Result<(u8, Box<dyn Read>)> {
+/// What the first line tells, and the input from the table's first line on.
+struct Beginning {
+    delimiter: u8,
+    skipped: u64,
+    has_returns: bool,
+    whole: Box<dyn Read>,
+}
+
+/// Tells what separates fields from the first line, which may be there to say just
+/// that: `sep=;`, as spreadsheets write it.
+fn begin(mut input: Box<dyn Read>) -> Result<Beginning> {
     let mut start = Vec::new();
     input.by_ref().take(1 << 16).read_to_end(&mut start).context("reading the first bytes")?;
     if matches!(start.as_slice(), [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) || start.contains(&0) {
         bail!("it is not UTF-8 text but, it seems, UTF-16 or binary; save it as CSV in UTF-8");
     }
-    let first = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let text = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&start);
+    let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let has_returns = first.ends_with(b"\r");
+    let line = first.strip_suffix(b"\r").unwrap_or(first);
+    let said = match line {
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', said] => Some(*said),
+        _ => None,
+    };
+    let (delimiter, skipped) = match said {
+        Some(said) => (said, 1),
+        None => (delimiter(first), 0),
+    };
+    if said.is_some() {
+        let table = text.get(first.len() + 1..).unwrap_or_default().to_vec();
+        start = table;
+    }
+    let whole = Box::new(std::io::Cursor::new(start).chain(input));
+    Ok(Beginning { delimiter, skipped, has_returns, whole })
+}
+
+fn delimiter(first: &[u8]) -> u8 {
     let count = |wanted: u8| {
         let mut quoted = false;
         let mut outside = |byte: &&u8| {
@@ -344,11 +385,10 @@ fn delimiter(mut input: Box<dyn Read>) -> Result<(u8, Box<dyn Read>)> {
     // Where fields may be parted by semicolons, a comma between digits is theirs.
     let decimals = first.windows(3).filter(between).count();
     if count(b';') > 0 && count(b',') <= decimals {
-        return Ok((b';', Box::new(std::io::Cursor::new(start).chain(input))));
+        return b';';
     }
     let best = [b',', b';', b'\t', b'|'].into_iter().rev().max_by_key(|byte| count(*byte));
-    let whole: Box<dyn Read> = Box::new(std::io::Cursor::new(start).chain(input));
-    Ok((best.unwrap_or(b','), whole))
+    best.unwrap_or(b',')
 }
 
 #[cfg(test)]
@@ -460,6 +500,40 @@ mod tests {
     fn an_empty_file_is_refused_in_words() {
         assert!(open("").err().unwrap().to_string().contains("empty"));
         assert!(open("a,b\n").err().unwrap().to_string().contains("no rows"));
+    }
+
+    #[test]
+    fn a_first_line_that_says_what_separates_fields_is_no_row() {
+        for mark in ["", "\u{feff}"] {
+            let block = whole(&format!("{mark}sep=;\r\nhost,x;value\r\na;1\r\nb;2\r\n"));
+            assert_eq!(block.batches[0].value.as_slice(), [1.0, 2.0]);
+            assert_eq!(block.rows[0].line, 3);
+            assert_eq!(block.rows[1].line, 4);
+        }
+        assert!(open("sep=;").err().unwrap().to_string().contains("empty"));
+    }
+
+    #[test]
+    fn lines_are_counted_however_they_end() {
+        for end in ["\n", "\r\n"] {
+            let lines = |csv: &str| -> Vec<u64> {
+                whole(&csv.replace('\n', end)).rows.iter().map(|row| row.line).collect()
+            };
+            assert_eq!(lines("value\n5\n7\n1\n"), [2, 3, 4], "{end:?}");
+            assert_eq!(lines("5\n7\n1\n"), [1, 2, 3], "{end:?}");
+        }
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_is_told_and_not_repeated_whole() {
+        let calm: String = (0..200).map(|row| format!("{}\n", row * 7 % 100)).collect();
+        let tail = "9\n".repeat(ROW_BYTES);
+        let mut rows = open(&format!("value\n{calm}\"12\n{tail}")).unwrap();
+        let error = rows.next(&mut Block::default()).unwrap_err().to_string();
+        assert!(error.contains("line 202") && error.contains("never closed"), "{error}");
+        let block = whole(&format!("value\n{calm}\"12\n{}", "9\n".repeat(500)));
+        let why = block.rows[200].places.clone().unwrap_err();
+        assert!(why.contains("\"12\\n9") && why.len() < 200, "{why}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use anyhow::Result;
 use via_types::Detection;
 
 use super::Outcome;
-use super::figure::{count, figure, style};
+use super::figure::{count, figure, plural, style};
 use super::moment::show;
 use super::subjects::Subject;
 
@@ -22,11 +22,9 @@ pub(super) fn file(
     outcome: &Outcome,
     top: usize,
 ) -> Result<()> {
-    writeln!(screen, "{}: {} rows{}", path.display(), count(outcome.rows), span(outcome))?;
+    writeln!(screen, "{}: {}{}", path.display(), plural(outcome.rows, "row"), span(outcome))?;
     writeln!(screen, "  {}", roles(outcome))?;
-    for (column, why) in &outcome.columns.ignored {
-        writeln!(screen, "  column {:?} ignored: {why}", outcome.columns.name(*column))?;
-    }
+    ignored(screen, outcome)?;
     let secs = outcome.took.as_secs_f64().max(1e-9);
     writeln!(
         screen,
@@ -45,15 +43,20 @@ pub(super) fn file(
     }
     let total = outcome.findings.total();
     if total == 0 {
-        writeln!(screen, "\nno detections")?;
+        let few = if outcome.unjudged > outcome.judged { " in the few rows judged" } else { "" };
+        writeln!(screen, "\nno detections{few}")?;
         return Ok(());
     }
     let highest = outcome.findings.highest(top);
     let shown = highest.len() as u64;
     if shown < total {
-        writeln!(screen, "\n{} detections, the {shown} highest:", count(total))?;
+        let which = if shown == 0 { String::new() } else { format!(", the {shown} highest:") };
+        writeln!(screen, "\n{}{which}", plural(total, "detection"))?;
     } else {
         writeln!(screen, "\n{}", plural(total, "detection"))?;
+    }
+    if shown == 0 {
+        return Ok(());
     }
     table(screen, outcome, &highest)
 }
@@ -132,7 +135,11 @@ pub(super) fn roles(outcome: &Outcome) -> String {
     let by: Vec<_> =
         columns.subjects.iter().map(|subject| format!("by {}", named(&subject.entity))).collect();
     let entity = if columns.has_entities() {
-        format!("{} entities {}", count(outcome.entities as u64), by.join(" and "))
+        let entities = match outcome.entities {
+            1 => "1 entity".to_owned(),
+            many => format!("{} entities", count(many as u64)),
+        };
+        format!("{entities} {}", by.join(" and "))
     } else {
         "one entity".to_owned()
     };
@@ -143,6 +150,26 @@ pub(super) fn roles(outcome: &Outcome) -> String {
         _ => String::new(),
     };
     format!("{time}; {values}; {entity}{distinct}")
+}
+
+/// Columns that are ignored for one reason and are named one by one; of more, the
+/// first and how many.
+const NAMED_COLUMNS: usize = 4;
+
+fn ignored(screen: &mut impl Write, outcome: &Outcome) -> Result<()> {
+    let mut rest = outcome.columns.ignored.as_slice();
+    while let Some((column, why)) = rest.first() {
+        let alike = rest.iter().take_while(|(_, other)| other == why).count();
+        let name = outcome.columns.name(*column);
+        let told = if alike > NAMED_COLUMNS { alike } else { 1 };
+        if told > 1 {
+            writeln!(screen, "  {told} columns from {name:?} on ignored: {why}")?;
+        } else {
+            writeln!(screen, "  column {name:?} ignored: {why}")?;
+        }
+        rest = &rest[told..];
+    }
+    Ok(())
 }
 
 fn unjudged(screen: &mut impl Write, outcome: &Outcome) -> Result<()> {
@@ -158,10 +185,6 @@ fn unjudged(screen: &mut impl Write, outcome: &Outcome) -> Result<()> {
         writeln!(screen, "    and {} more", count(more))?;
     }
     Ok(())
-}
-
-fn plural(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{} {noun}s", count(number)) }
 }
 
 fn table(screen: &mut impl Write, outcome: &Outcome, highest: &[(u64, &Detection)]) -> Result<()> {

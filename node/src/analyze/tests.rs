@@ -394,3 +394,105 @@ fn quoted_thousands_are_values() {
     assert!(shown.contains("200 rows"), "{shown}");
     assert!(!shown.contains("not judged"), "{shown}");
 }
+
+#[test]
+fn dates_are_read_as_people_write_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("a.csv");
+    for (first, second) in [
+        ("2024/01/15 00:00", "2024/01/15 00:05"),
+        ("15-Jan-2024 00:00:00", "15-Jan-2024 00:05:00"),
+        ("20240115000000", "20240115000500"),
+        ("2024-01-15 00:00:00 UTC", "2024-01-15 00:05:00 UTC"),
+    ] {
+        std::fs::write(&input, format!("when,v\n{first},1\n{second},4\n")).unwrap();
+        let screen = run(&args(&input), &Settings::default()).unwrap();
+        let span = "2 rows, 2024-01-15 00:00:00 to 2024-01-15 00:05:00";
+        assert!(screen.contains(span), "{first}: {screen}");
+    }
+}
+
+#[test]
+fn a_file_of_which_no_row_can_be_judged_is_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("a.csv");
+    std::fs::write(&input, wave(10)).unwrap();
+    let wanted = Args { values: vec!["value".to_owned()], ..args(&input) };
+    run(&wanted, &Settings::default()).unwrap();
+    std::fs::write(&input, "t,kind,v\n1,a,1\n2,b,1\n").unwrap();
+    let wanted = Args { values: vec!["kind".to_owned()], ..args(&input) };
+    let error = run(&wanted, &Settings::default()).unwrap_err().to_string();
+    assert!(error.contains("no row could be judged"), "{error}");
+}
+
+#[test]
+fn a_file_that_runs_backwards_does_not_pass_for_a_calm_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("a.csv");
+    let forwards = wave(300);
+    let (head, rows) = forwards.split_once('\n').unwrap();
+    let backwards: Vec<&str> = rows.lines().rev().collect();
+    std::fs::write(&input, format!("{head}\n{}\n", backwards.join("\n"))).unwrap();
+    let screen = run(&args(&input), &Settings::default()).unwrap();
+    assert!(screen.contains("sort the file by time"), "{screen}");
+    assert!(screen.contains("no detections in the few rows judged"), "{screen}");
+}
+
+#[test]
+fn what_is_expected_of_one_of_several_values_is_not_said_of_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("a.csv");
+    let (out, plot) = (folder.path().join("scores.csv"), folder.path().join("a.html"));
+    let mut csv = "timestamp,cpu,mem\n".to_owned();
+    for row in 0..600 {
+        let wobble = |prime: usize| (row * prime % 101) as f64 / 101.0;
+        let (cpu, mem) = (500.0 + wobble(7_919), 20.0 + wobble(6_007));
+        csv.push_str(&format!("{},{cpu},{mem}\n", 1_700_000_000 + row * 60));
+    }
+    std::fs::write(&input, csv).unwrap();
+    let wanted = Args { out: Some(out.clone()), plot: Some(plot.clone()), ..args(&input) };
+    run(&wanted, &Settings::default()).unwrap();
+    let told: Vec<f64> = scores(&out).iter().filter_map(|row| row[3].parse().ok()).collect();
+    assert!(told.len() > 50, "of the first something is expected too: {}", told.len());
+    let near = |expected: &f64| (495.0..506.0).contains(expected);
+    assert!(told.iter().all(near), "{told:?}");
+    let page = std::fs::read_to_string(plot).unwrap();
+    let band = page.split("\"expected\":[").nth(1).and_then(|rest| rest.split(']').next());
+    let band: Vec<f64> = band.unwrap().split(',').filter_map(|one| one.parse().ok()).collect();
+    assert!(band.len() > 500 && band.iter().all(near), "{band:?}");
+}
+
+#[test]
+fn a_run_does_not_judge_what_an_earlier_one_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.csv"), wave(50)).unwrap();
+    let (out, plot) = (folder.path().join("scores"), folder.path().join("pages"));
+    let wanted = Args { out: Some(out), plot: Some(plot), ..args(folder.path()) };
+    let first = run(&wanted, &Settings::default()).unwrap();
+    let second = run(&wanted, &Settings::default()).unwrap();
+    assert_eq!(first.lines().count(), second.lines().count(), "{second}");
+}
+
+#[test]
+fn log_lines_have_no_picture_and_none_is_promised() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("a.log");
+    std::fs::write(&input, "one line\n").unwrap();
+    let wanted = Args { plot: Some(folder.path().join("a.html")), ..args(&input) };
+    let error = run(&wanted, &Settings::default()).unwrap_err().to_string();
+    assert!(error.contains("--plot"), "{error}");
+    let screen = run(&args(&input), &Settings::default()).unwrap();
+    assert!(screen.contains("1 line, 1 template\n"), "{screen}");
+}
+
+#[test]
+fn many_columns_that_are_ignored_for_one_reason_are_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("a.csv");
+    let cells = |prefix: &str| (0..80).map(|at| format!("{prefix}{at}")).collect::<Vec<_>>();
+    let rows = [cells("c").join(","), cells("").join(","), cells("1").join(",")];
+    std::fs::write(&input, rows.join("\n")).unwrap();
+    let screen = run(&args(&input), &Settings::default()).unwrap();
+    assert!(screen.contains("16 columns from \"c64\" on ignored"), "{screen}");
+    assert_eq!(screen.matches("ignored").count(), 1, "{screen}");
+}

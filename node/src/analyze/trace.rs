@@ -21,6 +21,8 @@ const REMARKABLE: f64 = 0.5;
 struct Point {
     at: Timestamp,
     rows: u32,
+    /// Rows that have the value, their sum and extremes.
+    valued: u32,
     sum: f64,
     min: f64,
     max: f64,
@@ -36,6 +38,7 @@ struct Point {
 impl Point {
     fn absorb(&mut self, other: &Self) {
         self.rows += other.rows;
+        self.valued += other.valued;
         self.sum += other.sum;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
@@ -56,6 +59,9 @@ struct Trace {
     points: Vec<Point>,
     /// Rows that make a point now.
     rows_per_point: u32,
+    /// What was expected of the first of several values when it was last said: of
+    /// each row it is said of one value alone.
+    band: Option<[f64; 3]>,
     top: f64,
     rows: u64,
 }
@@ -100,14 +106,15 @@ impl Traces {
         Self { lanes, most: (ROOM / POINTS / (1 + lanes)).max(4), traces: HashMap::new() }
     }
 
-    /// Adds one judged row. When there is no room, an entity that was never
-    /// remarkable makes place for one that just was.
+    /// Adds one judged row. When there is no room, the least remarkable entity makes
+    /// place for one that just was more so.
     pub(crate) fn add(&mut self, entity: &str, glimpse: Glimpse<'_>) {
         if !self.traces.contains_key(entity) {
             if self.traces.len() >= self.most && !self.make_room(glimpse.verdict.score) {
                 return;
             }
-            let fresh = Trace { points: Vec::new(), rows_per_point: 1, top: 0.0, rows: 0 };
+            let fresh =
+                Trace { points: Vec::new(), rows_per_point: 1, band: None, top: 0.0, rows: 0 };
             self.traces.insert(entity.to_owned(), fresh);
         }
         if let Some(trace) = self.traces.get_mut(entity) {
@@ -123,7 +130,7 @@ impl Traces {
             .traces
             .iter()
             .min_by(|(a, one), (b, other)| one.top.total_cmp(&other.top).then(a.cmp(b)));
-        let Some((entity, _)) = dullest.filter(|(_, trace)| trace.top < REMARKABLE) else {
+        let Some((entity, _)) = dullest.filter(|(_, trace)| trace.top < score) else {
             return false;
         };
         let entity = entity.clone();
@@ -146,12 +153,16 @@ impl Trace {
         let Glimpse { at, value, verdict, .. } = glimpse;
         self.top = self.top.max(verdict.score);
         self.rows += 1;
-        let band = verdict.expected.map(|range| [range.value, range.low, range.high]);
+        let said = verdict.expected.map(|range| [range.value, range.low, range.high]);
+        let band = if lanes > 0 { said.or(self.band) } else { said };
+        self.band = band;
         let [expected, low, high] = band.unwrap_or_default();
+        let is_there = !value.is_nan();
         let mut point = Point {
             at,
             rows: 1,
-            sum: value,
+            valued: u32::from(is_there),
+            sum: if is_there { value } else { 0.0 },
             min: value,
             max: value,
             banded: u32::from(band.is_some()),
@@ -198,7 +209,7 @@ impl Trace {
                 (point.banded > 0).then(|| sum / f64::from(point.banded)).and_then(short)
             };
             drawn.t.push((point.at.as_nanos() / 1_000_000) as f64);
-            drawn.mean.push(short(point.sum / rows));
+            drawn.mean.push(short(point.sum / f64::from(point.valued)));
             drawn.min.push(short(point.min));
             drawn.max.push(short(point.max));
             drawn.expected.push(banded(point.expected));
@@ -250,6 +261,26 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_in_the_first_of_several_values_leaves_the_others_and_the_band() {
+        let mut traces = Traces::new(2);
+        let range = via_types::detection::Expected { value: 5.0, low: 4.0, high: 6.0 };
+        let said = Verdict { expected: Some(range), ..Verdict::default() };
+        let silent = Verdict::default();
+        for (second, value, verdict) in
+            [(0, f64::NAN, &silent), (1, 5.0, &said), (2, 7.0, &silent), (3, f64::NAN, &silent)]
+        {
+            let lanes = vec![value, 1.0];
+            traces.add("a", Glimpse { lanes, ..glimpse(second, value, verdict) });
+        }
+        let drawn = traces.draw(1).remove(0);
+        assert_eq!(drawn.mean, [None, Some(5.0), Some(7.0), None]);
+        assert_eq!(drawn.low, [None, Some(4.0), Some(4.0), Some(4.0)]);
+        let trace = traces.traces.get_mut("a").unwrap();
+        trace.halve();
+        assert_eq!(traces.draw(1)[0].mean, [Some(5.0), Some(7.0)]);
+    }
+
+    #[test]
     fn a_remarkable_entity_takes_the_place_of_a_dull_one() {
         let mut traces = Traces::new(0);
         let dull = Verdict::default();
@@ -260,5 +291,18 @@ mod tests {
         traces.add("odd", glimpse(1_000, 9.0, &odd));
         assert_eq!(traces.traces.len(), traces.most);
         assert_eq!(traces.draw(1)[0].entity, "odd");
+    }
+
+    #[test]
+    fn the_most_remarkable_entity_is_drawn_however_late_it_comes() {
+        let mut traces = Traces::new(0);
+        let odd = Verdict { score: 0.6, ..Verdict::default() };
+        for number in 0..1_000 {
+            traces.add(&format!("odd-{number}"), glimpse(number, 1.0, &odd));
+        }
+        let odder = Verdict { score: 0.7, ..Verdict::default() };
+        traces.add("odder", glimpse(1_000, 9.0, &odder));
+        assert_eq!(traces.draw(1)[0].entity, "odder");
+        assert_eq!(traces.traces.len(), traces.most);
     }
 }

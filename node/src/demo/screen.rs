@@ -76,10 +76,15 @@ pub(crate) fn live(screen: &mut impl Write, live: &Live, attacks: usize) -> Resu
             count((live.learned as f64 / secs) as u64),
         )?;
     }
+    let coming = match attacks {
+        0 => "no attack will come".to_owned(),
+        1 => "an attack will come in a few seconds".to_owned(),
+        many => format!("{many} attacks will come, the first in a few seconds"),
+    };
     writeln!(
         screen,
-        "live from now on: {attacks} attacks will come, the first in a few seconds; this machine's \
-         own\nfigures have to be learned first, watch for them after a minute; Ctrl-C ends\n",
+        "live from now on: {coming}; this machine's own\nfigures have to be learned first, watch \
+         for them after a minute; times are UTC; Ctrl-C ends\n",
     )?;
     writeln!(
         screen,

@@ -28,6 +28,11 @@ pub struct Scored {
     pub warming: bool,
     /// What the value was expected to be, and its range.
     pub expected: Option<crate::detection::Expected>,
+    /// The lane that `expected` is about when it is not the value: its place among
+    /// the stream's lanes, in the order in which their names came. Peers are not
+    /// told.
+    #[serde(skip)]
+    pub lane: Option<u16>,
     /// What made up the score, largest first.
     pub contributions: Vec<Contribution>,
     /// One sentence; empty when nothing is remarkable.

@@ -26,6 +26,8 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 const ID_BYTES: usize = 128;
 /// Most of a refusal's own words that are kept, bytes.
 const WORDS_BYTES: usize = 1_024;
+/// How the framework begins its refusal of a query.
+const QUERY_REFUSED: &str = "Failed to deserialize query string: ";
 /// Largest small JSON document, bytes: above what `streams::parse` reads, so
 /// that it answers.
 pub(crate) const DOCUMENT_BYTES: usize = 256 << 10;
@@ -164,6 +166,11 @@ async fn adopt(response: Response, id: &RequestId) -> Response {
         _ => Code::BadRequest,
     };
     let words = words(body).await.unwrap_or_else(|| code.help().to_owned());
+    // The framework's name for what it was doing is of no use to who asked.
+    let (code, words) = match words.strip_prefix(QUERY_REFUSED) {
+        Some(words) => (Code::BadParameter, words.to_owned()),
+        None => (code, words),
+    };
     let mut written = Problem::new(code, words).respond(id.as_str());
     keep_headers(&parts.headers, &mut written);
     written
@@ -192,7 +199,8 @@ pub(crate) async fn nowhere(request: Request) -> Problem {
     if is_grpc(request.headers()) {
         return Problem::new(Code::MethodNotAllowed, format!("there is no gRPC method {path}"));
     }
-    Problem::new(Code::NotFound, format!("there is nothing at {path}"))
+    let known = "/api/v1/docs shows what there is";
+    Problem::new(Code::NotFound, format!("there is nothing at {path}; {known}"))
 }
 
 /// Refuses a document that announces more than [`DOCUMENT_BYTES`] before any of
@@ -253,6 +261,17 @@ mod tests {
         let body = axum::body::to_bytes(response.into_body(), 9_999).await.expect("short");
         let document: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(document["detail"], "limit: not a number");
+    }
+
+    #[tokio::test]
+    async fn a_parameter_that_cannot_be_read_is_named_without_the_framework_s_words() {
+        let words = "Failed to deserialize query string: limit: invalid digit found in string";
+        let refusal = (StatusCode::BAD_REQUEST, words).into_response();
+        let response = finish(refusal, false, &id("r-9")).await;
+        let body = axum::body::to_bytes(response.into_body(), 9_999).await.expect("short");
+        let document: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(document["code"], "bad_parameter");
+        assert_eq!(document["detail"], "limit: invalid digit found in string");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::io::Write as _;
 use std::time::Duration;
 
+use jiff::civil::DateTime;
 use via_types::{Timestamp, limit};
 
 use super::refusal::{Fault, RowCode};
@@ -109,6 +110,12 @@ fn text_nanos(text: &str) -> Result<i64, Fault> {
         // Beyond the representable years is far in the future or past.
         return Ok(time.as_nanosecond().clamp(i64::MIN.into(), i64::MAX.into()) as i64);
     }
+    // The last day that can be written is beyond the range of an instant; who writes
+    // it means for ever.
+    let civil = text.strip_suffix(['Z', 'z']).and_then(|text| text.parse::<DateTime>().ok());
+    if civil.is_some_and(|civil| civil.year() == 9999) {
+        return Ok(i64::MAX);
+    }
     decimal(text).or_else(|| text.parse::<f64>().ok().and_then(real)).ok_or_else(bad)
 }
 
@@ -185,14 +192,24 @@ mod tests {
     fn text_is_rfc_3339_or_a_number() {
         assert_eq!(Stamp::Text("2023-11-14T22:13:20Z".into()).nanos(), Ok(NOON));
         assert_eq!(Stamp::Text("2023-11-14T23:13:20.000000001+01:00".into()).nanos(), Ok(NOON + 1));
-        assert_eq!(Stamp::Text("2999-01-01T00:00:00Z".into()).nanos(), Ok(i64::MAX));
+        for far in ["2999-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999Z"] {
+            assert_eq!(Stamp::Text(far.into()).nanos(), Ok(i64::MAX), "{far}");
+        }
         assert_eq!(Stamp::Text("1700000000".into()).nanos(), Ok(NOON));
         assert_eq!(Stamp::Text("1700000000.5".into()).nanos(), Ok(NOON + 500_000_000));
     }
 
     #[test]
     fn refuses_what_is_no_time() {
-        for text in ["", "yesterday", "2023-02-30T00:00:00Z", "NaN", "1e999", "2023-11-14"] {
+        for text in [
+            "",
+            "yesterday",
+            "2023-02-30T00:00:00Z",
+            "NaN",
+            "1e999",
+            "2023-11-14",
+            "9999-13-31T23:59:59Z",
+        ] {
             let fault = Stamp::Text(text.into()).nanos().expect_err(text);
             assert_eq!(fault.code, RowCode::BadTimestamp, "{text}");
         }

@@ -234,8 +234,8 @@ async fn wrong_addresses_methods_types_and_parameters_are_problems() {
     rig.get("/api/v1/streams/none").await.problem(404, "unknown_stream");
     rig.get("/api/v1/streams/none/entities/e").await.problem(404, "unknown_stream");
     rig.get("/api/v1/detections?limit=0").await.problem(400, "bad_parameter");
-    rig.get("/api/v1/detections?limit=many").await.problem(400, "bad_request");
-    rig.get("/api/v1/detections?colour=red").await.problem(400, "bad_request");
+    rig.get("/api/v1/detections?limit=many").await.problem(400, "bad_parameter");
+    rig.get("/api/v1/detections?colour=red").await.problem(400, "bad_parameter");
     rig.get("/api/v1/detections?severity=loud").await.problem(400, "bad_parameter");
     rig.get("/api/v1/detections?cursor=x").await.problem(400, "bad_cursor");
     rig.get("/api/v1/detections/17").await.problem(400, "bad_parameter");
