@@ -200,10 +200,14 @@ impl Cluster {
                 }
             };
         }
-        self.members[node].wait_listening(Duration::from_secs(10)).await;
-        if self.members[node].is_damaged && self.members[node].has_ended() {
-            return Box::pin(self.replace(node)).await;
+        if self.members[node].is_damaged {
+            // It ends before it serves if it cannot trust what it has.
+            let ready = self.members[node].wait_ready(EMPTYING).await;
+            if ready.is_err() && self.members[node].has_ended() {
+                return Box::pin(self.replace(node)).await;
+            }
         }
+        self.members[node].wait_listening(Duration::from_secs(10)).await;
         self.publish(node);
         Ok(())
     }

@@ -24,11 +24,11 @@ impl Cluster {
     /// Nobody else runs, or the cluster says no.
     pub async fn leave(&mut self, node: usize) -> anyhow::Result<()> {
         let name = self.members[node].name();
-        self.change(Change::Drain, node)?;
+        // Also when nobody knows whether it was.
         self.members[node].is_draining = true;
         let began = Instant::now();
         // It is told so as long as it holds a shard, or votes.
-        while let Err(error) = self.change(Change::Remove, node) {
+        while let Err(error) = self.drain_and_remove(node) {
             if began.elapsed() > EMPTYING {
                 self.keep(node)?;
                 return Err(error.context(format!("{name} did not go within {EMPTYING:?}")));
@@ -70,9 +70,18 @@ impl Cluster {
         Ok(())
     }
 
+    /// Asked again until it is done, whatever became of it before.
+    fn drain_and_remove(&self, node: usize) -> anyhow::Result<()> {
+        let drained = self.change(Change::Drain, node);
+        // One that has left cannot be drained, and may be removed again.
+        self.change(Change::Remove, node).or_else(|error| drained.and(Err(error)))
+    }
+
     fn keep(&mut self, node: usize) -> anyhow::Result<()> {
-        self.change(Change::Undrain, node)?;
-        self.members[node].is_draining = false;
+        match self.change(Change::Undrain, node) {
+            Err(error) if !error.to_string().contains("not draining") => return Err(error),
+            Ok(()) | Err(_) => self.members[node].is_draining = false,
+        }
         Ok(())
     }
 
@@ -83,11 +92,13 @@ impl Cluster {
     }
 
     /// Says whether every shard has as many replicas as it should, each on a node
-    /// that is a member.
+    /// that is a member, and no node was damaged and has not come back.
     ///
     /// # Errors
     /// One has not, or nobody says.
-    pub(super) fn is_whole(&self) -> anyhow::Result<()> {
+    pub(super) fn is_whole(&mut self) -> anyhow::Result<()> {
+        let is_lost = self.members.iter_mut().any(|member| member.is_damaged && member.is_down());
+        anyhow::ensure!(!is_lost, "a damaged node has not come back yet");
         let (_, target) = self.other(usize::MAX).context("nobody runs")?;
         let nodes = console::nodes(&self.console, target)?;
         let members: BTreeSet<u64> =
