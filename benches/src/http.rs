@@ -48,13 +48,18 @@ pub(crate) struct Sender {
     pub(crate) origin: Option<Origin>,
 }
 
-struct Connection {
+/// A connection for one request at a time.
+pub(crate) struct Connection {
     node: SocketAddr,
     requests: SendRequest<Full<Bytes>>,
 }
 
 impl Connection {
-    async fn open(node: SocketAddr) -> Result<Self> {
+    /// Opens one.
+    ///
+    /// # Errors
+    /// The node cannot be reached.
+    pub(crate) async fn open(node: SocketAddr) -> Result<Self> {
         let failed = || format!("connecting to {node}");
         let stream = TcpStream::connect(node).await.with_context(failed)?;
         stream.set_nodelay(true)?;
@@ -64,7 +69,14 @@ impl Connection {
         Ok(Self { node, requests })
     }
 
-    async fn ask(&mut self, mut request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes)> {
+    /// Sends a request and waits for its answer.
+    ///
+    /// # Errors
+    /// The connection ends.
+    pub(crate) async fn ask(
+        &mut self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<(StatusCode, Bytes)> {
         request.headers_mut().insert(HOST, self.node.to_string().parse()?);
         self.requests.ready().await.context("the connection has ended")?;
         let answer = self.requests.send_request(request).await.context("waiting for an answer")?;
@@ -81,6 +93,28 @@ impl Connection {
 pub(crate) async fn get(node: SocketAddr, path: &str) -> Result<(StatusCode, Bytes)> {
     let request = Request::builder().uri(path).body(Full::default())?;
     Connection::open(node).await?.ask(request).await
+}
+
+/// Asks for a change.
+///
+/// # Errors
+/// The node cannot be reached.
+pub(crate) async fn post(
+    node: SocketAddr,
+    path: &str,
+    media_type: &str,
+    body: String,
+) -> Result<(StatusCode, Bytes)> {
+    Connection::open(node).await?.ask(posted(path, media_type, body)?).await
+}
+
+/// Makes a request that sends `body`.
+///
+/// # Errors
+/// The path or the type are none.
+pub(crate) fn posted(path: &str, media_type: &str, body: String) -> Result<Request<Full<Bytes>>> {
+    let request = Request::builder().method(Method::POST).uri(path);
+    Ok(request.header(CONTENT_TYPE, media_type).body(Full::new(body.into()))?)
 }
 
 /// Asks for the node's counts.

@@ -3,6 +3,7 @@
 //! corrected for coordinated omission, and the table; refuses to know how a
 //! node works inside. A run that loses an event fails (invariant D-1).
 
+mod cluster;
 pub mod command;
 mod engine;
 mod frame;

@@ -116,8 +116,25 @@ impl Args {
         Self { choice, ..self }
     }
 
+    /// Reads the words of a command line.
+    ///
+    /// # Errors
+    /// They are no load.
+    pub(crate) fn of_words(words: &[&str]) -> Result<Self> {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        let line = std::iter::once("load").chain(words.iter().copied());
+        Ok(<Line as clap::Parser>::try_parse_from(line)?.args)
+    }
+
     /// Draws the events of every connection.
-    fn draw(&self) -> Result<Vec<Vec<Draw>>> {
+    ///
+    /// # Errors
+    /// What is asked for cannot be drawn.
+    pub(crate) fn draw(&self) -> Result<Vec<Vec<Draw>>> {
         ensure!((1..=65_536).contains(&self.batch), "a batch has 1 to 65,536 events");
         ensure!(self.runs > 0 && self.seconds > 0, "nothing would be measured");
         let connections = self.connections();
@@ -148,34 +165,41 @@ impl Args {
     }
 }
 
-/// The node under load: ours, or one that runs already.
-struct Subject {
-    address: SocketAddr,
-    own: Option<(Node, Site)>,
+/// What is under load: our nodes, or one that runs already.
+pub(crate) struct Subject<'a> {
+    /// Where connections go, in turn.
+    pub(crate) doors: Vec<SocketAddr>,
+    /// The nodes that are ours.
+    pub(crate) nodes: Vec<&'a Node>,
 }
 
-impl Subject {
-    async fn new(args: &Args) -> Result<Self> {
-        if let Some(address) = args.target {
-            return Ok(Self { address, own: None });
-        }
-        let site = Site::new(&args.choice)?;
-        let node = site.start(&[])?;
-        node.ready().await?;
-        Ok(Self { address: node.address(), own: Some((node, site)) })
-    }
-
+impl Subject<'_> {
     fn usage(&self) -> Result<Option<Usage>> {
-        self.own.as_ref().map(|(node, _)| node.usage()).transpose()
+        let mut sum: Option<Usage> = None;
+        for node in &self.nodes {
+            let usage = node.usage()?;
+            let before = sum.unwrap_or(Usage { cpu: Duration::ZERO, resident: 0 });
+            let (cpu, resident) = (before.cpu + usage.cpu, before.resident + usage.resident);
+            sum = Some(Usage { cpu, resident });
+        }
+        Ok(sum)
     }
 }
 
 /// One run's figures.
-struct Run {
-    tally: Tally,
-    /// Of the node, when it is ours.
+pub(crate) struct Run {
+    /// What became of the requests.
+    pub(crate) tally: Tally,
+    /// Of our nodes together, when there are any.
     node: Option<Spent>,
     client: Spent,
+}
+
+impl Run {
+    /// Returns the events acknowledged in a second of our nodes' processor time.
+    pub(crate) fn rate_per_core(&self) -> Option<f64> {
+        self.node.map(|spent| self.tally.rate() / spent.cores.max(1e-9))
+    }
 }
 
 /// What a process spent in the measured part.
@@ -199,7 +223,18 @@ impl Spent {
 /// A connection fails, or an event is lost or counted twice.
 pub(crate) async fn run(args: &Args) -> Result<Table> {
     let draws = args.draw()?;
-    let subject = Subject::new(args).await?;
+    let own = match args.target {
+        Some(_) => None,
+        None => {
+            let site = Site::new(&args.choice)?;
+            let node = site.start(&[])?;
+            node.ready().await?;
+            Some((node, site))
+        }
+    };
+    let doors = args.target.into_iter().chain(own.iter().map(|(node, _)| node.address()));
+    let subject =
+        Subject { doors: doors.collect(), nodes: own.iter().map(|(node, _)| node).collect() };
     let mut runs = Vec::new();
     for number in 1..=args.runs {
         let run = Box::pin(once(args, &subject, &draws)).await?;
@@ -210,23 +245,28 @@ pub(crate) async fn run(args: &Args) -> Result<Table> {
         );
         runs.push(run);
     }
-    let stats = http::stats(subject.address).await?;
+    let stats = http::stats(subject.doors[0]).await?;
     Ok(table(args, &runs, stats))
 }
 
-async fn once(args: &Args, subject: &Subject, draws: &[Vec<Draw>]) -> Result<Run> {
-    let before = http::stats(subject.address).await?.events;
+/// Carries out one run of the events that were drawn for each connection.
+///
+/// # Errors
+/// A connection fails, or an event is lost or counted twice.
+pub(crate) async fn once(args: &Args, subject: &Subject<'_>, draws: &[Vec<Draw>]) -> Result<Run> {
+    let before = http::stats(subject.doors[0]).await?.events;
     let mut senders = Vec::new();
     for (connection, draws) in draws.iter().enumerate() {
-        senders.push(Connection::new(args, subject.address, connection, draws).await?);
+        let door = subject.doors[connection % subject.doors.len()];
+        senders.push((door, Connection::new(args, door, connection, draws).await?));
     }
     let start = Instant::now() + Duration::from_millis(20);
     let from = start + Duration::from_secs(args.warm_up);
     let window = Window { from, until: from + Duration::from_secs(args.seconds) };
     let (pacer, schedules) = schedules(args, start, window.until)?;
     let mut sending = JoinSet::new();
-    for (sender, schedule) in senders.into_iter().zip(schedules) {
-        sending.spawn(sender.run(subject.address, schedule, Tally::new(window)));
+    for ((door, sender), schedule) in senders.into_iter().zip(schedules) {
+        sending.spawn(sender.run(door, schedule, Tally::new(window)));
     }
     let work = async {
         let mut sum = Tally::new(window);
@@ -241,7 +281,7 @@ async fn once(args: &Args, subject: &Subject, draws: &[Vec<Draw>]) -> Result<Run
     if let Some(pacer) = pacer {
         pacer.finish();
     }
-    settle(subject.address, before + tally.accepted).await?;
+    settle(subject.doors[0], before + tally.accepted).await?;
     Ok(Run { tally, node, client })
 }
 
@@ -264,7 +304,7 @@ fn schedules(
     }
 }
 
-async fn measure(subject: &Subject, window: Window) -> Result<(Option<Spent>, Spent)> {
+async fn measure(subject: &Subject<'_>, window: Window) -> Result<(Option<Spent>, Spent)> {
     let client = || usage::of(std::process::id());
     sleep_until(window.from.into()).await;
     let before = (subject.usage()?, client()?);
@@ -353,8 +393,8 @@ fn table(args: &Args, runs: &[Run], stats: http::Stats) -> Table {
     let of_node = |figure: &dyn Fn(&Run, Spent) -> f64| -> Option<Vec<f64>> {
         runs.iter().map(|run| run.node.map(|spent| figure(run, spent))).collect()
     };
-    let per_cpu = |run: &Run, spent: Spent| run.tally.rate() / spent.cores.max(1e-9);
-    if let Some(values) = of_node(&per_cpu) {
+    let per_cpu: Option<Vec<f64>> = runs.iter().map(Run::rate_per_core).collect();
+    if let Some(values) = per_cpu {
         rows.push(Row::new("events per second of node CPU", Unit::PerSecond, values));
     }
     if let Some(values) = of_node(&|_, spent| spent.cores) {

@@ -75,13 +75,35 @@ impl Site {
     /// # Errors
     /// It does not come up.
     pub(crate) fn start(&self, set: &[&str]) -> Result<Node> {
-        let settings = self.set.iter().map(String::as_str).chain(set.iter().copied());
-        let settings = settings.flat_map(|setting| ["--set", setting]);
+        let settings: Vec<&str> = set.iter().flat_map(|setting| ["--set", setting]).collect();
+        self.start_in("node", &settings)
+    }
+
+    /// Runs a command about the cluster of the node in `folder`; returns what it says.
+    ///
+    /// # Errors
+    /// It fails, with what it said.
+    pub(crate) fn cluster(&self, folder: &str, words: &[&str]) -> Result<String> {
+        let mut command = Command::new(&self.executable);
+        command.arg("cluster").args(words).arg("--data-dir").arg(self.data.path().join(folder));
+        let output = command.output().context("running a command")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "cluster {words:?}: {}", said.trim());
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Starts a node whose data is in `folder`, with further arguments.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub(crate) fn start_in(&self, folder: &str, arguments: &[&str]) -> Result<Node> {
+        let settings = self.set.iter().flat_map(|setting| ["--set", setting]);
         let begun = Instant::now();
         let mut child = Command::new(&self.executable)
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(self.data.path().join("node"))
+            .arg(self.data.path().join(folder))
             .args(settings)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -89,10 +111,10 @@ impl Site {
             .with_context(|| format!("starting {}", self.executable.display()))?;
         let log = child.stderr.take().expect("it was just piped");
         let process = Process(child);
-        let (told, address) = mpsc::sync_channel(1);
+        let (told, listening) = mpsc::sync_channel(1);
         std::thread::Builder::new().name("node log".to_owned()).spawn(move || read(log, &told))?;
-        match address.recv_timeout(PATIENCE) {
-            Ok(Ok(address)) => Ok(Node { process, address, begun }),
+        match listening.recv_timeout(PATIENCE) {
+            Ok(Ok((address, peer))) => Ok(Node { process, address, peer, begun }),
             Ok(Err(last)) => bail!("the node ended:\n{last}"),
             Err(_) => bail!("the node did not say where it serves"),
         }
@@ -126,12 +148,12 @@ fn build() -> Result<PathBuf> {
 
 /// Tells the address when it is logged, or the last lines when none is; then
 /// reads on, so that the node never waits for its log.
-fn read(log: ChildStderr, told: &mpsc::SyncSender<Result<SocketAddr, String>>) {
+fn read(log: ChildStderr, told: &mpsc::SyncSender<Result<Listening, String>>) {
     let mut last = VecDeque::new();
     for line in BufReader::new(log).lines().map_while(Result::ok) {
-        if let Some(address) = address(&line) {
+        if let Some(address) = address(&line, " address=") {
             // Nobody waits for a second one.
-            let _told = told.try_send(Ok(address));
+            let _told = told.try_send(Ok((address, address_of_peers(&line))));
         }
         if line.contains("ERROR") {
             anstream::eprintln!("{line}");
@@ -144,9 +166,16 @@ fn read(log: ChildStderr, told: &mpsc::SyncSender<Result<SocketAddr, String>>) {
     let _told = told.try_send(Err(Vec::from(last).join("\n")));
 }
 
-fn address(line: &str) -> Option<SocketAddr> {
-    let (_, address) = line.split_once("serving")?.1.split_once("address=")?;
+/// Where a node serves clients, and peers if it has any.
+type Listening = (SocketAddr, Option<SocketAddr>);
+
+fn address(line: &str, key: &str) -> Option<SocketAddr> {
+    let (_, address) = line.split_once("serving")?.1.split_once(key)?;
     address.split_whitespace().next()?.parse().ok()
+}
+
+fn address_of_peers(line: &str) -> Option<SocketAddr> {
+    address(line, " peer=")
 }
 
 /// A child that does not outlive its owner.
@@ -164,6 +193,7 @@ impl Drop for Process {
 pub(crate) struct Node {
     process: Process,
     address: SocketAddr,
+    peer: Option<SocketAddr>,
     begun: Instant,
 }
 
@@ -171,6 +201,11 @@ impl Node {
     /// Returns where it serves.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns where it serves peers; none when it is alone.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     /// Returns what it takes.
@@ -207,10 +242,13 @@ mod tests {
 
     #[test]
     fn finds_the_address_in_a_log_line() {
+        let at = |port| Some(SocketAddr::from(([127, 0, 0, 1], port)));
         let line =
             "2026-01-01T00:00:00Z  INFO via_node::serve: serving address=127.0.0.1:4242 data=/x";
-        assert_eq!(address(line), Some(SocketAddr::from(([127, 0, 0, 1], 4242))));
-        assert_eq!(address("INFO draining"), None);
-        assert_eq!(address("serving soon"), None);
+        assert_eq!((address(line, " address="), address_of_peers(line)), (at(4242), None));
+        let member = "INFO serving address=127.0.0.1:4242 peer=127.0.0.1:4243 data=/x";
+        assert_eq!((address(member, " address="), address_of_peers(member)), (at(4242), at(4243)));
+        assert_eq!(address("INFO draining", " address="), None);
+        assert_eq!(address("serving soon", " address="), None);
     }
 }

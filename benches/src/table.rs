@@ -14,6 +14,8 @@ pub(crate) enum Unit {
     Cores,
     /// Bytes.
     Bytes,
+    /// How many times as much as something else.
+    Times,
 }
 
 impl Unit {
@@ -25,6 +27,7 @@ impl Unit {
             Self::Seconds if value < 0.01 => format!("{:.2} ms", value * 1e3),
             Self::Seconds if value < 1.0 => format!("{:.0} ms", value * 1e3),
             Self::Seconds => format!("{value:.2} s"),
+            Self::Times => format!("{value:.2} ×"),
             Self::Cores => format!("{:.1} %", value * 100.0),
             Self::Bytes if value >= 1e6 => format!("{:.1} MB", value / 1e6),
             Self::Bytes if value >= 1e5 => format!("{:.1} kB", value / 1e3),

@@ -4,6 +4,7 @@
 
 pub mod console;
 mod member;
+mod membership;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use anyhow::Context;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use self::console::{Change, Program};
+use self::console::Program;
 pub use self::member::Shims;
 use self::member::{Member, Place, State};
 use crate::caller::Targets;
@@ -156,8 +157,18 @@ impl Cluster {
         let living = (0..self.members.len()).filter_map(|node| self.targets.get(node));
         let seen = living.map(|address| console::shards(&self.console, address));
         let leader = seen.flatten().find_map(|shards| shards.first()?["leader"].as_u64());
-        leader.and_then(|leader| usize::try_from(leader).ok()?.checked_sub(1)).unwrap_or(0)
-            % self.members.len()
+        leader.and_then(|leader| self.place_of(leader)).unwrap_or(0)
+    }
+
+    /// Returns where the node lives that has this number in the catalog: one that
+    /// came back has another than before.
+    fn place_of(&self, id: u64) -> Option<usize> {
+        let (_, target) = self.other(usize::MAX)?;
+        let nodes = console::nodes(&self.console, target).ok()?;
+        let listed = nodes.into_iter().find(|node| node.id == id && !node.has_left)?;
+        self.members
+            .iter()
+            .position(|member| member.peer().is_some_and(|peer| listed.hosts.contains(&peer.ip())))
     }
 
     /// Kills a node that runs.
@@ -188,6 +199,13 @@ impl Cluster {
                     Err(error)
                 }
             };
+        }
+        if self.members[node].is_damaged {
+            // It ends before it serves if it cannot trust what it has.
+            let ready = self.members[node].wait_ready(EMPTYING).await;
+            if ready.is_err() && self.members[node].has_ended() {
+                return Box::pin(self.replace(node)).await;
+            }
         }
         self.members[node].wait_listening(Duration::from_secs(10)).await;
         self.publish(node);
@@ -272,8 +290,10 @@ impl Cluster {
     /// Kills a node and damages one of its files; says which.
     ///
     /// # Errors
-    /// It has none.
+    /// It has none, or another disk that was lost is not made up for yet: of more
+    /// than a minority of its disks no shard survives the loss.
     pub fn damage(&mut self, node: usize, rot: Rot) -> anyhow::Result<String> {
+        self.is_whole()?;
         self.kill(node);
         let (file, at) = rot::damage(self.members[node].data(), rot, &mut self.rng)?;
         self.members[node].is_damaged = true;
@@ -351,44 +371,26 @@ impl Cluster {
                 self.run(node)?;
             }
             let left = RECOVERY.saturating_sub(began.elapsed());
-            let ready = self.members[node].wait_ready(left).await;
+            let ready = match self.members[node].wait_ready(left).await {
+                Err(_) if self.members[node].is_damaged && self.members[node].has_ended() => {
+                    self.replace(node).await
+                }
+                ready => ready,
+            };
             ready.with_context(|| format!("{} did not recover", name(node)))?;
             self.publish(node);
         }
+        self.keep_all().await?;
         Ok(began.elapsed())
-    }
-
-    /// Lets a node leave the cluster for good, as an operator does, and forgets what
-    /// it had. One that cannot be emptied in time stays.
-    ///
-    /// # Errors
-    /// Nobody else runs, or the cluster says no.
-    pub async fn leave(&mut self, node: usize) -> anyhow::Result<()> {
-        let (_, target) = self.other(node).context("nobody else runs")?;
-        let name = self.members[node].name();
-        console::change(&self.console, Change::Drain, &name, target)?;
-        let began = Instant::now();
-        while !self.is_empty(&name, target) {
-            if began.elapsed() > EMPTYING {
-                console::change(&self.console, Change::Undrain, &name, target)?;
-                anyhow::bail!("{name} was not emptied within {EMPTYING:?}");
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        console::change(&self.console, Change::Remove, &name, target)?;
-        self.kill(node);
-        self.members[node].forget()
-    }
-
-    fn is_empty(&self, name: &str, target: SocketAddr) -> bool {
-        let nodes = console::nodes(&self.console, target).unwrap_or_default();
-        nodes.iter().any(|node| node.name == name && node.holds == Some(0))
     }
 
     /// Returns another node that runs, and where clients find it.
     fn other(&self, node: usize) -> Option<(usize, SocketAddr)> {
         let others = (0..self.members.len()).filter(|other| *other != node);
-        let runs = |other: &usize| !self.members[*other].is_outside;
+        let runs = |other: &usize| {
+            let member = &self.members[*other];
+            !member.is_outside && member.state == State::Up
+        };
         others.filter(runs).find_map(|other| Some((other, self.targets.get(other)?)))
     }
 

@@ -147,6 +147,14 @@ impl Disk {
         // The old files stay: their inode numbers must not return.
         fs::rename(data, &before)?;
         fs::rename(&image, data)?;
+        self.forget()
+    }
+
+    /// Forgets what was durable: the data is another's now, or as it is.
+    ///
+    /// # Errors
+    /// Files cannot be removed.
+    pub fn forget(&self) -> anyhow::Result<()> {
         fs::remove_dir_all(&self.mirror)?;
         fs::create_dir_all(&self.mirror)?;
         Ok(())

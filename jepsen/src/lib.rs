@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod disk;
 pub mod door;
 pub mod history;
+pub mod leaders;
 pub mod load;
 pub mod mutant;
 pub mod nemesis;

@@ -53,7 +53,7 @@ pub struct Tally {
 /// Clients at work.
 pub struct Load {
     shape: Shape,
-    address: watch::Sender<Option<SocketAddr>>,
+    addresses: watch::Sender<Vec<SocketAddr>>,
     stopping: Arc<AtomicBool>,
     tally: Arc<Tally>,
     counts: Arc<Mutex<Counts>>,
@@ -63,10 +63,10 @@ pub struct Load {
 impl Load {
     /// Starts the clients; they wait for a node.
     pub fn start(shape: Shape, seed: u64) -> Self {
-        let (address, _) = watch::channel(None);
+        let (addresses, _) = watch::channel(Vec::new());
         let mut load = Self {
             shape,
-            address,
+            addresses,
             stopping: Arc::default(),
             tally: Arc::default(),
             counts: Arc::default(),
@@ -76,7 +76,7 @@ impl Load {
             let writer = Writer {
                 number,
                 shape: load.shape.clone(),
-                address: load.address.subscribe(),
+                addresses: load.addresses.subscribe(),
                 stopping: Arc::clone(&load.stopping),
                 tally: Arc::clone(&load.tally),
                 counts: Arc::clone(&load.counts),
@@ -90,7 +90,13 @@ impl Load {
 
     /// Tells the clients where the node is; none while it is gone.
     pub fn node_is_at(&self, address: Option<SocketAddr>) {
-        self.address.send_replace(address);
+        self.nodes_are_at(address.into_iter().collect());
+    }
+
+    /// Tells the clients where the nodes are: each asks one of them, and the next
+    /// one when that fails.
+    pub fn nodes_are_at(&self, addresses: Vec<SocketAddr>) {
+        self.addresses.send_replace(addresses);
     }
 
     /// Returns how often what happened so far.
@@ -133,7 +139,7 @@ impl Load {
 struct Writer {
     number: u32,
     shape: Shape,
-    address: watch::Receiver<Option<SocketAddr>>,
+    addresses: watch::Receiver<Vec<SocketAddr>>,
     stopping: Arc<AtomicBool>,
     tally: Arc<Tally>,
     counts: Arc<Mutex<Counts>>,
@@ -237,14 +243,15 @@ impl Writer {
     /// Repeats a request until it succeeds; waits while there is no node.
     async fn until(&mut self, request: &Sending) -> anyhow::Result<Answer> {
         let mut last = String::from("nothing was asked");
-        let mut waited = Instant::now();
+        let (mut waited, mut next) = (Instant::now(), self.number as usize);
         while waited.elapsed() < PATIENCE {
-            let address = *self.address.borrow_and_update();
-            let Some(address) = address else {
-                self.address.changed().await.context("the test has ended")?;
+            let addresses = self.addresses.borrow_and_update().clone();
+            let Some(address) = addresses.get(next % addresses.len().max(1)).copied() else {
+                self.addresses.changed().await.context("the test has ended")?;
                 waited = Instant::now();
                 continue;
             };
+            next += 1;
             match self.ask(address, request).await {
                 Ok(answer) => match judge(&answer)? {
                     Next::Done => return Ok(answer),

@@ -1,5 +1,6 @@
 //! Planted bugs: patches to the node's sources (`mutants/*.patch`), each built from
-//! a copy of what is committed, and attacked until its bug is found. No flag of the
+//! a copy of what is committed, and attacked until its bug is found: one node on the
+//! loopback, or a cluster in namespaces where nothing less shows it. No flag of the
 //! node can turn one on; a patch that no longer fits is an error.
 
 use std::fs;
@@ -12,6 +13,7 @@ use anyhow::Context;
 use crate::checker::Validity;
 use crate::cluster::Network;
 use crate::nemesis::Nemesis;
+use crate::net::{Impossible, Net};
 use crate::trial::Trial;
 use crate::workload::Name;
 
@@ -19,7 +21,10 @@ use crate::workload::Name;
 const TIME: Duration = Duration::from_secs(15);
 
 macro_rules! mutants {
-    ($($name:ident = $word:literal, $workload:ident, [$($nemesis:ident),*], $help:literal;)*) => {
+    ($(
+        $name:ident = $word:literal, $nodes:literal, $workload:ident, [$($nemesis:ident),*],
+        $help:literal;
+    )*) => {
         /// A planted bug.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Mutant {
@@ -40,6 +45,11 @@ macro_rules! mutants {
                 match self { $(Self::$name => $help,)* }
             }
 
+            /// Returns how many nodes it takes to see it.
+            pub const fn nodes(self) -> usize {
+                match self { $(Self::$name => $nodes,)* }
+            }
+
             /// Returns the test that must find it.
             pub fn test(self) -> (Name, Vec<Nemesis>) {
                 match self {
@@ -51,16 +61,18 @@ macro_rules! mutants {
 }
 
 mutants! {
-    AckBeforeFsync = "ack-before-fsync", AckedSet, [Power],
+    AckBeforeFsync = "ack-before-fsync", 1, AckedSet, [Power],
         "Most batches are acknowledged before they are synced.";
-    SkipDeduplication = "skip-deduplication", ExactlyOnce, [Kill],
+    SkipDeduplication = "skip-deduplication", 1, ExactlyOnce, [Kill],
         "A new leader does not know what was seen before.";
-    ServeBeforeReplay = "serve-before-replay", AckedSet, [Kill],
+    ServeBeforeReplay = "serve-before-replay", 1, AckedSet, [Kill],
         "A new leader serves without what the tail of the log holds.";
-    PurgeTooFar = "purge-too-far", ExactlyOnce, [Kill],
+    PurgeTooFar = "purge-too-far", 1, ExactlyOnce, [Kill],
         "The log is purged one entry beyond what the tables hold.";
-    ForgetAsOf = "forget-as-of", ExactlyOnce, [Kill],
+    ForgetAsOf = "forget-as-of", 1, ExactlyOnce, [Kill],
         "Replay counts again what a stored profile holds already.";
+    StalePlacement = "stale-placement", 4, ExactlyOnce, [Churn, Pause],
+        "A replica that the placement does not name deletes itself and asks nobody.";
 }
 
 /// How a planted bug was found, or not.
@@ -74,55 +86,78 @@ pub struct Hunt {
     pub tests: u32,
 }
 
-impl Mutant {
-    /// Builds a node with this bug below `folder`, from what is committed.
-    ///
-    /// # Errors
-    /// The patch does not fit, or what it makes does not build.
-    pub fn build(self, folder: &Path) -> anyhow::Result<PathBuf> {
-        let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let top = crate_folder.parent().context("jepsen/ has a parent")?;
-        let tree = folder.join("tree");
-        if tree.exists() {
-            fs::remove_dir_all(&tree)?;
-        }
-        fs::create_dir_all(&tree)?;
-        let archive = folder.join("tree.tar");
-        let archived = ["archive", "--format=tar", "--output"];
-        run(Command::new("git").current_dir(top).args(archived).arg(&archive).arg("HEAD"))?;
-        run(Command::new("tar").arg("-xmf").arg(&archive).arg("-C").arg(&tree))?;
-        let patch = crate_folder.join(format!("mutants/{}.patch", self.word()));
+/// What a test is made of that looks for a planted bug.
+#[derive(Clone, Copy, Debug)]
+pub struct Search<'a> {
+    /// The program under attack.
+    pub binary: &'a Path,
+    /// How long all tests together may take.
+    pub budget: Duration,
+    /// Where histories go.
+    pub out: &'a Path,
+}
+
+/// Builds a node below `folder`, from what is committed: with a bug, or as it is.
+///
+/// # Errors
+/// The patch does not fit, or what it makes does not build.
+pub fn build(mutant: Option<Mutant>, folder: &Path) -> anyhow::Result<PathBuf> {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let top = crate_folder.parent().context("jepsen/ has a parent")?;
+    let tree = folder.join("tree");
+    if tree.exists() {
+        fs::remove_dir_all(&tree)?;
+    }
+    fs::create_dir_all(&tree)?;
+    let archive = folder.join("tree.tar");
+    let archived = ["archive", "--format=tar", "--output"];
+    run(Command::new("git").current_dir(top).args(archived).arg(&archive).arg("HEAD"))?;
+    run(Command::new("tar").arg("-xmf").arg(&archive).arg("-C").arg(&tree))?;
+    let word = mutant.map_or("sound", Mutant::word);
+    if mutant.is_some() {
+        let patch = crate_folder.join(format!("mutants/{word}.patch"));
         // Not as part of the repository around it, where git would pass over it.
         let mut apply = Command::new("git");
         apply.current_dir(&tree).env("GIT_CEILING_DIRECTORIES", folder);
         run(apply.args(["apply", "--whitespace=nowarn"]).arg(&patch))?;
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(&tree).args(["build", "--locked", "-p", "via-node", "--bin", "via-node"]);
-        let target = folder.join("build");
-        run(cargo.arg("--target-dir").arg(&target))?;
-        let binary = folder.join(format!("via-node-{}", self.word()));
-        fs::copy(target.join("debug/via-node"), &binary)?;
-        Ok(binary)
+    }
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(&tree).args(["build", "--locked", "-p", "via-node", "--bin", "via-node"]);
+    let target = folder.join("build");
+    run(cargo.arg("--target-dir").arg(&target))?;
+    let binary = folder.join(format!("via-node-{word}"));
+    fs::copy(target.join("debug/via-node"), &binary)?;
+    Ok(binary)
+}
+
+impl Mutant {
+    /// Says whether what it needs can be had on this machine.
+    ///
+    /// # Errors
+    /// It needs a cluster, and there can be no network for one.
+    pub fn is_possible(self) -> Result<(), Impossible> {
+        if self.nodes() > 1 { Net::possible() } else { Ok(()) }
     }
 
-    /// Attacks `binary` with one seed after the other until the bug is found or
-    /// the budget is used up.
+    /// Attacks a node with one seed after the other until the bug is found or the
+    /// budget is used up.
     ///
     /// # Errors
     /// It could not be tested.
-    pub async fn hunt(self, binary: &Path, budget: Duration, out: &Path) -> anyhow::Result<Hunt> {
+    pub async fn hunt(self, search: &Search<'_>) -> anyhow::Result<Hunt> {
         let (workload, nemeses) = self.test();
+        let network = if self.nodes() > 1 { Network::Namespaces } else { Network::Loopback };
         let began = Instant::now();
         for seed in 1.. {
             let trial = Trial {
                 workload,
                 nemeses: nemeses.clone(),
                 time: TIME,
-                nodes: 1,
-                network: Network::Loopback,
-                binary: binary.to_owned(),
+                nodes: self.nodes(),
+                network,
+                binary: search.binary.to_owned(),
                 seed,
-                out: out.join(self.word()),
+                out: search.out.join(self.word()),
             };
             let outcome = trial.run().await?;
             let (took, tests) = (began.elapsed(), seed as u32);
@@ -135,7 +170,7 @@ impl Mutant {
                     found.map(|(checker, words)| format!("{checker}: {words}")).collect();
                 return Ok(Hunt { found: Some(found.join("; ")), took, tests });
             }
-            if took >= budget {
+            if took >= search.budget {
                 return Ok(Hunt { found: None, took, tests });
             }
         }

@@ -55,12 +55,14 @@ pub fn html(trial: &Trial, history: &History, outcome: &Outcome) -> anyhow::Resu
     write!(
         page,
         "<p class=\"faint\">{} nodes, {} s of faults, seed {}. {} operations: {ok} ok, {fail} failed, \
-         {info} unknown. {} faults.</p>",
+         {info} unknown. {} events acknowledged. {} faults, {} failovers.</p>",
         trial.nodes,
         trial.time.as_secs(),
         trial.seed,
         operations.len(),
-        outcome.strikes
+        outcome.events(),
+        outcome.strikes,
+        outcome.failovers
     )?;
     page.push_str(&verdicts(&outcome.verdicts)?);
     page.push_str(&legend());
@@ -266,7 +268,8 @@ mod tests {
         };
         let mut verdict = Verdict::new("set-full");
         verdict.violation("element 7 <lost>");
-        let outcome = Outcome { verdicts: vec![verdict], operations: [1, 0, 0], strikes: 1 };
+        let outcome =
+            Outcome { verdicts: vec![verdict], operations: [1, 0, 0], strikes: 1, failovers: 2 };
         let page = html(&trial, &history(), &outcome).unwrap();
         assert!(page.contains("acked-set+kill") && page.contains("class=\"invalid\""));
         assert!(page.contains("element 7 &lt;lost&gt;") && page.contains("&lt;Kill&gt;"));

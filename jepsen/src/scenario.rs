@@ -7,6 +7,7 @@ pub mod fill;
 pub mod hostile;
 pub mod power;
 pub mod rotten;
+pub mod scale;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -62,6 +63,7 @@ scenarios! {
     Vanish = "vanish": hostile::vanishing_client,
     Bomb = "bomb": hostile::decompression_bomb,
     Oversized = "oversized": hostile::oversized,
+    Scale = "scale": scale::under_load,
 }
 
 /// Compares what clients know with what the node counts.

@@ -13,7 +13,7 @@ use via_jepsen::checker::{Validity, Verdict};
 use via_jepsen::cluster::Network;
 use via_jepsen::cluster::console::{self, Program};
 use via_jepsen::history::{edn, json};
-use via_jepsen::mutant::{Hunt, Mutant};
+use via_jepsen::mutant::{self, Hunt, Mutant, Search};
 use via_jepsen::nemesis::Nemesis;
 use via_jepsen::net::Net;
 use via_jepsen::trial::{Outcome, Trial};
@@ -73,6 +73,10 @@ pub(crate) struct All {
     /// Only these nemeses, each alone, without pairs.
     #[arg(long, value_delimiter = ',')]
     nemesis: Vec<String>,
+    /// Begins no test that would end later than this, like 600s or 10m. Tests are
+    /// ordered so that the first ones meet every workload and every nemesis.
+    #[arg(long, value_parser = span, value_name = "SPAN")]
+    budget: Option<Duration>,
     #[command(flatten)]
     shared: Shared,
 }
@@ -99,6 +103,20 @@ pub(crate) struct Mutants {
     /// Where they are built, and the histories go.
     #[arg(long, default_value = "target/mutants")]
     out: PathBuf,
+    /// Attacks the node as it is, with the same tests: nothing may be found.
+    #[arg(long)]
+    unplanted: bool,
+}
+
+/// Reads a span like 90, 90s or 10m.
+fn span(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.strip_suffix('m') {
+        Some(number) => (number, 60),
+        None => (text.strip_suffix('s').unwrap_or(text), 1),
+    };
+    let number: u64 =
+        number.parse().map_err(|_| format!("{text:?} is no span like 600s or 10m"))?;
+    Ok(Duration::from_secs(number.saturating_mul(unit)))
 }
 
 fn workload(word: &str) -> anyhow::Result<workload::Name> {
@@ -153,7 +171,7 @@ pub(crate) async fn test(test: &Test) -> anyhow::Result<ExitCode> {
         test.nemesis.iter().map(|word| nemesis(word)).collect::<Result<_, _>>()?;
     let binary = test.shared.ready()?;
     let trial = test.shared.trial(&binary, workload, nemeses);
-    carry_out(&[trial]).await
+    carry_out(&[trial], None).await
 }
 
 /// Carries out every test that so many nodes allow, and says which they do not.
@@ -163,17 +181,19 @@ pub(crate) async fn all(all: &All) -> anyhow::Result<ExitCode> {
         [] => workload::Name::ALL.to_vec(),
         words => words.iter().map(|word| workload(word)).collect::<Result<_, _>>()?,
     };
-    let nemeses: Vec<Vec<Nemesis>> = match all.nemesis.as_slice() {
-        [] => alone_and_in_pairs(Nemesis::ALL),
-        words => words
-            .iter()
-            .map(|word| nemesis(word).map(|nemesis| vec![nemesis]))
-            .collect::<Result<_, _>>()?,
+    let nemeses: Vec<Nemesis> =
+        all.nemesis.iter().map(|word| nemesis(word)).collect::<Result<_, _>>()?;
+    let course = match nemeses.as_slice() {
+        [] => {
+            let mut course = crossed(&workloads, &pairs(Nemesis::ALL));
+            course.extend(crossed(&workloads, &alone(Nemesis::ALL)));
+            course
+        }
+        nemeses => crossed(&workloads, &alone(nemeses)),
     };
     let binary = shared.ready()?;
-    let trials = workloads.iter().flat_map(|workload| {
-        nemeses.iter().map(|nemeses| shared.trial(&binary, *workload, nemeses.clone()))
-    });
+    let trials =
+        course.into_iter().map(|(workload, nemeses)| shared.trial(&binary, workload, nemeses));
     let (possible, impossible): (Vec<Trial>, Vec<Trial>) =
         trials.partition(|trial| trial.is_possible().is_ok());
     let reasons: BTreeSet<String> = impossible
@@ -184,57 +204,119 @@ pub(crate) async fn all(all: &All) -> anyhow::Result<ExitCode> {
     for reason in reasons {
         writeln!(std::io::stdout(), "left out: {reason}")?;
     }
-    carry_out(&possible).await
+    carry_out(&possible, all.budget).await
 }
 
-/// Each nemesis alone, and each beside one of another kind, so that every one is
-/// in at least one pair.
-fn alone_and_in_pairs(all: &[Nemesis]) -> Vec<Vec<Nemesis>> {
-    let mut chosen: Vec<Vec<Nemesis>> = all.iter().map(|nemesis| vec![*nemesis]).collect();
+/// Each nemesis beside one of another kind, so that every one is in a pair.
+fn pairs(all: &[Nemesis]) -> Vec<Vec<Nemesis>> {
     let half = all.len() / 2;
-    let pair = |at: usize| vec![all[at], all[(at + half) % all.len()]];
-    chosen.extend((0..all.len() - half).map(pair));
-    chosen
+    (0..all.len() - half).map(|at| vec![all[at], all[(at + half) % all.len()]]).collect()
 }
 
-async fn carry_out(trials: &[Trial]) -> anyhow::Result<ExitCode> {
+fn alone(all: &[Nemesis]) -> Vec<Vec<Nemesis>> {
+    all.iter().map(|nemesis| vec![*nemesis]).collect()
+}
+
+/// Every workload with every set of nemeses, once; the first so many have every
+/// set, and the workloads in turn.
+fn crossed(
+    workloads: &[workload::Name],
+    sets: &[Vec<Nemesis>],
+) -> Vec<(workload::Name, Vec<Nemesis>)> {
+    let many = workloads.len();
+    let rounds = (0..many).flat_map(|round| sets.iter().enumerate().map(move |set| (round, set)));
+    rounds.map(|(round, (at, set))| (workloads[(at + round) % many], set.clone())).collect()
+}
+
+/// What all tests together came to.
+#[derive(Default)]
+struct Totals {
+    tests: u32,
+    invalid: u32,
+    untested: u32,
+    events: u64,
+    faults: u64,
+    failovers: u64,
+    operations: [u64; 3],
+    longest: Duration,
+}
+
+impl Totals {
+    fn add(&mut self, outcome: &Outcome) {
+        self.invalid += u32::from(outcome.validity() == Validity::Invalid);
+        self.untested += u32::from(outcome.validity() == Validity::Unknown);
+        self.events += outcome.events();
+        self.faults += outcome.strikes;
+        self.failovers += outcome.failovers;
+        for (sum, more) in self.operations.iter_mut().zip(outcome.operations) {
+            *sum += more;
+        }
+    }
+
+    fn code(&self) -> ExitCode {
+        match (self.invalid, self.untested) {
+            (0, 0) => ExitCode::SUCCESS,
+            (0, _) => ExitCode::from(super::UNTESTED),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl std::fmt::Display for Totals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { tests, invalid, untested, events, faults, failovers, operations, .. } = self;
+        let [ok, fail, info] = operations;
+        write!(
+            f,
+            "{tests} tests, {invalid} invalid, {untested} untested; {events} events acknowledged; \
+             {faults} faults, {failovers} failovers; operations: {ok} ok, {fail} failed, {info} \
+             unknown"
+        )
+    }
+}
+
+/// Carries out one test after the other, as many as fit into the budget.
+async fn carry_out(trials: &[Trial], budget: Option<Duration>) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
-    let (mut invalid, mut untested) = (0, 0);
+    let (mut totals, all) = (Totals::default(), Instant::now());
     for trial in trials {
+        if budget.is_some_and(|budget| all.elapsed() + totals.longest > budget) {
+            break;
+        }
         let begun = Instant::now();
         let (word, told) = match trial.run().await {
             Ok(outcome) => {
-                invalid += u32::from(outcome.validity() == Validity::Invalid);
-                untested += u32::from(outcome.validity() == Validity::Unknown);
+                totals.add(&outcome);
                 (outcome.validity().word(), summary(&outcome))
             }
             Err(error) => {
-                untested += 1;
+                totals.untested += 1;
                 ("UNTESTED", format!("{error:#}"))
             }
         };
+        totals.tests += 1;
+        totals.longest = totals.longest.max(begun.elapsed());
         let seconds = begun.elapsed().as_secs_f64();
         writeln!(out, "{word:8} {:40} {seconds:6.1} s  {told}", trial.name())?;
     }
+    let left_out = trials.len() - totals.tests as usize;
+    if left_out > 0 {
+        writeln!(out, "{left_out} tests left out: they would not have ended in time")?;
+    }
     if let Some(first) = trials.first() {
         let folder = first.out.parent().unwrap_or(&first.out);
-        writeln!(
-            out,
-            "{} tests, {invalid} invalid, {untested} untested; reports in {}",
-            trials.len(),
-            folder.display()
-        )?;
+        let seconds = all.elapsed().as_secs();
+        writeln!(out, "{totals}; {seconds} s; reports in {}", folder.display())?;
     }
-    Ok(match (invalid, untested) {
-        (0, 0) => ExitCode::SUCCESS,
-        (0, _) => ExitCode::from(super::UNTESTED),
-        _ => ExitCode::FAILURE,
-    })
+    Ok(totals.code())
 }
 
 fn summary(outcome: &Outcome) -> String {
     let [ok, fail, info] = outcome.operations;
-    let mut told = format!("{} faults; {ok} ok, {fail} fail, {info} info", outcome.strikes);
+    let (faults, failovers, events) = (outcome.strikes, outcome.failovers, outcome.events());
+    let mut told = format!(
+        "{faults} faults, {failovers} failovers, {events} events; {ok} ok, {fail} fail, {info} info"
+    );
     for verdict in outcome.verdicts.iter().filter(|verdict| verdict.validity() != Validity::Valid) {
         told.push_str(&format!("\n         {}", findings(verdict)));
     }
@@ -273,26 +355,73 @@ pub(crate) fn check(check: &Check) -> anyhow::Result<ExitCode> {
     Ok(if is_valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Builds and attacks every planted bug; fails unless all are found.
+/// Builds and attacks every planted bug, and fails unless all are found; or the
+/// node as it is, and fails unless nothing is.
 pub(crate) async fn mutants(mutants: &Mutants) -> anyhow::Result<ExitCode> {
-    let Mutants { only, budget, out } = mutants;
+    let Mutants { only, budget, out, unplanted } = mutants;
     for word in only {
         let is_known = Mutant::ALL.iter().any(|mutant| mutant.word() == word);
         anyhow::ensure!(is_known, "there is no mutant {word:?}; see `via-jepsen list`");
     }
     std::fs::create_dir_all(out)?;
     let out = out.canonicalize()?;
+    let sound = if *unplanted { Some(mutant::build(None, &out)?) } else { None };
     let wanted = |mutant: &&Mutant| only.is_empty() || only.iter().any(|w| w == mutant.word());
-    let mut missed = 0;
+    let (mut wrong, mut skipped) = (0, 0);
     for mutant in Mutant::ALL.iter().filter(wanted) {
-        let binary = mutant.build(&out)?;
-        let hunt = mutant.hunt(&binary, Duration::from_secs(*budget), &out).await?;
-        missed += u32::from(hunt.found.is_none());
-        let Hunt { found, took, tests } = hunt;
-        let word = if found.is_some() { "found" } else { "MISSED" };
-        let (seconds, found) = (took.as_secs_f64(), short(&found.unwrap_or_default()));
         let name = mutant.word();
-        writeln!(std::io::stdout(), "{word:6} {name:20} {seconds:6.1} s, {tests} tests  {found}")?;
+        if let Err(reason) = mutant.is_possible() {
+            skipped += 1;
+            writeln!(std::io::stdout(), "SKIPPED {name:20} {reason}")?;
+            continue;
+        }
+        let binary = match &sound {
+            Some(sound) => sound.clone(),
+            None => mutant::build(Some(*mutant), &out)?,
+        };
+        let search = Search { binary: &binary, budget: Duration::from_secs(*budget), out: &out };
+        let Hunt { found, took, tests } = mutant.hunt(&search).await?;
+        let word = match (sound.is_some(), found.is_some()) {
+            (false, true) => "found",
+            (false, false) => "MISSED",
+            (true, false) => "valid",
+            (true, true) => "INVALID",
+        };
+        wrong += u32::from(found.is_some() == sound.is_some());
+        let (seconds, found) = (took.as_secs_f64(), short(&found.unwrap_or_default()));
+        writeln!(std::io::stdout(), "{word:7} {name:20} {seconds:6.1} s, {tests} tests  {found}")?;
     }
-    Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(match (wrong, skipped) {
+        (0, 0) => ExitCode::SUCCESS,
+        (0, _) => ExitCode::from(super::SKIPPED),
+        _ => ExitCode::FAILURE,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_first_tests_meet_every_nemesis_and_every_workload_and_all_meet_all() {
+        let pairs = pairs(Nemesis::ALL);
+        let course = crossed(&workload::Name::ALL, &pairs);
+        let first = &course[..pairs.len()];
+        let nemeses: BTreeSet<Nemesis> = first.iter().flat_map(|(_, set)| set.clone()).collect();
+        assert_eq!(nemeses.len(), Nemesis::ALL.len());
+        let word = |test: &(workload::Name, Vec<Nemesis>)| (test.0.word(), test.1.clone());
+        let workloads: BTreeSet<&str> = first.iter().map(|test| word(test).0).collect();
+        assert_eq!(workloads.len(), workload::Name::ALL.len());
+        let all: BTreeSet<(&str, Vec<Nemesis>)> = course.iter().map(word).collect();
+        assert_eq!(all.len(), pairs.len() * workload::Name::ALL.len());
+    }
+
+    #[test]
+    fn reads_a_span() {
+        assert_eq!(span("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!((span("90s"), span("90")), (Ok(Duration::from_secs(90)), span("90s")));
+        assert!(span("soon").is_err() && span("1h").is_err());
+    }
 }

@@ -21,6 +21,11 @@ fn survives_kills_under_load() {
 }
 
 #[test]
+fn counts_once_while_it_grows_and_shrinks() {
+    survives(Scenario::Scale, 1);
+}
+
+#[test]
 fn survives_kills_while_starting() {
     survives(Scenario::CrashStarting, 3);
 }

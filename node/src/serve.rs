@@ -153,10 +153,23 @@ pub(crate) fn serve(args: &Args) -> Result<()> {
     result
 }
 
-/// Stops the node within its grace.
+/// Stops the node within its grace. One among others may wait in vain for a
+/// majority, to which it would hand over what it leads: that is no failure of
+/// this node, and what was acknowledged is in its log.
 async fn drain(node: Running, grace: Duration) -> Result<()> {
+    let is_alone = node.peer_address.is_none();
     let stopped = tokio::time::timeout(grace + Duration::from_secs(2), node.stop()).await;
-    stopped.context("the node did not drain in time; what was acknowledged is in its log")?
+    match stopped {
+        Ok(stopped) => stopped,
+        Err(_) if !is_alone => {
+            tracing::warn!(
+                "not everything was handed over in time; every acknowledged event is kept"
+            );
+            Ok(())
+        }
+        Err(elapsed) => Err(elapsed)
+            .context("the node did not drain in time; what was acknowledged is in its log"),
+    }
 }
 
 /// Runs the demo on a node of its own.

@@ -70,6 +70,13 @@ impl Node {
         Self { child, address, peer, _log }
     }
 
+    /// Asks it to stop; says whether it ended well.
+    fn stop(&mut self) -> bool {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(asked.expect("kill runs").success());
+        self.child.wait().expect("it ends").success()
+    }
+
     fn kill(&mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ends");
@@ -223,4 +230,29 @@ fn a_node_that_was_alone_becomes_the_first_of_a_cluster() {
         [&serve[..], &["--data-dir", "b", "--join", &node.peer, "--token", &token]].concat();
     let words = refused(folder, &other);
     assert!(words.contains("another cluster's"), "{words}");
+}
+
+#[test]
+fn a_node_that_has_lost_its_majority_stops_in_time_and_well() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    done(folder, &["cluster", "init", "--data-dir", "a", "--shards", "4"]);
+    let mut one = Node::start(folder, &["--data-dir", "a"]);
+    let join = |data: &str| {
+        let token = done(folder, &["cluster", "token", "--data-dir", "a"]);
+        let joining = ["--data-dir", data, "--join", &one.peer, "--token", &token];
+        Node::start(folder, &joining)
+    };
+    let mut others = [join("b"), join("c")];
+    create(&one, "kept");
+    let spread = |shards: &Value| {
+        let shards = shards["items"].as_array();
+        shards.is_some_and(|shards| shards.iter().all(|shard| voters(shard) == 3))
+    };
+    one.until("/api/v1/cluster/shards", spread);
+    others.iter_mut().for_each(Node::kill);
+    let begun = Instant::now();
+    assert!(one.stop(), "it leads what it can hand over to nobody");
+    // The grace of a second, and what closing takes.
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Verdict, of};
 use crate::history::{Kind, Operation};
+use crate::trial::EVENTS;
 
 /// What of a body is the same from the first copy to the last.
 const FIXED: &[&str] = &["stream", "entity", "started", "engine"];
@@ -42,6 +43,8 @@ pub fn check(operations: &[Operation]) -> Verdict {
         verdict.violation(format!("{id} was seen and is not listed any more"));
     }
     judge_reference(operations, &last, &mut verdict);
+    let sent = of(operations, "send").filter(|send| send.outcome == Kind::Ok);
+    verdict.figure(EVENTS, sent.filter_map(|send| send.told.as_u64()).sum::<u64>());
     verdict.figure("detections", last.len());
     verdict.figure("listings", lists.len());
     verdict.figure("subscribers", feeds.len());

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{Validity, Verdict, of, seconds};
 use crate::history::{Kind, Operation, Span};
+use crate::trial::EVENTS;
 
 /// What is known of one element.
 #[derive(Default)]
@@ -130,7 +131,8 @@ fn count(elements: &BTreeMap<u64, Element>, verdict: &mut Verdict) {
     let is_there = |e: &Element| e.reads.last().is_some_and(|(.., seen)| *seen > 0);
     verdict.figure("elements", elements.len());
     verdict.figure("times read", elements.values().map(|e| e.reads.len()).sum::<usize>());
-    verdict.figure("acknowledged", how_many(&|e| e.acknowledged.is_some()));
+    // An element is one event.
+    verdict.figure(EVENTS, how_many(&|e| e.acknowledged.is_some()));
     verdict.figure("refused", how_many(&|e| e.refused && e.acknowledged.is_none()));
     verdict.figure("unknown", how_many(&is_unknown));
     verdict.figure("unknown and there", how_many(&|e| is_unknown(e) && is_there(e)));

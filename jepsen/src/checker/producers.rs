@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::{Validity, Verdict, of};
 use crate::history::{Kind, Operation, Span};
+use crate::trial::EVENTS;
 
 /// Producer, epoch, sequence.
 type Name = (String, u64, u64);
@@ -52,7 +53,7 @@ pub fn check(operations: &[Operation]) -> Verdict {
     verdict.figure("epochs", epochs.values().map(Vec::len).sum::<usize>());
     verdict.figure("batches", batches.len());
     verdict.figure("acknowledged", acked.clone().count());
-    verdict.figure("events acknowledged", acked.map(|batch| batch.events).sum::<u64>());
+    verdict.figure(EVENTS, acked.map(|batch| batch.events).sum::<u64>());
     verdict.figure("sendings", attempts().count());
     verdict.figure("recognised as repeated", attempts().filter(|a| a.repeated).count());
     verdict.figure("by zombies", attempts().filter(|a| a.is_zombie).count());

@@ -5,6 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -17,6 +18,10 @@ pub trait Console: Send + Sync {
     /// It fails, with what it said.
     fn run(&self, arguments: &[&str]) -> anyhow::Result<String>;
 }
+
+/// Longest that a command may take: a node that is held still never answers, and
+/// who waits for it does not let it go on.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The real program.
 pub struct Program {
@@ -34,7 +39,19 @@ impl Console for Program {
     fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new(&self.binary);
         command.arg("cluster").args(arguments).stdin(Stdio::null());
-        let output = command.output().with_context(|| format!("run {:?}", self.binary))?;
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("run {:?}", self.binary))?;
+        let began = Instant::now();
+        // What it says fits into a pipe: it ends without being read.
+        while child.try_wait()?.is_none() {
+            if began.elapsed() > PATIENCE {
+                child.kill()?;
+                child.wait()?;
+                anyhow::bail!("cluster {arguments:?}: no answer within {PATIENCE:?}");
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let output = child.wait_with_output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         anyhow::ensure!(output.status.success(), "cluster {arguments:?}: {}", said.trim());
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -85,8 +102,15 @@ pub fn token(console: &dyn Console, data: &str) -> anyhow::Result<String> {
 /// The command fails, or its answer is not understood.
 pub fn shards(console: &dyn Console, target: SocketAddr) -> anyhow::Result<Vec<Value>> {
     let said = console.run(&["shards", "--target", &target.to_string(), "--json"])?;
-    let answer: Value = serde_json::from_str(&said).context("`cluster shards --json`")?;
-    rows(&answer, "shards")?.iter().map(shard).collect()
+    understood(&serde_json::from_str(&said).context("`cluster shards --json`")?)
+}
+
+/// Returns the shards that a document of theirs tells of, as [`shards`] does.
+///
+/// # Errors
+/// It is not understood.
+pub fn understood(document: &Value) -> anyhow::Result<Vec<Value>> {
+    rows(document, "shards")?.iter().map(shard).collect()
 }
 
 /// A member, as one node sees it.
@@ -96,13 +120,13 @@ pub struct Listed {
     pub id: u64,
     /// Its name.
     pub name: String,
+    /// It was removed; it is told of while its number is remembered.
+    pub has_left: bool,
     /// Where its peers reach it.
     pub hosts: Vec<IpAddr>,
-    /// How many replicas it holds; none while nobody knows.
-    pub holds: Option<u64>,
 }
 
-/// Returns the nodes that are members.
+/// Returns the nodes that are members, or were.
 ///
 /// # Errors
 /// The command fails, or its answer is not understood.
@@ -118,8 +142,8 @@ fn listed(row: &Value) -> anyhow::Result<Listed> {
     Ok(Listed {
         id: id.with_context(|| format!("a node without its number: {row}"))?,
         name: row["name"].as_str().unwrap_or_default().to_owned(),
+        has_left: row["state"] == "left",
         hosts: addresses.filter_map(|at| Some(at.parse::<SocketAddr>().ok()?.ip())).collect(),
-        holds: row["holds"].as_u64(),
     })
 }
 
@@ -132,6 +156,8 @@ pub enum Change {
     Undrain,
     /// Lets it go.
     Remove,
+    /// Gives it up for dead.
+    GiveUp,
 }
 
 /// Asks for a change of the node called `name`.
@@ -149,6 +175,7 @@ pub fn change(
         Change::Drain => &["drain", name],
         Change::Undrain => &["drain", name, "--undo"],
         Change::Remove => &["remove", name],
+        Change::GiveUp => &["remove", name, "--force"],
     };
     console.run(&[words, &["--target", &target]].concat()).map(drop)
 }
@@ -231,12 +258,12 @@ mod tests {
             assert!(shards(&Canned([("shards", said)].into()), target()).is_err(), "{said}");
         }
         assert!(nodes(&Canned([("nodes", r#"[{"name":"a"}]"#)].into()), target()).is_err());
-        let said =
-            r#"{"items":[{"node":"n1","name":"a","addresses":["10.0.0.1:7"],"holds":3},{"id":2}]}"#;
+        let said = r#"{"items":[{"node":"n1","name":"a","addresses":["10.0.0.1:7"]},{"id":2,"state":"left"}]}"#;
         let seen = nodes(&Canned([("nodes", said)].into()), target()).unwrap();
         let host = IpAddr::from([10, 0, 0, 1]);
-        let first = Listed { id: 1, name: "a".to_owned(), hosts: vec![host], holds: Some(3) };
-        assert_eq!((&seen[0], seen[1].id, seen[1].holds), (&first, 2, None));
+        let (name, hosts) = ("a".to_owned(), vec![host]);
+        let first = Listed { id: 1, name, has_left: false, hosts };
+        assert_eq!((&seen[0], seen[1].id, seen[1].has_left), (&first, 2, true));
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub(super) struct Member {
     place: Place,
     disk: Option<Disk>,
     clock: Option<Clock>,
+    /// It is being let go: it ends itself when it is gone.
+    pub(super) is_draining: bool,
     /// It must be let in before it is a member.
     pub(super) is_outside: bool,
     invitation: Option<(SocketAddr, String)>,
@@ -88,6 +90,7 @@ impl Member {
             place,
             disk,
             clock,
+            is_draining: false,
             is_outside: number > 0,
             invitation: None,
             left: 0,
@@ -131,7 +134,11 @@ impl Member {
     pub(super) fn forget(&mut self) -> anyhow::Result<()> {
         std::fs::remove_dir_all(self.site.data())?;
         std::fs::create_dir_all(self.site.data())?;
+        if let Some(disk) = &self.disk {
+            disk.forget()?;
+        }
         self.is_outside = true;
+        (self.is_damaged, self.is_draining) = (false, false);
         self.left += 1;
         Ok(())
     }
@@ -276,7 +283,7 @@ impl Member {
         if !self.has_ended() {
             return;
         }
-        let may_end = self.is_damaged || self.is_disk_faulty;
+        let may_end = self.is_damaged || self.is_disk_faulty || self.is_draining;
         if let Some(node) = self.node.take()
             && !may_end
         {

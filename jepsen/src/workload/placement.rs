@@ -101,6 +101,6 @@ fn living(console: &dyn Console, targets: &Targets) -> anyhow::Result<Value> {
     let asked = up.iter().map(|address| console::nodes(console, *address));
     let nodes = asked.flatten().next().context("no node says who is a member")?;
     let runs = |host: &IpAddr| up.iter().any(|address| address.ip() == *host);
-    let living = nodes.iter().filter(|node| node.hosts.iter().any(runs));
+    let living = nodes.iter().filter(|node| !node.has_left && node.hosts.iter().any(runs));
     Ok(json!(living.map(|node| node.id).collect::<Vec<u64>>()))
 }
