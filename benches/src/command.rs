@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::node::Choice;
 use crate::table::Table;
-use crate::{engine, idle, load, rest, restart};
+use crate::{engine, idle, load, rest, restart, squeeze};
 
 /// Measures VIA. Use a release build on a machine that does nothing else.
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ enum Command {
     Idle(Choice),
     /// Kills a node with much to remember and waits until it is ready again.
     Restart(restart::Args),
+    /// Gives a node half of the memory that its entities need, and compares.
+    Squeeze(squeeze::Args),
     /// Measures everything that has a target.
     All(Choice),
 }
@@ -67,6 +69,7 @@ impl Command {
         match self {
             Self::Load(args) => Self::Load(args.of(choice)),
             Self::Restart(args) => Self::Restart(args.of(choice)),
+            Self::Squeeze(args) => Self::Squeeze(args.of(choice)),
             Self::Idle(_) => Self::Idle(choice),
             Self::All(_) => Self::All(choice),
             Self::Engine => Self::Engine,
@@ -97,6 +100,7 @@ async fn table(command: &Command) -> Result<Table> {
         Command::Rest => rest::run(),
         Command::Idle(choice) => idle::run(choice).await,
         Command::Restart(args) => Box::pin(restart::run(args)).await,
+        Command::Squeeze(args) => Box::pin(squeeze::run(args)).await,
         Command::All(_) => Ok(Table::default()),
     }
 }

@@ -28,6 +28,6 @@ impl Readiness for Told {
     fn components(&self) -> Vec<Component> {
         let failed = self.0.failed.load(Ordering::Acquire);
         let missing = failed.then(|| self.0.reason.lock().clone());
-        vec![Component { name: "storage".to_owned(), missing }]
+        vec![Component::new("storage", missing)]
     }
 }

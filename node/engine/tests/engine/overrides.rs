@@ -122,8 +122,8 @@ fn what_is_different_outlives_the_stay_in_memory() {
         records.push((stream, entity, record));
     }) > 0
     {}
-    feed.engine.evict(usize::MAX, &mut |_, _| {});
-    feed.engine.evict(usize::MAX, &mut |_, _| {});
+    let leaving = Leaving::new(Order::Lru, Timestamp::MIN);
+    feed.engine.evict(usize::MAX, leaving, &mut |_, _| {});
     assert!(feed.engine.profile(STREAM, hash("odd")).is_none(), "it left");
     for (stream, entity, record) in records {
         assert!(feed.engine.restore(stream, entity, LogIndex::new(feed.index), record));
