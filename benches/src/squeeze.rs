@@ -139,7 +139,9 @@ async fn one(args: &Args, site: &Site, limit: &str, figures: &mut Figures) -> Re
 
 fn table(args: &Args, need: u64, acknowledged: u64, sides: (&Figures, &Figures)) -> Table {
     let row = |name: &str, unit, figure: fn(&Figures) -> &Vec<f64>| {
-        let side = |word: &str, figures| Row::new(format!("{name}, {word}"), unit, figure(figures).clone());
+        let side = |word: &str, figures| {
+            Row::new(format!("{name}, {word}"), unit, figure(figures).clone())
+        };
         [side("plenty", sides.0), side("half", sides.1)]
     };
     let rows = [

@@ -33,8 +33,8 @@ mod units;
 pub use layer::{Environment, Flag};
 pub use load::{File, Loaded, Sources, check, load};
 pub use membership::Cluster;
-pub use pressure::Pressure;
 pub use migrate::{Migrated, migrate};
+pub use pressure::Pressure;
 pub use problem::{Errors, Fault, Notice, Origin, Problem};
 pub use render::{Detail, Format, example, manual, schema};
 pub use settings::{

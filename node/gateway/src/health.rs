@@ -142,7 +142,10 @@ mod tests {
             let short = told(level, 96 << 20);
             assert_eq!(short.missing, None, "it still serves");
             let words = short.short.expect("it is told");
-            assert!(words.starts_with(level.name()) && words.contains("96 % of 100 MiB"), "{words}");
+            assert!(
+                words.starts_with(level.name()) && words.contains("96 % of 100 MiB"),
+                "{words}"
+            );
         }
         let full = told(Level::Critical, 100 << 20);
         assert!(full.missing.is_some_and(|words| words.contains("full")));

@@ -126,7 +126,11 @@ impl Pressure {
         let mut reminded = self.reminded.lock();
         if level == Level::Critical && reminded.is_none_or(|last| last.elapsed() >= REMINDER) {
             *reminded = Some(Instant::now());
-            tracing::warn!(held, limit, "memory for profiles is nearly full: new entities are refused until some have left");
+            tracing::warn!(
+                held,
+                limit,
+                "memory for profiles is nearly full: new entities are refused until some have left"
+            );
         }
     }
 

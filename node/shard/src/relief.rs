@@ -11,11 +11,11 @@ use via_types::entry::TurnedAway;
 use via_types::pressure::Level;
 use via_types::{Batch, RowReason, Timestamp};
 
+use crate::Error;
 use crate::driver::Driver;
 use crate::live::Live;
 use crate::pressure::Cause;
 use crate::request::Waiting;
-use crate::Error;
 
 /// Memory that an entity takes with its first events, bytes, about.
 const NEWCOMER: usize = 1_200;

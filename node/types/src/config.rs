@@ -129,7 +129,6 @@ pub enum Priority {
 
 impl Priority {
     /// Says whether it is that of all others.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
     pub fn is_normal(&self) -> bool {
         *self == Self::Normal
     }

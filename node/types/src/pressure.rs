@@ -230,7 +230,8 @@ mod tests {
         }
         let levels = Level::ALL;
         for before in levels {
-            let all: Vec<Level> = (0..=1_200).map(|held| bounds.level(held, 1_000, before)).collect();
+            let all: Vec<Level> =
+                (0..=1_200).map(|held| bounds.level(held, 1_000, before)).collect();
             assert!(all.is_sorted(), "more memory is never a lower level, after {before:?}");
         }
     }

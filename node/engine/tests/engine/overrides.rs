@@ -1,8 +1,10 @@
 //! Single entities that are judged differently: from the entry that says so on,
 //! they alone, and also after they left memory.
 
+use via_engine::Leaving;
 use via_types::config::{EntityConfig, EntityDetector, EntityThreshold, Explain, Method, Priority};
-use via_types::{Detector, LogIndex, Revision, Severity, StreamConfig};
+use via_types::pressure::Order;
+use via_types::{Detector, LogIndex, Revision, Severity, StreamConfig, Timestamp};
 
 use crate::feed::{Dice, Fed, Feed, STREAM, hash};
 

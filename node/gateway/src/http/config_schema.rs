@@ -29,8 +29,7 @@ pub(crate) struct ConfigDocument {
     entities: Option<BTreeMap<String, EntityDocument>>,
     /// When people are at work: said in explanations, changes no score.
     business_hours: Option<BusinessHoursDocument>,
-    /// Known events, such as sales and holidays: a detection within one says so,
-    /// and its score stays.
+    /// Known events, such as sales and holidays: said in explanations, change no score.
     #[schema(max_items = 100)]
     calendar: Option<Vec<CalendarEventDocument>>,
 }

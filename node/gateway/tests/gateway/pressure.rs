@@ -58,7 +58,10 @@ async fn who_is_turned_away_is_told_when_to_come_again_over_http() {
     assert_eq!((mixed["accepted"].as_u64(), mixed["refused"].as_u64()), (Some(1), Some(1)));
     let refusal = &mixed["refusals"][0];
     assert_eq!((refusal["line"].as_u64(), refusal["code"].as_str()), (Some(2), Some("table_full")));
-    assert_eq!((refusal["fate"].as_str(), refusal["retry_after_ms"].as_u64()), (Some("retry"), Some(1_000)));
+    assert_eq!(
+        (refusal["fate"].as_str(), refusal["retry_after_ms"].as_u64()),
+        (Some("retry"), Some(1_000))
+    );
     let bad = rig.post_lines(EVENTS, b"{\"entity\":\"e0\",\"value\":true}\n").await.json();
     assert_eq!(bad["refusals"][0]["fate"], "rejected");
     assert_eq!(bad["refusals"][0].get("retry_after_ms"), None);
@@ -110,7 +113,10 @@ async fn short_memory_is_shown_and_the_node_stays_ready() {
     assert_eq!(ready().await, (200, json!({"name": "memory for profiles"})));
     fill(&rig).await;
     let told = memory().await;
-    assert_eq!((told["level"].as_str(), told["limit_bytes"].as_u64()), (Some("critical"), Some(512 << 10)));
+    assert_eq!(
+        (told["level"].as_str(), told["limit_bytes"].as_u64()),
+        (Some("critical"), Some(512 << 10))
+    );
     assert!(told["held_bytes"].as_u64().is_some_and(|held| held > 480_000), "{told}");
     assert_eq!(told["refused_events"]["new_entity"], 1, "{told}");
     let (status, component) = ready().await;

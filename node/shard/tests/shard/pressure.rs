@@ -118,7 +118,12 @@ async fn insist(rig: &Rig, names: &[String]) -> u64 {
     let begun = Instant::now();
     let (mut left, mut turned_away) = (names.to_vec(), 0);
     while !left.is_empty() {
-        assert!(begun.elapsed() < PATIENCE, "{} are still refused: {:?}", left.len(), pressure(rig));
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{} are still refused: {:?}",
+            left.len(),
+            pressure(rig)
+        );
         let events = crowd(rig.stream, &left, rig.tick());
         match rig.handle().write(ONLY, events, Answer::Counts).await {
             Ok(receipt) => {

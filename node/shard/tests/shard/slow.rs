@@ -114,7 +114,11 @@ async fn a_disk_that_hangs_slows_only_the_shards_that_its_node_leads() {
     flood.end().await;
     disk.go_on();
     for entity in &well {
-        assert_eq!(cluster.counted(1, entity).await, 200, "{entity}: 2 nodes, 10 rounds, 10 events");
+        assert_eq!(
+            cluster.counted(1, entity).await,
+            200,
+            "{entity}: 2 nodes, 10 rounds, 10 events"
+        );
     }
     longest(&cluster, &slow, &mut sequence).await;
     cluster.end().await;
