@@ -1,6 +1,8 @@
 //! What a node does when memory is short, as the program uses it.
 
-use via_types::pressure::{Bounds, Order, Policy, Strategy};
+use std::time::Duration;
+
+use via_types::pressure::{Bounds, Order, Strategy};
 
 use crate::raw::{GivesWay, LeaveFirst, PressureSection};
 
@@ -10,7 +12,9 @@ pub struct Pressure {
     /// Shares of the memory for profiles at which levels begin; they ascend.
     pub bounds: Bounds,
     /// Which profiles leave memory first.
-    pub policy: Policy,
+    pub policy: Order,
+    /// How long an entity without events is stale.
+    pub ttl: Duration,
     /// What gives way first.
     pub strategy: Strategy,
 }
@@ -21,15 +25,13 @@ impl Pressure {
         let PressureSection { elevated, high, critical, .. } = *raw;
         Self {
             bounds: Bounds { elevated, high, critical },
-            policy: Policy {
-                order: match raw.policy {
-                    LeaveFirst::Lru => Order::Lru,
-                    LeaveFirst::Ttl => Order::Ttl,
-                    LeaveFirst::Hybrid => Order::Hybrid,
-                    LeaveFirst::Priority => Order::Priority,
-                },
-                ttl: raw.ttl.duration(),
+            policy: match raw.policy {
+                LeaveFirst::Lru => Order::Lru,
+                LeaveFirst::Ttl => Order::Ttl,
+                LeaveFirst::Hybrid => Order::Hybrid,
+                LeaveFirst::Priority => Order::Priority,
             },
+            ttl: raw.ttl.duration(),
             strategy: match raw.strategy {
                 GivesWay::EvictStale => Strategy::EvictStale,
                 GivesWay::RejectNew => Strategy::RejectNew,
@@ -42,12 +44,15 @@ impl Pressure {
 
 #[cfg(test)]
 mod tests {
+    use via_types::pressure::Policy;
+
     use super::*;
 
     #[test]
     fn the_default_is_the_node_s_own() {
         let meant = Pressure::of(&PressureSection::default());
-        let (bounds, policy, strategy) = Default::default();
-        assert_eq!(meant, Pressure { bounds, policy, strategy });
+        let (bounds, strategy) = Default::default();
+        let Policy { order, ttl } = Policy::default();
+        assert_eq!(meant, Pressure { bounds, policy: order, ttl, strategy });
     }
 }
