@@ -17,6 +17,9 @@ use crate::three_nodes::options;
 /// The longest that a write to a shard that is well may take, far below the ten
 /// seconds after which one to a shard that hangs is given up.
 const BOUND: Duration = Duration::from_secs(5);
+/// Who floods each shard that waits, and with how many batches.
+const WRITERS: usize = 4;
+const BATCHES: usize = 3;
 /// The node that is slow.
 const SLOW: u64 = 3;
 
@@ -38,9 +41,9 @@ fn divided(cluster: &Cluster) -> (Vec<String>, Vec<String>) {
 
 /// Events that are few and large: they fill queues and cost little where they are
 /// executed after all.
-fn bulky(cluster: &Cluster, entity: &str) -> Batch {
-    let mut events = batch(cluster.stream, entity, 500, cluster.tick());
-    for _ in 0..500 {
+fn bulky(cluster: &Cluster, entity: &str, count: usize) -> Batch {
+    let mut events = batch(cluster.stream, entity, count, cluster.tick());
+    for _ in 0..count {
         events.attributes.push(&format!("{{\"text\":\"{}\"}}", "x".repeat(4_000)));
     }
     events
@@ -54,17 +57,18 @@ struct Flood {
 }
 
 impl Flood {
-    fn begin(cluster: &Cluster, number: u64, entities: &[String]) -> Self {
+    /// Begins with batches of so many events on a node.
+    fn begin(cluster: &Cluster, number: u64, entities: &[String], count: usize) -> Self {
         let [sent, refused] = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
         let mut writers = Vec::new();
         for entity in entities {
-            for _ in 0..6 {
+            for _ in 0..WRITERS {
                 let handle = cluster.handle(number).clone();
                 let shard = cluster.shard_of(entity);
-                let events = bulky(cluster, entity);
+                let events = bulky(cluster, entity, count);
                 let (sent, refused) = (Arc::clone(&sent), Arc::clone(&refused));
                 writers.push(tokio::spawn(async move {
-                    for _ in 0..3 {
+                    for _ in 0..BATCHES {
                         sent.fetch_add(1, Ordering::Relaxed);
                         let write = handle.write(shard, events.clone(), Answer::Counts);
                         if let Err(Error::Overloaded { .. }) = write.await {
@@ -97,7 +101,12 @@ async fn longest(cluster: &Cluster, entities: &[String], sequence: &mut u64) -> 
                 events.origin = Some(origin(1, 1, *sequence));
                 let begun = Instant::now();
                 assert_eq!(cluster.write(number, events).await.expect("acknowledged"), 10);
-                longest = longest.max(begun.elapsed());
+                let took = begun.elapsed();
+                if took > BOUND {
+                    let leader = cluster.leader(cluster.shard_of(entity));
+                    println!("{took:?} for {entity} on n{number}, led by {leader:?}");
+                }
+                longest = longest.max(took);
             }
         }
     }
@@ -113,8 +122,8 @@ async fn a_disk_that_hangs_slows_only_the_shards_that_its_node_leads() {
     longest(&cluster, &well, &mut sequence).await;
     let disk = cluster.disk(SLOW);
     disk.hang();
-    let flood = Flood::begin(&cluster, 1, &slow);
-    cluster.until("the flood is under way", |_| flood.sent.load(Ordering::Relaxed) >= 6).await;
+    let flood = Flood::begin(&cluster, 1, &slow, 100);
+    cluster.until("the flood is under way", |_| flood.sent.load(Ordering::Relaxed) >= 4).await;
     let took = longest(&cluster, &well, &mut sequence).await;
     assert!(took < BOUND, "{took:?} while the disk of n{SLOW} hangs");
     flood.end().await;
@@ -141,8 +150,8 @@ async fn a_way_that_takes_long_slows_only_the_shards_behind_it() {
         cluster.network.set_fault(node(SLOW), node(other), Fault::Delay(u64::MAX / 2));
         cluster.network.set_fault(node(other), node(SLOW), Fault::Delay(u64::MAX / 2));
     }
-    let flood = Flood::begin(&cluster, 1, &slow);
-    cluster.until("the flood is under way", |_| flood.sent.load(Ordering::Relaxed) >= 6).await;
+    let flood = Flood::begin(&cluster, 1, &slow, 100);
+    cluster.until("the flood is under way", |_| flood.sent.load(Ordering::Relaxed) >= 4).await;
     let took = longest(&cluster, &well, &mut sequence).await;
     assert!(took < BOUND, "{took:?} while n{SLOW} is far");
     flood.end().await;
@@ -169,7 +178,7 @@ async fn a_shard_without_a_leader_fills_its_share_of_the_queue_and_no_more() {
         cluster.network.set_fault(node(me), node(other), Fault::Drop);
         cluster.network.set_fault(node(other), node(me), Fault::Drop);
     }
-    let flood = Flood::begin(&cluster, me, &[entity]);
+    let flood = Flood::begin(&cluster, me, &[entity], 500);
     let refused = || flood.refused.load(Ordering::Relaxed) > 0;
     cluster.until("its share is full, and that is said", |_| refused()).await;
     let shard = cluster.shards().nth(1).expect("there are eight");
