@@ -33,6 +33,7 @@ pub(crate) struct Stats {
     /// Detections recorded.
     pub(crate) detections: u64,
     /// Memory of the profiles, bytes.
+    #[serde(default)]
     pub(crate) profile_bytes: u64,
     /// What short memory has led to; nothing on a node that does not say.
     #[serde(default)]
@@ -40,7 +41,7 @@ pub(crate) struct Stats {
 }
 
 /// What short memory has led to.
-#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(crate) struct Memory {
     /// Profiles that left memory for the disk.
     pub(crate) evicted_profiles: u64,

@@ -78,7 +78,7 @@ pub(crate) async fn run(args: &Args) -> Result<Table> {
     ensure!(args.runs > 0 && args.seconds > 0, "nothing would be measured");
     let site = Site::new(&args.choice)?;
     let (mut acknowledged, need) = fill(args, &site).await?;
-    let half = BUFFERS + (need / 2 >> 20);
+    let half = BUFFERS + ((need / 2) >> 20);
     ensure!(half >= 2 * BUFFERS, "{need} bytes are too few to be halved: ask for more entities");
     let half = format!("node.memory_limit={half}MiB");
     let (mut plenty, mut squeezed) = (Figures::default(), Figures::default());
