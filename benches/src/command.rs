@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::node::Choice;
 use crate::table::Table;
-use crate::{cluster, engine, idle, load, rest, restart};
+use crate::{cluster, engine, idle, load, rest, restart, squeeze};
 
 /// Measures VIA. Use a release build on a machine that does nothing else.
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ enum Command {
     Idle(Choice),
     /// Kills a node with much to remember and waits until it is ready again.
     Restart(restart::Args),
+    /// Gives a node half of the memory that its entities need, and compares.
+    Squeeze(squeeze::Args),
     /// Measures three nodes on this machine, and a fourth that joins.
     Cluster(cluster::Args),
     /// Measures everything of one node that has a target.
@@ -70,6 +72,7 @@ impl Command {
             Self::Load(args) => Self::Load(args.of(choice)),
             Self::Restart(args) => Self::Restart(args.of(choice)),
             Self::Cluster(args) => Self::Cluster(args),
+            Self::Squeeze(args) => Self::Squeeze(args.of(choice)),
             Self::Idle(_) => Self::Idle(choice),
             Self::All(_) => Self::All(choice),
             Self::Engine => Self::Engine,
@@ -101,6 +104,7 @@ async fn table(command: &Command) -> Result<Table> {
         Command::Idle(choice) => idle::run(choice).await,
         Command::Restart(args) => Box::pin(restart::run(args)).await,
         Command::Cluster(args) => Box::pin(cluster::run(args)).await,
+        Command::Squeeze(args) => Box::pin(squeeze::run(args)).await,
         Command::All(_) => Ok(Table::default()),
     }
 }

@@ -32,6 +32,19 @@ pub(crate) struct Stats {
     pub(crate) profiles_dirty: u64,
     /// Detections recorded.
     pub(crate) detections: u64,
+    /// Memory of the profiles, bytes.
+    #[serde(default)]
+    pub(crate) profile_bytes: u64,
+    /// What short memory has led to; nothing on a node that does not say.
+    #[serde(default)]
+    pub(crate) memory: Memory,
+}
+
+/// What short memory has led to.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(crate) struct Memory {
+    /// Profiles that left memory for the disk.
+    pub(crate) evicted_profiles: u64,
 }
 
 /// What one connection sends and how.

@@ -16,6 +16,7 @@ mod node;
 mod pace;
 mod rest;
 mod restart;
+mod squeeze;
 mod table;
 mod tally;
 mod usage;

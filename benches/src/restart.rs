@@ -84,7 +84,11 @@ async fn fill(args: &Args, site: &Site) -> Result<u64> {
     Ok(acknowledged)
 }
 
-async fn saved(node: &Node) -> Result<()> {
+/// Waits until every profile is saved.
+///
+/// # Errors
+/// The node does not answer, or does not save.
+pub(crate) async fn saved(node: &Node) -> Result<()> {
     let begun = Instant::now();
     loop {
         let stats = http::stats(node.address()).await?;

@@ -254,16 +254,16 @@ mod tests {
         );
         let expected = [
             "via.toml:3: engine.shard = 16: no such key; did you mean engine.shards? allowed here: \
-             shards, explain, warmup_events, lateness, entity_from, distinct_of, line_from, \
-             service_from, severity_from",
+             shards, explain, priority, warmup_events, lateness, entity_from, distinct_of, \
+             line_from, service_from, severity_from",
             "via.toml:6: detectors.burts: no such section; did you mean [detectors.burst]? allowed \
              here: [detectors.volume], [detectors.distribution], [detectors.cardinality], \
              [detectors.burst], [detectors.spectral], [detectors.change_point], \
              [detectors.forest], [detectors.multi_scale], [detectors.behavioural], \
              [detectors.drift]",
             "via.toml:8: kitchen: no such section; allowed here: [node], [listen], [cluster], \
-             [engine], [detectors], [thresholds], [business_hours], [calendar], [persistence], \
-             [observability], [limits]",
+             [engine], [detectors], [thresholds], [business_hours], [calendar], [pressure], \
+             [persistence], [observability], [limits]",
             "via.toml:4: engine.explain = 3: is a whole number, but must be \"none\" or \"basic\" or \
              \"full\"",
             "via.toml:5: engine.warmup_events = 1: must be a whole number, from 2 to 1000000",

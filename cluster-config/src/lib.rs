@@ -20,6 +20,7 @@ mod manual;
 mod membership;
 mod migrate;
 mod nearest;
+mod pressure;
 mod problem;
 mod raw;
 mod relation;
@@ -33,6 +34,7 @@ pub use layer::{Environment, Flag};
 pub use load::{File, Loaded, Sources, check, load};
 pub use membership::Cluster;
 pub use migrate::{Migrated, migrate};
+pub use pressure::Pressure;
 pub use problem::{Errors, Fault, Notice, Origin, Problem};
 pub use render::{Detail, Format, example, manual, schema};
 pub use settings::{

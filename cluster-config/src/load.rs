@@ -234,7 +234,7 @@ mod tests {
             }
             (Kind::Integer, Value::Integer(number)) => (number - 1).to_string(),
             (Kind::Number, Value::Float(number)) => {
-                let other = if *number > 0.0 { number * 0.75 } else { 0.55 };
+                let other = if *number > 0.0 { number * 0.9 } else { 0.55 };
                 other.to_string()
             }
             (Kind::Span, Value::String(text)) => {

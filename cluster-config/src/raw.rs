@@ -6,6 +6,7 @@
 mod course;
 mod detectors;
 mod membership;
+mod pressure;
 mod section;
 mod time;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use detectors::{Detectors, MethodName, MinDeviation, Overrides, Side, Thresholds};
 pub(crate) use membership::ClusterSection;
+pub(crate) use pressure::{GivesWay, LeaveFirst, PressureSection};
 pub(crate) use section::{
     EngineSection, LimitsSection, ListenSection, NodeSection, ObservabilitySection,
     PersistenceSection,
@@ -53,6 +55,10 @@ pub(crate) struct Raw {
     /// Known events, such as sales, holidays and maintenance, on streams that say
     /// nothing else: a detection within one says so, and its score stays.
     pub(crate) calendar: CalendarSection,
+    /// What a node does when its memory for profiles becomes short. Shares are of
+    /// what the buffers leave of `node.memory_limit`; each level ends 0.05 below
+    /// where it began.
+    pub(crate) pressure: PressureSection,
     /// What is kept on disk, how often, how long.
     pub(crate) persistence: PersistenceSection,
     /// What the node tells about itself.
@@ -73,6 +79,7 @@ impl Default for Raw {
             thresholds: Thresholds::default(),
             business_hours: BusinessHours::default(),
             calendar: CalendarSection::default(),
+            pressure: PressureSection::default(),
             persistence: PersistenceSection::default(),
             observability: ObservabilitySection::default(),
             limits: LimitsSection::default(),

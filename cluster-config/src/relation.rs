@@ -24,7 +24,8 @@ pub(crate) fn broken(raw: &Raw) -> Vec<Broken> {
     let buffers = [limits.queue, limits.request_memory, persistence.state_cache];
     let buffers = buffers.iter().fold(0_u64, |sum, size| sum.saturating_add(size.bytes()));
     let backwards = distribution.min.zip(distribution.max).is_some_and(|(min, max)| min >= max);
-    let checks: [(bool, &[&'static str], &'static str); 5] = [
+    let pressure = &raw.pressure;
+    let checks: [(bool, &[&'static str], &'static str); 7] = [
         (
             limits.line > limits.body,
             &["limits.line", "limits.body"],
@@ -49,6 +50,16 @@ pub(crate) fn broken(raw: &Raw) -> Vec<Broken> {
                 "persistence.state_cache",
             ],
             "the buffers together must leave half of the memory for profiles",
+        ),
+        (
+            pressure.elevated >= pressure.high,
+            &["pressure.elevated", "pressure.high"],
+            "memory must be elevated before it is high",
+        ),
+        (
+            pressure.high >= pressure.critical,
+            &["pressure.high", "pressure.critical"],
+            "memory must be high before it is critical",
         ),
         (
             backwards,
@@ -135,7 +146,10 @@ mod tests {
         raw.persistence.state_cache = Size::from_mib(4096);
         raw.detectors.distribution.min = Some(1.0);
         raw.detectors.distribution.max = Some(1.0);
-        assert_eq!(broken(&raw).len(), 5);
+        raw.pressure.elevated = 0.9;
+        raw.pressure.high = 0.9;
+        raw.pressure.critical = 0.8;
+        assert_eq!(broken(&raw).len(), 7);
     }
 
     #[test]

@@ -9,9 +9,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use via_types::StreamConfig;
-use via_types::config::{self, Explain, Mapping, Method, Threshold, Timing};
+use via_types::config::{self, Explain, Mapping, Method, Priority, Threshold, Timing};
 
 use crate::membership::Cluster;
+use crate::pressure::Pressure;
 use crate::raw::{Detectors, MethodName, MinDeviation, Overrides, Raw, Side, Thresholds};
 
 /// Everything an operator may set.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub engine: Engine,
     /// How events are judged, on streams that say nothing else.
     pub stream: StreamConfig,
+    /// What is done when memory is short.
+    pub pressure: Pressure,
     /// What is kept on disk.
     pub persistence: Persistence,
     /// What the node tells about itself.
@@ -42,8 +45,6 @@ pub struct Node {
     pub data_directory: PathBuf,
     /// Memory for profiles and buffers, bytes.
     pub memory_limit: usize,
-    /// Share of the memory for profiles at which cold ones leave it, 0.1..0.99.
-    pub memory_pressure: f64,
     /// How long stopping may take.
     pub shutdown_grace: Duration,
 }
@@ -172,6 +173,19 @@ pub(crate) enum Explainability {
     Full,
 }
 
+/// How much entities matter, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum Importance {
+    /// Detections are one step less severe; gives way first when memory is short.
+    Low,
+    /// As all others.
+    Normal,
+    /// Detections are one step more severe; gives way last when memory is short.
+    High,
+}
+
 /// Bounds of requests (invariant D-6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -227,13 +241,13 @@ impl Settings {
             node: Node {
                 data_directory: PathBuf::from(&raw.node.data_directory),
                 memory_limit: raw.node.memory_limit.in_memory(),
-                memory_pressure: raw.node.memory_pressure,
                 shutdown_grace: raw.node.shutdown_grace.duration(),
             },
             listen: Listen { address },
             cluster: Cluster::of(&raw.cluster, peers),
             engine: Engine { shards: raw.engine.shards },
             stream: stream(raw),
+            pressure: Pressure::of(&raw.pressure),
             persistence: persistence(raw),
             observability: Observability {
                 log_level: raw.observability.log_level,
@@ -304,6 +318,11 @@ fn stream(raw: &Raw) -> StreamConfig {
         timing: Timing {
             lateness_secs: raw.engine.lateness.duration().as_secs_f64(),
             warmup_events: raw.engine.warmup_events,
+        },
+        priority: match raw.engine.priority {
+            Importance::Low => Priority::Low,
+            Importance::Normal => Priority::Normal,
+            Importance::High => Priority::High,
         },
         // Those of single entities are the stream's own affair.
         entities: std::collections::BTreeMap::new(),

@@ -129,7 +129,7 @@ fn problems_of_all_layers_are_told_at_once() {
         "via.toml:3: engine.shards = 3: must be a power of two, from 1 to 1024",
         "environment variable VIA__NODE__MEMORY: node.memory = \"1GiB\": no such setting; did you mean \
          VIA__NODE__MEMORY_LIMIT? allowed here: VIA__NODE__DATA_DIRECTORY, \
-         VIA__NODE__MEMORY_LIMIT, VIA__NODE__MEMORY_PRESSURE, VIA__NODE__SHUTDOWN_GRACE",
+         VIA__NODE__MEMORY_LIMIT, VIA__NODE__SHUTDOWN_GRACE",
         "environment variable VIA__NODE__SHUTDOWN_GRACE: node.shutdown_grace = \"30\": must be a \
          whole number and a unit: ns, us, ms, s, m, h or d, like \"30s\", from 0s to 1h",
         "flag --set: thresholds.sensitivity = 11.0: must be a number, from 0.1 to 10",

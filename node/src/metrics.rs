@@ -43,6 +43,11 @@ const COUNTERS: &[(&str, Labels)] = &[
     ("via_detections_total", &[]),
     ("via_detections_forgotten_total", &[]),
     ("via_checkpoints_total", &[]),
+    ("via_profiles_evicted_total", &[]),
+    (
+        "via_pressure_refused_events_total",
+        &[("cause", &["low_priority", "new_entity", "memory", "disk"])],
+    ),
     (
         "via_control_commands_total",
         &[

@@ -52,7 +52,7 @@ impl Readiness for Told {
         } else {
             (!(self.has_room)()).then(|| NO_ROOM.to_owned())
         };
-        vec![Component { name: "storage".to_owned(), missing }]
+        vec![Component::new("storage", missing)]
     }
 }
 

@@ -16,6 +16,7 @@ use via_gateway::Drained;
 use via_storage::{Log, Store};
 use via_transport::{Links, QuicLinks};
 use via_types::clock::SystemClock;
+use via_types::pressure::Policy;
 use via_types::{Clock, NodeId, limit};
 
 use crate::peers::{self, Peers};
@@ -139,7 +140,9 @@ fn shard_options(settings: &Settings, node: NodeId, shards: u16) -> via_shard::O
         node,
         shards,
         memory_bytes: settings.profile_memory(),
-        pressure: settings.node.memory_pressure,
+        bounds: settings.pressure.bounds,
+        policy: Policy { order: settings.pressure.policy, ttl: settings.pressure.ttl },
+        strategy: settings.pressure.strategy,
         checkpoint_interval: persistence.checkpoint_interval,
         checkpoint_events: persistence.checkpoint_tail_events,
         queue_bytes: settings.limits.queue,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use via_types::limit;
 
-use crate::settings::{Explainability, LogFormat, LogLevel};
+use crate::settings::{Explainability, Importance, LogFormat, LogLevel};
 use crate::units::{Size, Span};
 
 /// The process: where it keeps its data, how much memory it may use, how it
@@ -21,14 +21,11 @@ pub(crate) struct NodeSection {
     pub(crate) data_directory: String,
     /// How much memory profiles and buffers may take together; what the buffers
     /// (`limits.queue`, `limits.request_memory`, `persistence.state_cache`) leave
-    /// is for profiles. Set it below what the machine or container grants: the
-    /// code itself, the allocator and short peaks come on top.
+    /// is for profiles; `[pressure]` says what happens when that becomes short. Set
+    /// it below what the machine or container grants: the code itself, the
+    /// allocator and short peaks come on top.
     #[schemars(extend("x-minimum" = "64MiB", "x-maximum" = "64TiB"))]
     pub(crate) memory_limit: Size,
-    /// Share of the memory for profiles at which those that were not used for
-    /// long leave it for the disk.
-    #[schemars(range(min = 0.1, max = 0.99))]
-    pub(crate) memory_pressure: f64,
     /// How long a stopping node goes on answering what it has accepted before
     /// it ends. Supervisors must wait longer than this before they kill.
     #[schemars(extend("x-minimum" = "0s", "x-maximum" = "1h"))]
@@ -40,7 +37,6 @@ impl Default for NodeSection {
         Self {
             data_directory: "via-data".to_owned(),
             memory_limit: Size::from_mib(4096),
-            memory_pressure: 0.8,
             shutdown_grace: Span::from_secs(20),
         }
     }
@@ -74,6 +70,8 @@ pub(crate) struct EngineSection {
     pub(crate) shards: u16,
     /// How much of a detection is explained.
     pub(crate) explain: Explainability,
+    /// How much entities matter that say nothing of their own.
+    pub(crate) priority: Importance,
     /// Events of an entity before it is judged; until then it is warming up.
     #[schemars(range(min = 2, max = 1_000_000), extend("x-unit" = "events"))]
     pub(crate) warmup_events: u32,
@@ -109,6 +107,7 @@ impl Default for EngineSection {
         Self {
             shards: limit::SHARDS,
             explain: Explainability::Full,
+            priority: Importance::Normal,
             warmup_events: 10,
             lateness: Span::from_secs(600),
             entity_from: Vec::new(),

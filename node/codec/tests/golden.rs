@@ -14,12 +14,14 @@ use via_types::detection::{
     Severity, Similar, State,
 };
 use via_types::entry::{
-    CheckpointDone, Chunk, Command, Detections, Events, ProfileImage, ShardEntry, StreamConfigured,
+    CheckpointDone, Chunk, Command, Detections, Events, Pressed, ProfileImage, ShardEntry,
+    StreamConfigured, TurnedAway,
 };
 use via_types::feedback::{Feedback, Label, Lesson};
+use via_types::pressure::Regime;
 use via_types::{
     Batch, DetectionId, EntityHash, Epoch, Lane, LogIndex, NodeId, Origin, ProducerId, Revision,
-    Sequence, ShardId, StreamId, TenantId, Term, Timestamp,
+    RowReason, Sequence, ShardId, StreamId, TenantId, Term, Timestamp,
 };
 
 fn batch() -> Batch {
@@ -204,6 +206,22 @@ fn entries_of_version_2_are_read_and_written_alike() {
         assert_eq!(decode_entry(&golden).unwrap(), entry, "{name}");
         assert_eq!(today, golden, "{name}");
     }
+}
+
+#[test]
+fn events_under_pressure_are_read_and_written_alike() {
+    let stamp = Timestamp::from_nanos(1_700_000_003_000_000_000);
+    let events = Events { stamp, batches: vec![batch(), Batch::default()], scored: vec![1] };
+    let turned = |key, reason| TurnedAway { batch: 0, key, reason };
+    let entry = ShardEntry::Pressed(Pressed {
+        events,
+        regime: Regime::Frugal,
+        turned_away: vec![turned(0, RowReason::LowPriority), turned(1, RowReason::TableFull)],
+    });
+    let today = encode(Kind::ShardEntry, &entry);
+    let golden = golden("shard-entry-pressed-v2.bin", &today);
+    assert_eq!(decode_entry(&golden).unwrap(), entry);
+    assert_eq!(today, golden);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::history::{Closed, History};
 use crate::judge::{Closing, Sample};
 use crate::peers::Habits;
 use crate::plan::Plan;
-use crate::profile::{Cold, Hot, MARKED, OPEN, SEASONAL};
+use crate::profile::{Cold, Hot, MARKED, OPEN, SEASONAL, SPARED};
 use via_types::Detector;
 
 /// Widths of buckets: 2^24 ns (17 ms) to 2^55 ns (417 days).
@@ -161,7 +161,7 @@ fn close_marks(hot: &mut Hot, cold: &mut Cold, plan: &Plan, closing: &mut Closin
 fn keep_mix(hot: &Hot, cold: &mut Cold, plan: &Plan) {
     let different = cold.sketch.estimate();
     let Some(history) = &mut cold.history else { return };
-    let is_off = plan.weights[Detector::Behavioural as usize] == 0.0;
+    let is_off = plan.weights[Detector::Behavioural as usize] == 0.0 || hot.is(SPARED);
     if is_off || different > CATEGORIES {
         history.marks = None;
     } else if history.marks.is_none() && different > 1.0 && hot.distinct.ends_window() {
@@ -215,7 +215,7 @@ fn follow(
     (start, end, sum): (i64, i64, f64),
     closing: &mut Closing,
 ) {
-    if hot.events < COURSE_AFTER {
+    if hot.events < COURSE_AFTER || hot.is(SPARED) {
         return;
     }
     let Some(history) = &mut cold.history else { return };

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use bytemuck::Zeroable;
 use via_types::calendar::Calendar;
+use via_types::config::Priority;
 use via_types::feedback::{Lesson, Taught};
+use via_types::pressure::Regime;
 use via_types::{EntityHash, LogIndex, Revision, StreamConfig, StreamId, limit};
 
 use crate::Options;
@@ -76,6 +78,8 @@ pub struct Engine {
     pub(crate) habits: Box<Habits>,
     /// Per lane of the batch in execution: its number in the stream.
     pub(crate) numbers: Vec<Option<u32>>,
+    /// How sparing events are executed.
+    pub(crate) regime: Regime,
 }
 
 impl Engine {
@@ -128,6 +132,18 @@ impl Engine {
             calendar: Calendar::usual(),
             habits: Box::default(),
             is_configured: false,
+        })
+    }
+
+    /// Executes events under `regime` from now on, as their entry says.
+    pub fn set_regime(&mut self, regime: Regime) {
+        self.regime = regime;
+    }
+
+    /// Returns how much an entity matters, seen or not.
+    pub fn priority(&self, stream: StreamId, entity: EntityHash) -> Priority {
+        self.streams.get(&stream).map_or(Priority::Normal, |known| {
+            known.own.get(&entity_key(entity)).unwrap_or(&known.plan).priority
         })
     }
 
@@ -255,7 +271,7 @@ impl Engine {
         entity: EntityHash,
         key: &str,
     ) -> Option<u32> {
-        if self.memory_bytes() >= self.options.memory_bytes {
+        if self.options.is_bounded && self.memory_bytes() >= self.options.memory_bytes {
             return None;
         }
         let mut hot = Hot::zeroed();

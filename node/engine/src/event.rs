@@ -2,6 +2,7 @@
 //! these ways; refuses to know groups. Allocates nothing for most events. Called
 //! by `group`. Invariants D-2, D-5.
 
+use via_types::pressure::Regime;
 use via_types::receipt::RowReason;
 use via_types::{Batch, Detector};
 
@@ -181,7 +182,10 @@ impl Engine {
         let Some(history) = cold.history.as_mut().filter(|held| held.grove.is_none()) else {
             return false;
         };
-        if !is_wanted || lanes < rows || work.at.index.get() <= self.habits.skip {
+        if !is_wanted || lanes < rows || work.regime > Regime::Full {
+            return false;
+        }
+        if work.at.index.get() <= self.habits.skip {
             return false;
         }
         let grove = Grove::new(lanes, hot.hash());
@@ -200,6 +204,7 @@ impl Engine {
     fn weigh(&mut self, work: &Work<'_>, event: &Event<'_>, out: &mut Outcome) -> f32 {
         let Event { sample, slot, glance, .. } = event;
         let slot = *slot;
+        self.spare(work, slot, sample.at);
         let Profile { hot, cold } = self.places.get_mut(slot);
         let (closing, turned) = pass_time(hot, cold, (work.plan, &self.habits), sample);
         let mut allocates = hot.events < EVENTS || closing.has_ended || turned.is_some();

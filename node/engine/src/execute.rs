@@ -2,6 +2,7 @@
 //! what all events of a batch have in common; refuses to judge. Called by the
 //! shard. Invariants E-1, D-5.
 
+use via_types::pressure::Regime;
 use via_types::{Batch, LogIndex, StreamId, Timestamp};
 
 use crate::engine::Engine;
@@ -21,6 +22,7 @@ pub(crate) struct Work<'a> {
     pub(crate) numbers: &'a [Option<u32>],
     /// Its events may be told at a glance.
     pub(crate) may_be_calm: bool,
+    pub(crate) regime: Regime,
 }
 
 impl Work<'_> {
@@ -58,7 +60,8 @@ impl Engine {
         }
         let may_be_calm = plan.has_calm && batch.lanes.is_empty();
         let numbers = &held[..];
-        let work = Work { at, stamp, batch, answer, plan: &plan, numbers, may_be_calm };
+        let regime = self.regime;
+        let work = Work { at, stamp, batch, answer, plan: &plan, numbers, may_be_calm, regime };
         // The habits are at hand while the batch is executed, then back in place.
         self.swap_habits(batch.stream, at.index);
         self.run(&work, out);

@@ -37,6 +37,7 @@ mod record;
 mod rule;
 mod series;
 mod slab;
+mod sparing;
 mod template;
 mod tick;
 mod verdict;
@@ -44,6 +45,7 @@ mod view;
 mod weigh;
 
 pub use engine::Engine;
+pub use lifecycle::Leaving;
 pub use meta::lesson;
 pub use record::Record;
 pub use template::{
@@ -61,9 +63,13 @@ pub const VERSION: u32 = 9;
 /// How much an engine may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Memory for profiles, bytes; at the limit events of new entities are
-    /// refused as [`RowReason::TableFull`] (invariant D-6).
+    /// Memory for profiles, bytes, of which forests have a fixed part; at the limit
+    /// events of new entities are refused as [`RowReason::TableFull`] (invariant
+    /// D-6).
     pub memory_bytes: usize,
+    /// Whether new entities are refused at that limit. Not where the caller does
+    /// it: what leaves memory when is not in the log, so whom that refuses must be.
+    pub is_bounded: bool,
     /// Profiles expected; a hint that sizes nothing before they come.
     pub expected_profiles: usize,
     /// Shards that entities are spread over, 1..65535: each has an equal share of
@@ -73,7 +79,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { memory_bytes: 1 << 30, expected_profiles: 1 << 16, shards: 1 }
+        Self { memory_bytes: 1 << 30, is_bounded: true, expected_profiles: 1 << 16, shards: 1 }
     }
 }
 

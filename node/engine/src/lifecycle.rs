@@ -2,12 +2,49 @@
 //! list, checkpoint rounds and the eviction hand; refuses to know where
 //! records go. Called by the shard between entries.
 
-use via_types::{EntityHash, StreamId};
+use via_types::config::Priority;
+use via_types::pressure::Order;
+use via_types::{EntityHash, StreamId, Timestamp};
 
 use crate::engine::Engine;
 use crate::peers::EVERYBODY;
-use crate::profile::{DIRTY, LIVE, Profile, ROUND, USED};
+use crate::profile::{DIRTY, Hot, LIVE, Profile, ROUND, USED};
 use crate::record::Record;
+
+/// Which profiles leave memory first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    order: Order,
+    stale_before: i64,
+}
+
+/// Those that leave together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Any,
+    Stale,
+    Of(Priority),
+}
+
+impl Leaving {
+    /// Makes it of an order, and of the time before which an entity's newest event
+    /// makes it stale.
+    pub fn new(order: Order, stale_before: Timestamp) -> Self {
+        Self { order, stale_before: stale_before.as_nanos() }
+    }
+
+    fn classes(self) -> &'static [Class] {
+        const LOW: Class = Class::Of(Priority::Low);
+        const NORMAL: Class = Class::Of(Priority::Normal);
+        const HIGH: Class = Class::Of(Priority::High);
+        match self.order {
+            Order::Lru => &[Class::Any],
+            Order::Ttl => &[Class::Stale],
+            Order::Hybrid => &[Class::Stale, Class::Any],
+            Order::Priority => &[LOW, NORMAL, HIGH],
+        }
+    }
+}
 
 impl Engine {
     /// Begins a checkpoint round: every profile that differs from its last
@@ -66,27 +103,63 @@ impl Engine {
         }
     }
 
-    /// Drops clean profiles that were not used since the last pass until
-    /// `target_bytes` are free or every profile was looked at twice; returns
-    /// the bytes freed.
+    /// Lets the round export what changed longest ago first; the newest otherwise.
+    pub fn oldest_first(&mut self) {
+        self.round.reverse();
+    }
+
+    /// Returns how many profiles are saved as they are.
+    pub fn clean(&self) -> usize {
+        self.profiles().saturating_sub(self.unsaved)
+    }
+
+    /// Drops clean profiles in the order that `leaving` says until `target_bytes`
+    /// are free or all that may leave were looked at; returns the bytes freed. It
+    /// changes no score: whoever left comes back as it was.
     pub fn evict(
         &mut self,
         target_bytes: usize,
+        leaving: Leaving,
+        sink: &mut dyn FnMut(StreamId, EntityHash),
+    ) -> usize {
+        let mut freed = 0;
+        for class in leaving.classes() {
+            if freed < target_bytes {
+                freed += self.sweep(target_bytes - freed, *class, leaving.stale_before, sink);
+            }
+        }
+        freed
+    }
+
+    /// Drops clean profiles of one class; those used since the hand last passed get
+    /// a second chance, unless they are stale.
+    fn sweep(
+        &mut self,
+        target_bytes: usize,
+        class: Class,
+        stale_before: i64,
         sink: &mut dyn FnMut(StreamId, EntityHash),
     ) -> usize {
         let mut freed = 0;
         let places = self.places.len();
-        for _ in 0..places * 2 {
-            if freed >= target_bytes {
+        let passes = if class == Class::Stale { 1 } else { 2 };
+        for _ in 0..places * passes {
+            if freed >= target_bytes || self.clean() == 0 {
                 break;
             }
             let slot = self.hand;
             self.hand = if slot as usize + 1 < places { slot + 1 } else { 0 };
-            let Profile { hot, cold } = self.places.get_mut(slot);
-            if !hot.is(LIVE) || hot.is(DIRTY | ROUND) {
+            let hot = &self.places.get(slot).hot;
+            let is_apt = match class {
+                Class::Any => true,
+                Class::Stale => hot.last < stale_before,
+                Class::Of(priority) => self.priority_of(hot) == priority,
+            };
+            if !hot.is(LIVE) || hot.is(DIRTY | ROUND) || !is_apt {
                 continue;
             }
-            if hot.is(USED) {
+            let Profile { hot, cold } = self.places.get_mut(slot);
+            if class != Class::Stale && hot.is(USED) {
                 hot.flags &= !USED;
                 continue;
             }
@@ -96,6 +169,34 @@ impl Engine {
             sink(stream, hash);
         }
         freed
+    }
+
+    fn priority_of(&self, hot: &Hot) -> Priority {
+        let known = self.streams.get(&StreamId::new(hot.stream));
+        known.map_or(Priority::Normal, |known| known.plan_of(hot).priority)
+    }
+
+    /// Gives back memory that is not in use: places at the end that profiles have
+    /// left, and room that lists do not need.
+    pub fn trim(&mut self) {
+        let mut length = self.places.len();
+        while length > 0 && !self.places.get(length as u32 - 1).hot.is(LIVE) {
+            length -= 1;
+        }
+        if length < self.places.len() {
+            self.places.truncate(length);
+            self.due.truncate(length);
+            self.free.retain(|slot| (*slot as usize) < length);
+            self.changed.retain(|slot| (*slot as usize) < length);
+            self.round.retain(|slot| (*slot as usize) < length);
+            self.hand = 0;
+        }
+        self.is_asked = false;
+        self.found = Vec::new();
+        self.due.shrink_to_fit();
+        self.free.shrink_to_fit();
+        self.changed.shrink_to_fit();
+        self.round.shrink_to_fit();
     }
 
     /// Notes that the profile at `slot` changed.

@@ -125,7 +125,7 @@ impl Plan {
             },
             lateness: (config.timing.lateness_secs.clamp(0.0, 9e9) * 1e9) as i64,
             warmup: u64::from(config.timing.warmup_events.max(2)),
-            priority: Priority::Normal,
+            priority: config.priority,
         };
         plan.settle();
         plan

@@ -50,6 +50,8 @@ pub(crate) const NEGATIVE: u32 = 2048;
 pub(crate) const OWN: u32 = 4096;
 /// There are more distinct marks than [`Hot::varied_at`].
 pub(crate) const VARIED: u32 = 8192;
+/// Its costly tests are set aside: memory was short.
+pub(crate) const SPARED: u32 = 16_384;
 /// The highest bits tell by which hints the histogram's bins were laid out last.
 pub(crate) const HINTS: u32 = 0xfff0_0000;
 /// Flags that are the engine's affair and not part of a record.

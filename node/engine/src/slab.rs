@@ -40,6 +40,19 @@ impl<T> Slab<T> {
         slot
     }
 
+    /// Forgets all places from `length` on, and gives back what they alone took.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        while self.length > length {
+            let (segment, offset) = locate(self.length as u32 - 1);
+            let first = self.length - 1 - offset;
+            self.segments[segment].truncate(length.saturating_sub(first));
+            if self.segments[segment].is_empty() {
+                self.segments.truncate(segment);
+            }
+            self.length = length.max(first);
+        }
+    }
+
     /// Returns how many places exist.
     pub(crate) fn len(&self) -> usize {
         self.length
@@ -75,6 +88,26 @@ mod tests {
         assert_eq!(first, std::ptr::from_ref(slab.get(0)));
         for number in 0..=10_000u32 {
             assert_eq!(*slab.get(number), number);
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_gives_its_memory_back_and_may_grow_again() {
+        for length in [0, 1, 31, 32, 33, 95, 96, 500] {
+            let mut slab = Slab::default();
+            for number in 0..500u32 {
+                slab.push(number);
+            }
+            slab.truncate(length);
+            assert_eq!(slab.len(), length);
+            let held: usize = slab.segments.iter().map(Vec::capacity).sum();
+            assert!(held <= 2 * length + FIRST, "{length}: {held}");
+            for number in length as u32..500 {
+                assert_eq!(slab.push(number), number);
+            }
+            for number in 0..500u32 {
+                assert_eq!(*slab.get(number), number);
+            }
         }
     }
 }

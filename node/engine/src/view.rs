@@ -11,7 +11,8 @@ use crate::grove::Grove;
 use crate::history::decimate;
 use crate::math::log10;
 use crate::plan::Plan;
-use crate::profile::{Cold, Hot, MARKED, Profile};
+use crate::profile::{Cold, Hot, MARKED, Profile, SPARED};
+use crate::sparing::WORDS;
 
 impl Engine {
     /// Returns what was learned of an entity.
@@ -106,12 +107,12 @@ fn state(detector: Detector, hot: &Hot, cold: &Cold, plan: &Plan) -> DetectorSta
         Detector::Distribution => distribution(hot, cold),
         Detector::Cardinality => cardinality(hot, cold),
         Detector::Burst => burst(hot),
-        Detector::Forest => return forest(cold, plan),
+        Detector::Forest => return forest(hot, cold, plan),
         Detector::Spectral
         | Detector::ChangePoint
         | Detector::MultiScale
         | Detector::Behavioural
-        | Detector::Drift => return course(detector, cold, plan),
+        | Detector::Drift => return course(detector, hot, cold, plan),
     };
     DetectorState {
         detector,
@@ -123,7 +124,7 @@ fn state(detector: Detector, hot: &Hot, cold: &Cold, plan: &Plan) -> DetectorSta
     }
 }
 
-fn forest(cold: &Cold, plan: &Plan) -> DetectorState {
+fn forest(hot: &Hot, cold: &Cold, plan: &Plan) -> DetectorState {
     let weight = plan.weights[Detector::Forest as usize];
     let grove = cold.grove();
     let (points, needed, odds) = grove.map_or((0, YOUNG, 1.0), Grove::state);
@@ -139,11 +140,14 @@ fn forest(cold: &Cold, plan: &Plan) -> DetectorState {
         state.warmup.reason =
             "it gets a forest after 1,024 slow events, while there is memory for it".to_owned();
     }
+    if hot.is(SPARED) {
+        WORDS.clone_into(&mut state.warmup.reason);
+    }
     state
 }
 
 /// Returns the state of one of the tests of the course.
-fn course(detector: Detector, cold: &Cold, plan: &Plan) -> DetectorState {
+fn course(detector: Detector, hot: &Hot, cold: &Cold, plan: &Plan) -> DetectorState {
     let weight = plan.weights[detector as usize];
     let test = TESTS.iter().position(|which| *which == detector).unwrap_or(0);
     let (points, needed) = cold.course().map_or((0, YOUNG), Course::warmup);
@@ -164,10 +168,15 @@ fn course(detector: Detector, cold: &Cold, plan: &Plan) -> DetectorState {
             }
         }
     }
+    let mut warmup =
+        warmup(u64::from(points), u64::from(needed), "closed buckets of a minute or more");
+    if hot.is(SPARED) {
+        WORDS.clone_into(&mut warmup.reason);
+    }
     DetectorState {
         detector,
         enabled: weight > 0.0,
-        warmup: warmup(u64::from(points), u64::from(needed), "closed buckets of a minute or more"),
+        warmup,
         evidence: log10(f64::from(odds).max(1.0)),
         weight: f64::from(weight * trust),
         facts,

@@ -108,6 +108,14 @@ pub(crate) const fn fate_word(fate: Fate) -> &'static str {
     }
 }
 
+/// Returns how long to wait before the same is sent again, where that helps.
+pub(crate) fn retry_after_ms(fate: Fate) -> Option<u64> {
+    match fate {
+        Fate::Retry(after) => Some(after.as_millis() as u64),
+        Fate::Rejected | Fate::Unknown => None,
+    }
+}
+
 /// One failed request.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Problem {
@@ -150,8 +158,8 @@ impl Problem {
             "request_id": request_id,
         });
         let members = document.as_object_mut().expect("it was written as an object");
-        if let Fate::Retry(after) = self.fate {
-            members.insert("retry_after_ms".to_owned(), (after.as_millis() as u64).into());
+        if let Some(after) = retry_after_ms(self.fate) {
+            members.insert("retry_after_ms".to_owned(), after.into());
         }
         members.extend(self.more.clone());
         document
@@ -232,7 +240,7 @@ impl From<via_shard::Error> for Problem {
             E::NeverOpened { .. } => Code::NeverOpened,
             E::SequenceTooOld { .. } => Code::SequenceTooOld,
             E::BadCursor(_) => Code::BadCursor,
-            E::Overloaded { .. } => Code::Overloaded,
+            E::Overloaded { .. } | E::Crowded { .. } => Code::Overloaded,
             E::NotReady { .. } | E::Elsewhere { .. } => Code::NotReady,
             E::Remote { .. } => by_fate(fate),
             E::Unknown { .. } => Code::OutcomeUnknown,

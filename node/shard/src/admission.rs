@@ -1,6 +1,6 @@
-//! What a driver looks at before a batch may go into the log: whether there is
-//! room, whether its producer was opened, and whether the log has its stream's
-//! configuration (invariants C-1, D-2, D-6).
+//! What a driver looks at before a batch may go into the log: whether its
+//! producer was opened, and whether the log has its stream's configuration
+//! (invariants C-1, D-2). Whether there is room is looked at in `relief`.
 
 use std::sync::Arc;
 
@@ -11,27 +11,6 @@ use crate::Error;
 use crate::driver::{Done, Driver};
 
 impl Driver {
-    /// Why new events must be refused: the memory for profiles is full, or the
-    /// disk (D-6).
-    pub(crate) fn overloaded(&self) -> Option<&'static str> {
-        if !self.replica.store.has_room() {
-            return Some("its disk is full");
-        }
-        let options = &self.replica.options;
-        let share = options.memory_bytes / usize::from(options.shards);
-        let held = self.replica.held_bytes();
-        // The pressure threshold lies below; a round's profiles cannot leave at once.
-        (held > share + share / 4).then_some("its memory for profiles is full")
-    }
-
-    pub(crate) fn refuse(&mut self, what: &'static str) {
-        let shard = self.replica.shard;
-        for waiting in self.queue.drain(..) {
-            waiting.ticket.answer(Err(Error::Overloaded { shard, what: what.into() }));
-        }
-        self.queued_bytes = 0;
-    }
-
     /// Refuses a batch whose producer's incarnation the catalog never opened: it
     /// would fence off, or pass for, one that will be; and one of an incarnation
     /// before the last opened, from the moment that is known (invariant D-2).

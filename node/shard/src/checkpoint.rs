@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use via_consensus::Position;
 use via_types::ShardId;
 use via_types::entry::{CheckpointDone, Chunk, ShardEntry};
+use via_types::pressure::Strategy;
 
 use crate::driver::{Done, Driver};
 use crate::live::Round;
@@ -21,8 +22,8 @@ use crate::{Error, Options, metrics};
 const FEW: f64 = 16.0;
 /// The most: an entry of about 200 KiB, a few milliseconds.
 const MANY: f64 = 256.0;
-/// Share of memory left after cold profiles have gone, of that at which they go.
-const RELIEF: f64 = 0.9;
+/// Least time between the beginnings of rounds that memory alone asks for.
+const BREATH: Duration = Duration::from_millis(250);
 
 /// Entries of the log tail, whatever they hold, that start a round: ticks of a
 /// quiet shard must not pile up for ever.
@@ -109,6 +110,12 @@ impl Checkpoints {
         matches!(self.stage, Stage::Broken)
     }
 
+    /// Says whether profiles that count as saved may not be: they are on their way
+    /// to the store, or were lost on it.
+    fn is_sending(&self) -> bool {
+        matches!(self.stage, Stage::Writing { under_way: true, .. } | Stage::Broken)
+    }
+
     /// Returns when the next profiles may be written.
     pub(crate) fn next_write(&self) -> Option<Instant> {
         match &self.stage {
@@ -124,7 +131,9 @@ impl Driver {
         let now = Instant::now();
         if self.checkpoints.look <= now {
             self.checkpoints.look = now + LOOK;
-            self.relieve();
+            if !self.checkpoints.is_sending() {
+                self.relieve();
+            }
             if matches!(self.checkpoints.stage, Stage::Idle) && self.replica.store.has_room() {
                 self.begin_round_if_due();
             }
@@ -138,60 +147,49 @@ impl Driver {
         }
     }
 
-    /// Returns how much memory the shard's profiles may take before cold ones leave.
-    fn pressure(&self) -> usize {
-        let options = &self.replica.options;
-        let share = options.memory_bytes as f64 / f64::from(options.shards);
-        (share * options.pressure) as usize
-    }
-
-    /// Lets cold profiles go when memory is short: those that are saved, so not
-    /// while profiles that count as saved are still on their way to the store.
-    fn relieve(&self) {
-        if matches!(self.checkpoints.stage, Stage::Writing { under_way: true, .. } | Stage::Broken)
-        {
-            return;
-        }
-        let pressure = self.pressure();
-        self.replica.with(|state| {
-            if let Some(live) = &mut state.live
-                && live.engine.memory_bytes() > pressure
-            {
-                let surplus = live.engine.memory_bytes() - (pressure as f64 * RELIEF) as usize;
-                live.engine.evict(surplus, &mut |_, _| {});
-                // While events are refused nothing else would tell of the room.
-                self.replica.signal(live);
-            }
-        });
-    }
-
     fn begin_round_if_due(&mut self) {
         let Checkpoints { began, interval, max_tail, max_entries, .. } = self.checkpoints;
-        let pressure = self.pressure();
+        let is_short = self.is_short() && began.elapsed() >= BREATH;
+        let strategy = self.replica.pressure.strategy;
         let round = self.replica.with(|state| {
             let applied = state.applied?;
             let boundary = state.boundary.map_or(0, |at| at.index.get());
             let live = state.live.as_mut()?;
             let stale = began.elapsed() >= interval && live.engine.dirty() > 0;
-            let squeezed = live.engine.memory_bytes() > pressure && live.engine.dirty() > 0;
+            let squeezed = is_short && live.engine.dirty() > 0;
             let long = applied.index.get() - boundary > max_entries || live.tail_events >= max_tail;
             let haste = if long { Haste::Some } else { Haste::None };
             let dirty = live.engine.dirty();
-            (stale || squeezed || long).then(|| (live.begin_round(applied), haste, dirty))
+            if !(stale || squeezed || long) {
+                return None;
+            }
+            let round = live.begin_round(applied);
+            if squeezed && strategy == Strategy::CompressOldest {
+                live.engine.oldest_first();
+            }
+            Some((round, haste, dirty))
         });
         if let Some((round, haste, dirty)) = round {
             self.checkpoints.began = Instant::now();
+            let haste = self.haste(haste);
             let (next, size) = (self.saver.turn(), self.size(haste, dirty));
             self.checkpoints.stage = Stage::Writing { round, next, under_way: false, haste, size };
         }
     }
 
+    /// Says whether memory is so short that changed profiles are saved at once.
+    fn is_short(&self) -> bool {
+        let pressure = &self.replica.pressure;
+        pressure.look() >= pressure.strategy.saves_from()
+    }
+
     /// Returns how much the round under way presses by now.
     fn haste(&self, at_first: Haste) -> Haste {
-        let pressure = self.pressure();
+        if self.is_short() {
+            return Haste::Great;
+        }
         let max_tail = self.checkpoints.max_tail;
         self.replica.with(|state| match &state.live {
-            Some(live) if live.engine.memory_bytes() > pressure => Haste::Great,
             Some(live) if live.tail_events >= max_tail => Haste::Great,
             Some(live) if live.tail_events >= max_tail / 2 => Haste::Some,
             Some(_) | None => at_first,

@@ -266,6 +266,7 @@ impl Courier {
             | Refusal::Fenced { .. }
             | Refusal::SequenceTooOld { .. }
             | Refusal::Overloaded(_)
+            | Refusal::Crowded(_)
             | Refusal::NotReady(_)
             | Refusal::Unknown(_)
             | Refusal::BadCursor(_)

@@ -17,12 +17,14 @@ use tokio::time::Instant;
 use via_catalog::View;
 use via_consensus::{Group, Leadership, Position};
 use via_engine::Answer;
-use via_types::entry::{Command, Events, ShardEntry};
-use via_types::{Clock, Revision, StreamId, Term, Timestamp, limit};
+use via_types::entry::{Command, Events, Pressed, ShardEntry, TurnedAway};
+use via_types::pressure::Regime;
+use via_types::{Batch, Clock, Revision, StreamId, Term, Timestamp, limit};
 
 use crate::checkpoint::Checkpoints;
 use crate::deed::Asked;
 use crate::record::Unrecorded;
+use crate::relief::Triage;
 use crate::replica::Replica;
 use crate::request::{Fate, Request, Waiting, answer, complain};
 use crate::saver::Saver;
@@ -41,7 +43,7 @@ const RECORD_BYTES: usize = 1 << 20;
 
 /// A proposal under way, when it is done.
 pub(crate) enum Done {
-    Events(Vec<(Ticket, Instant)>, Arc<Events>, Fate),
+    Events(Vec<(Ticket, Instant)>, Arc<Pressed>, Fate),
     Recorded(Fate),
     /// A step of a checkpoint round of that term.
     Chunk(Term, Fate),
@@ -91,8 +93,11 @@ pub(crate) struct Driver {
     pub(crate) is_ruined: bool,
     /// Leadership is being handed to another for that.
     pub(crate) is_aside: bool,
-    /// No events are proposed until then: the group refused the last ones.
+    /// No events are proposed until then: the group refused the last ones, or
+    /// there is no memory for them.
     pub(crate) pause: Instant,
+    /// No profiles are looked for that may leave memory until then.
+    pub(crate) rest: Instant,
     pub(crate) checkpoints: Checkpoints,
 }
 
@@ -138,6 +143,7 @@ impl Driver {
             is_ruined: false,
             is_aside: false,
             pause: Instant::now(),
+            rest: Instant::now(),
             checkpoints,
         }
     }
@@ -268,40 +274,15 @@ impl Driver {
 
     /// Merges queued writes into one entry and proposes it.
     async fn propose_events(&mut self) {
-        if let Some(reason) = self.overloaded() {
-            return self.refuse(reason);
+        if let Some(lack) = self.lacking() {
+            return self.hold_back(lack);
         }
-        let mut events = Events { stamp: self.now(), batches: Vec::new(), scored: Vec::new() };
-        let mut tickets = Vec::new();
-        let (mut bytes, mut rows) = (0, 0);
-        while let Some(next) = self.queue.front() {
-            let full =
-                bytes + next.bytes > ENTRY_BYTES || rows + next.batch.len() > limit::BATCH_EVENTS;
-            if full && !tickets.is_empty() {
-                break;
-            }
-            let Some(next) = self.queue.pop_front() else { break };
-            self.queued_bytes -= next.bytes;
-            let opened = self.opened(&next.batch);
-            let ready = match opened {
-                Ok(()) => self.configure(next.batch.stream).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = ready {
-                next.ticket.answer(Err(error));
-                continue;
-            }
-            bytes += next.bytes;
-            rows += next.batch.len();
-            if next.answer == Answer::Scores {
-                events.scored.push(events.batches.len() as u32);
-            }
-            events.batches.push(*next.batch);
-            tickets.push((next.ticket, next.since));
-        }
+        let (mut events, tickets) = self.merge().await;
         if tickets.is_empty() {
             return;
         }
+        let pressure = &self.replica.pressure;
+        events.regime = pressure.strategy.regime(pressure.look());
         let (events, submitted) = self.submit_events(events).await;
         match submitted {
             Ok(pending) => {
@@ -311,6 +292,51 @@ impl Driver {
             }
             Err(error) => self.try_again(tickets, &events, &error),
         }
+    }
+
+    /// Takes queued writes for one entry: as many as fit, those that may go.
+    async fn merge(&mut self) -> (Pressed, Vec<(Ticket, Instant)>) {
+        let mut events = Events { stamp: self.now(), batches: Vec::new(), scored: Vec::new() };
+        let (mut tickets, mut turned_away) = (Vec::new(), Vec::new());
+        let (mut bytes, mut rows, mut admitted) = (0, 0, 0);
+        while let Some(next) = self.queue.front() {
+            let full =
+                bytes + next.bytes > ENTRY_BYTES || rows + next.batch.len() > limit::BATCH_EVENTS;
+            if full && !tickets.is_empty() {
+                break;
+            }
+            let Some(next) = self.queue.pop_front() else { break };
+            self.queued_bytes -= next.bytes;
+            let away = match self.admit(&next.batch, &mut admitted).await {
+                Ok(Triage::Goes(away)) => away,
+                Ok(Triage::Stays(reason)) => {
+                    self.turn_away(next, reason);
+                    continue;
+                }
+                Err(error) => {
+                    next.ticket.answer(Err(error));
+                    continue;
+                }
+            };
+            bytes += next.bytes;
+            rows += next.batch.len();
+            let batch = events.batches.len() as u32;
+            if next.answer == Answer::Scores {
+                events.scored.push(batch);
+            }
+            let named = |(key, reason)| TurnedAway { batch, key, reason };
+            turned_away.extend(away.into_iter().map(named));
+            events.batches.push(*next.batch);
+            tickets.push((next.ticket, next.since));
+        }
+        (Pressed { events, regime: Regime::Full, turned_away }, tickets)
+    }
+
+    /// Says whether a batch may go into the log, and makes sure that it can.
+    async fn admit(&mut self, batch: &Batch, admitted: &mut usize) -> Result<Triage, Error> {
+        self.opened(batch)?;
+        self.configure(batch.stream).await?;
+        self.triage(batch, admitted)
     }
 
     /// Encodes `entry` and hands it to the group; entries keep the order of calls.
@@ -326,12 +352,10 @@ impl Driver {
     /// Submits events and keeps them at hand for when they are committed, or not.
     async fn submit_events(
         &mut self,
-        events: Events,
-    ) -> (Arc<Events>, Result<impl Future<Output = Fate> + Send + use<>, Arc<via_consensus::Error>>)
+        events: Pressed,
+    ) -> (Arc<Pressed>, Result<impl Future<Output = Fate> + Send + use<>, Arc<via_consensus::Error>>)
     {
-        let entry = ShardEntry::Events(events);
-        let bytes = Bytes::from(via_codec::encode(via_codec::Kind::ShardEntry, &entry));
-        let ShardEntry::Events(events) = entry else { unreachable!("it was just made") };
+        let (bytes, events) = crate::request::encoded(events);
         let events = Arc::new(events);
         self.replica.expect(bytes.clone(), Arc::clone(&events));
         let submitted = self.submit_bytes(bytes, "events").await;
@@ -396,6 +420,7 @@ impl Driver {
         if self.is_ruined || self.checkpoints.is_broken() {
             self.step_aside();
         }
+        self.tidy_up();
         let held = self.replica.with(|state| {
             let profiles = state.live.as_ref().map_or(0, |live| live.engine.profiles());
             profiles + state.detections
@@ -426,7 +451,7 @@ impl Driver {
             Done::Events(tickets, events, result) => {
                 self.events_in_flight = false;
                 match result {
-                    Ok(committed) => answer(shard, tickets, committed),
+                    Ok(committed) => answer(&self.replica, tickets, committed),
                     Err(error) => self.try_again(tickets, &events, &error),
                 }
             }

@@ -4,10 +4,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use via_types::{Epoch, Fate, NodeId, ProducerId, ShardId, StreamId, Term};
+use via_types::{Epoch, Fate, NodeId, ProducerId, RowReason, ShardId, StreamId, Term};
 
 /// How long a client should wait when nothing better is known.
 const RETRY: Duration = Duration::from_millis(100);
+
+fn of_low(reason: RowReason) -> &'static str {
+    if reason == RowReason::LowPriority { " of low priority" } else { "" }
+}
 
 /// A data-plane request that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +71,15 @@ pub enum Error {
         shard: ShardId,
         /// Which bound.
         what: Cow<'static, str>,
+    },
+    /// Memory for profiles is nearly full and every entity of the batch is new: it
+    /// did not go into the log (invariant D-6).
+    #[error("shard {shard} takes no new entities{} now: memory for profiles is nearly full", of_low(*reason))]
+    Crowded {
+        /// Which shard.
+        shard: ShardId,
+        /// What its rows would be refused as.
+        reason: RowReason,
     },
     /// The shard is not served here now.
     #[error("shard {shard} is not ready: {what}")]
@@ -136,9 +149,10 @@ impl Error {
             | Self::NeverOpened { .. }
             | Self::Fenced { .. }
             | Self::BadCursor(_) => Fate::Rejected,
-            Self::Overloaded { .. } | Self::NotReady { .. } | Self::Elsewhere { .. } => {
-                Fate::Retry(RETRY)
-            }
+            Self::Overloaded { .. }
+            | Self::Crowded { .. }
+            | Self::NotReady { .. }
+            | Self::Elsewhere { .. } => Fate::Retry(RETRY),
             Self::Remote { fate, .. } => *fate,
             Self::Unknown { .. }
             | Self::SequenceTooOld { .. }

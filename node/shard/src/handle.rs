@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use via_catalog::View;
 use via_engine::Answer;
 use via_storage::Store;
@@ -13,15 +13,14 @@ use via_types::{Batch, NodeId, Receipt, ShardId};
 
 use crate::feed::{Feed, Heard, Start};
 use crate::presence::Presence;
+use crate::pressure::{Pressure, Report};
 use crate::query::{Filter, Stats};
 use crate::request::Request;
+use crate::room::Room;
 use crate::route::{Hints, Place};
 use crate::seats::Seats;
 use crate::writes::{From, Writes};
 use crate::{Error, Options};
-
-/// Bytes per permit of the queue's bound: semaphores count in u32.
-pub(crate) const PERMIT_BYTES: usize = 1_024;
 
 /// Access to every shard served by this node.
 #[derive(Clone, Debug)]
@@ -50,8 +49,10 @@ pub(crate) struct Inner {
     /// By shard, where writes go that another node must execute.
     pub(crate) couriers: Vec<mpsc::Sender<Request>>,
     /// Bounds the bytes waiting for commit (invariant D-6).
-    pub(crate) room: Arc<Semaphore>,
+    pub(crate) room: Room,
     pub(crate) feed: broadcast::Sender<Heard>,
+    /// The memory for profiles of all shards here.
+    pub(crate) pressure: Arc<Pressure>,
 }
 
 impl Handle {
@@ -100,6 +101,11 @@ impl Handle {
         }
         stats.store_bytes = self.inner.store.approximate_bytes();
         stats
+    }
+
+    /// Returns how short memory for profiles is on this node.
+    pub fn pressure(&self) -> Report {
+        self.inner.pressure.report()
     }
 
     /// Returns the shards for which this node cannot do its part now, and why.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use via_catalog::View;
 use via_storage::{Log, Store};
@@ -14,9 +14,11 @@ use via_transport::Service;
 use via_types::Clock;
 
 use crate::courier::Courier;
-use crate::handle::{Handle, Inner, PERMIT_BYTES};
+use crate::handle::{Handle, Inner};
 use crate::peer::Door;
 use crate::presence::{self, Presence};
+use crate::pressure::Pressure;
+use crate::room::Room;
 use crate::route::Hints;
 use crate::saver::Saver;
 use crate::seats::Seats;
@@ -71,9 +73,11 @@ impl Host {
         // What was read back after a crash must be on disk before it is relied on.
         ground.store.commit()?;
         let shards = options.shards;
+        let pressure = Arc::new(Pressure::new(&options));
+        pressure.publish();
         let (feed, _) = broadcast::channel(options.feed_buffer);
         let links = ground.consensus.links();
-        let room = Arc::new(Semaphore::new(options.queue_bytes / PERMIT_BYTES));
+        let room = Room::new(options.queue_bytes, shards);
         let count = if links.is_some() { usize::from(shards) } else { 0 };
         let (doors, requests): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(DOOR)).unzip();
         let handle = Handle {
@@ -89,6 +93,7 @@ impl Host {
                 couriers: doors,
                 room,
                 feed,
+                pressure,
             }),
         };
         let saver = Saver::start(Arc::clone(&ground.store));

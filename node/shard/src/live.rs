@@ -11,7 +11,7 @@ use via_consensus::Position;
 use via_engine::{Answer, Engine, Outcome, Record};
 use via_storage::{Space, Store};
 use via_types::detection::Change;
-use via_types::entry::{Command, Events, ProfileImage, StreamConfigured};
+use via_types::entry::{Command, Events, Pressed, ProfileImage, StreamConfigured, TurnedAway};
 use via_types::feedback::Lesson;
 use via_types::{
     Batch, EntityHash, LogIndex, Receipt, RowReason, ShardId, StreamConfig, StreamId, Term,
@@ -20,6 +20,8 @@ use via_types::{
 
 use crate::deed::Deed;
 use crate::ledger::{Ledger, Told, Verdict};
+use crate::pressure::Held;
+use crate::relief::by_key;
 use crate::{Error, keys};
 
 /// What a proposer learns of one of its batches.
@@ -61,6 +63,7 @@ pub(crate) struct Live {
     pub(crate) saving: usize,
     outcome: Outcome,
     absent: Vec<u32>,
+    held: Held,
 }
 
 impl std::fmt::Debug for Live {
@@ -76,11 +79,15 @@ impl Live {
         term: Term,
         ledger: Ledger,
         store: Arc<dyn Store>,
+        held: Held,
     ) -> Self {
+        // Whom the memory of the node has no room for is decided before the log.
+        let options =
+            via_engine::Options { shards, is_bounded: false, ..via_engine::Options::default() };
         Self {
             shard,
             term,
-            engine: Engine::new(via_engine::Options { shards, ..via_engine::Options::default() }),
+            engine: Engine::new(options),
             ledger,
             store,
             pending: Vec::new(),
@@ -88,22 +95,32 @@ impl Live {
             saving: 0,
             outcome: Outcome::default(),
             absent: Vec::new(),
+            held,
         }
     }
 
-    /// Executes an `Events` entry; one answer per batch.
+    /// Tells the node how much memory the profiles hold.
+    pub(crate) fn count_memory(&self) {
+        self.held.set(self.engine.memory_bytes());
+    }
+
+    /// Executes an `Events` or a `Pressed` entry; one answer per batch.
     pub(crate) fn execute(
         &mut self,
         at: LogIndex,
-        events: &Events,
+        pressed: &Pressed,
     ) -> Result<Vec<Answered>, Error> {
+        let events = &pressed.events;
         self.ledger.stamp = self.ledger.stamp.max(events.stamp);
+        self.engine.set_regime(pressed.regime);
         let mut base = 0;
         let mut answers = Vec::with_capacity(events.batches.len());
         for (number, batch) in events.batches.iter().enumerate() {
-            let scored = events.scored.binary_search(&(number as u32)).is_ok();
+            let number = number as u32;
+            let scored = events.scored.binary_search(&number).is_ok();
             let answer = if scored { Answer::Scores } else { Answer::Counts };
-            answers.push(self.execute_once(at, base, batch, answer)?);
+            let away = pressed.turned_away_of(number);
+            answers.push(self.execute_once((at, base), batch, answer, away)?);
             base += batch.len() as u32;
         }
         Ok(answers)
@@ -112,10 +129,10 @@ impl Live {
     /// Executes one batch unless the ledger has it already (invariant D-2).
     fn execute_once(
         &mut self,
-        at: LogIndex,
-        base: u32,
+        (at, base): (LogIndex, u32),
         batch: &Batch,
         answer: Answer,
+        away: &[TurnedAway],
     ) -> Result<Answered, Error> {
         let position = Some((self.shard, at));
         if let Some(origin) = batch.origin {
@@ -147,10 +164,10 @@ impl Live {
                 }
             }
         }
-        let mut receipt = if batch.unique.is_empty() {
+        let mut receipt = if batch.unique.is_empty() && away.is_empty() {
             self.run(at, base, batch, answer)?
         } else {
-            self.run_distinct(at, base, batch, answer)?
+            self.run_some((at, base), batch, answer, away)?
         };
         receipt.position = position;
         if let Some(origin) = batch.origin {
@@ -169,7 +186,7 @@ impl Live {
             match reason {
                 RowReason::Late => counts.late_events += 1,
                 RowReason::Duplicate => counts.duplicate_events += 1,
-                RowReason::TableFull => {}
+                RowReason::TableFull | RowReason::LowPriority => {}
             }
         }
     }
@@ -197,27 +214,35 @@ impl Live {
         Ok(receipt)
     }
 
-    /// Runs the engine over the rows whose unique id is new, and tells of the others.
-    fn run_distinct(
+    /// Runs the engine over the rows whose unique id is new and whose entity is not
+    /// turned away, and tells of the others.
+    fn run_some(
         &mut self,
-        at: LogIndex,
-        base: u32,
+        (at, base): (LogIndex, u32),
         batch: &Batch,
         answer: Answer,
+        away: &[TurnedAway],
     ) -> Result<Receipt, Error> {
-        let mut repeated = Vec::new();
+        let reasons = by_key(batch, away);
+        let mut left_out = Vec::new();
         let mut fresh = Vec::with_capacity(batch.len());
         for row in 0..batch.len() {
-            let unique = batch.unique[row];
-            let entity = batch.hashes[batch.entity[row] as usize].low();
+            let key = batch.entity[row] as usize;
+            // What is not applied may come again under its unique id.
+            if let Some(reason) = reasons[key] {
+                left_out.push((row as u32, reason));
+                continue;
+            }
+            let unique = batch.unique.get(row).copied().unwrap_or(0);
             // The id is the entity's: two entities may use the same one.
-            if unique != 0 && self.ledger.repeats(unique ^ entity.rotate_left(32)) {
-                repeated.push((row as u32, RowReason::Duplicate));
+            let of_entity = unique ^ batch.hashes[key].low().rotate_left(32);
+            if unique != 0 && self.ledger.repeats(of_entity) {
+                left_out.push((row as u32, RowReason::Duplicate));
             } else {
                 fresh.push(row as u32);
             }
         }
-        if repeated.is_empty() {
+        if left_out.is_empty() {
             return self.run(at, base, batch, answer);
         }
         let mut receipt = self.run(at, base, &batch.select(&fresh), answer)?;
@@ -227,7 +252,7 @@ impl Live {
         for scored in &mut receipt.scores {
             scored.row = fresh[scored.row as usize];
         }
-        receipt.refused.extend(repeated);
+        receipt.refused.extend(left_out);
         receipt.refused.sort_unstable_by_key(|(row, _)| *row);
         Ok(receipt)
     }

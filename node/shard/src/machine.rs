@@ -12,7 +12,7 @@ use via_consensus::{Applied, Chunks, Machine, Outcome, Position, Tail};
 use via_storage::{Space, Write};
 use via_types::detection::Change;
 use via_types::entry::{
-    CheckpointDone, Chunk, Command, Detections, Events, ShardEntry, StreamConfigured,
+    CheckpointDone, Chunk, Command, Detections, Pressed, ShardEntry, StreamConfigured,
 };
 use via_types::{DetectionId, EntityHash, Feedback, LogIndex, NodeId, TenantId};
 
@@ -112,7 +112,8 @@ impl Shard {
             return self.execute(at, &events);
         }
         match via_codec::decode_entry(bytes)? {
-            ShardEntry::Events(events) => self.execute(at, &events),
+            ShardEntry::Events(events) => self.execute(at, &events.into()),
+            ShardEntry::Pressed(pressed) => self.execute(at, &pressed),
             ShardEntry::Detections(detections) => self.record(at, detections),
             ShardEntry::Checkpoint(chunk) => self.store_profiles(at, chunk),
             ShardEntry::CheckpointDone(done) => self.finish_round(at, done),
@@ -122,7 +123,7 @@ impl Shard {
     }
 
     /// Executes events if this node is the one that executes them.
-    fn execute(&self, at: Position, events: &Events) -> Result<Outcome, Error> {
+    fn execute(&self, at: Position, events: &Pressed) -> Result<Outcome, Error> {
         self.replica.advance(at, |state| {
             let Some(live) = &mut state.live else {
                 return Ok(Outcome::none());
@@ -319,12 +320,14 @@ mod tests {
 
     use tokio::sync::broadcast;
     use via_storage::MemoryStore;
+    use via_types::entry::Events;
     use via_types::{Batch, ShardId, StreamId, Term, Timestamp};
 
     use super::*;
     use crate::Options;
     use crate::ledger::Ledger;
     use crate::live::Live;
+    use crate::pressure::{Held, Pressure};
 
     struct NoTail;
 
@@ -342,10 +345,12 @@ mod tests {
     fn shard() -> Shard {
         let store = Arc::new(MemoryStore::new());
         let shard = ShardId::new(0);
-        let live = Live::new((shard, 1), Term::new(1), Ledger::default(), store.clone());
+        let pressure = Arc::new(Pressure::new(&Options::default()));
+        let (term, held) = (Term::new(1), Held::new(&pressure));
+        let live = Live::new((shard, 1), term, Ledger::default(), store.clone(), held);
         let state = State { live: Some(live), ..State::default() };
         let (feed, _) = broadcast::channel(1);
-        let replica = Replica::new(shard, Options::default(), store, feed, state);
+        let replica = Replica::new(shard, Options::default(), store, feed, pressure, state);
         Shard {
             replica: Arc::new(replica),
             tail: Arc::new(NoTail),

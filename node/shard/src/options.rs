@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use via_types::pressure::{Bounds, Policy, Strategy};
 use via_types::{NodeId, limit};
 
 /// Plain settings of a [`crate::Host`]; `cluster-config` validates them.
@@ -13,8 +14,12 @@ pub struct Options {
     pub shards: u16,
     /// Memory for live profiles of all shards, bytes; colder ones go to the store.
     pub memory_bytes: usize,
-    /// Share of `memory_bytes` at which cold profiles start to leave, 0..1.
-    pub pressure: f64,
+    /// Shares of `memory_bytes` at which memory is called short.
+    pub bounds: Bounds,
+    /// Which profiles leave memory first.
+    pub policy: Policy,
+    /// What gives way first when memory is short.
+    pub strategy: Strategy,
     /// Time between checkpoint rounds of a busy shard.
     pub checkpoint_interval: Duration,
     /// Events in a shard's log tail that start a round early: bounds recovery.
@@ -39,7 +44,9 @@ impl Default for Options {
             node: NodeId::new(1),
             shards: limit::SHARDS,
             memory_bytes: 4 << 30,
-            pressure: 0.8,
+            bounds: Bounds::default(),
+            policy: Policy::default(),
+            strategy: Strategy::default(),
             checkpoint_interval: Duration::from_secs(60),
             checkpoint_events: 20_000_000,
             queue_bytes: 128 << 20,

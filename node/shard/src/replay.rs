@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use via_codec::Kind;
 use via_consensus::{Applied, Position, Tail};
 use via_storage::{Space, Store};
-use via_types::entry::{ShardEntry, StreamConfigured};
+use via_types::entry::{Pressed, ShardEntry, StreamConfigured};
 use via_types::{Batch, LogIndex, NodeId, ShardId, StreamId, Term};
 
 use crate::Error;
@@ -17,6 +17,7 @@ use crate::archive::Archive;
 use crate::keys::{self, Fact};
 use crate::ledger::Ledger;
 use crate::live::Live;
+use crate::pressure::Held;
 use crate::replica::{Replica, State};
 
 /// Events replayed at once: enough that neighbours in the store are read
@@ -140,7 +141,8 @@ pub(crate) fn rebuild(
         Some((at, pieces)) => (at.index, stored_ledger(store.as_ref(), shard, pieces)?),
         None => (LogIndex::default(), Ledger::default()),
     };
-    let mut live = Live::new((shard, replica.options.shards), promotion.term, ledger, store);
+    let held = Held::new(&replica.pressure);
+    let mut live = Live::new((shard, replica.options.shards), promotion.term, ledger, store, held);
     for configured in configurations(&replica.archive, shard, from)?.values() {
         live.configure(configured)?;
     }
@@ -173,7 +175,7 @@ impl Window {
             return Ok(());
         };
         let entry = via_codec::decode_entry(bytes)?;
-        if let ShardEntry::Events(events) = &entry {
+        if let ShardEntry::Events(events) | ShardEntry::Pressed(Pressed { events, .. }) = &entry {
             self.events += events.batches.iter().map(Batch::len).sum::<usize>();
         }
         self.entries.push((at.index, entry));
@@ -182,7 +184,9 @@ impl Window {
 
     fn replay(&mut self, live: &mut Live) -> Result<(), Error> {
         live.fetch_ahead(self.entries.iter().filter_map(|(_, entry)| match entry {
-            ShardEntry::Events(events) => Some(events),
+            ShardEntry::Events(events) | ShardEntry::Pressed(Pressed { events, .. }) => {
+                Some(events)
+            }
             ShardEntry::Detections(_)
             | ShardEntry::Checkpoint(_)
             | ShardEntry::CheckpointDone(_)
@@ -192,7 +196,8 @@ impl Window {
         self.events = 0;
         for (at, entry) in self.entries.drain(..) {
             match entry {
-                ShardEntry::Events(events) => drop(live.execute(at, &events)?),
+                ShardEntry::Events(events) => drop(live.execute(at, &events.into())?),
+                ShardEntry::Pressed(pressed) => drop(live.execute(at, &pressed)?),
                 ShardEntry::StreamConfig(configured) => live.configure(&configured)?,
                 ShardEntry::Command(command) => drop(live.command(at, &command)?),
                 // Stored already, when they were applied.
@@ -201,6 +206,7 @@ impl Window {
                 | ShardEntry::CheckpointDone(_) => {}
             }
         }
+        live.count_memory();
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -13,12 +13,13 @@ use tokio::sync::{Notify, broadcast};
 use via_consensus::{Group, Leadership, Position};
 use via_engine::Engine;
 use via_storage::Store;
-use via_types::entry::{Events, StreamConfigured};
+use via_types::entry::{Pressed, StreamConfigured};
 use via_types::{EntityHash, LogIndex, ShardId, StreamId, Term};
 
 use crate::archive::Archive;
 use crate::feed::Heard;
 use crate::live::Live;
+use crate::pressure::Pressure;
 use crate::query::Stats;
 use crate::{Error, Options};
 
@@ -33,8 +34,6 @@ struct Signals {
     term: AtomicU64,
     /// Detections wait to be recorded.
     pending: AtomicBool,
-    /// Memory that profiles hold, bytes.
-    held: AtomicUsize,
     /// A checkpoint of another leader was finished.
     checkpointed: AtomicBool,
 }
@@ -46,12 +45,14 @@ pub(crate) struct Replica {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) archive: Archive,
     pub(crate) feed: broadcast::Sender<Heard>,
+    /// The memory for profiles of all shards of the node.
+    pub(crate) pressure: Arc<Pressure>,
     /// Wakes the driver: detections wait, or the shard was promoted.
     pub(crate) wake: Notify,
     signals: Signals,
     /// What this node has proposed and not yet seen committed, decoded: the
     /// leader need not read its own writing.
-    proposed: Mutex<VecDeque<(Bytes, Arc<Events>)>>,
+    proposed: Mutex<VecDeque<(Bytes, Arc<Pressed>)>>,
     group: OnceLock<Group>,
     state: Mutex<State>,
 }
@@ -94,6 +95,7 @@ impl Replica {
         options: Options,
         store: Arc<dyn Store>,
         feed: broadcast::Sender<Heard>,
+        pressure: Arc<Pressure>,
         state: State,
     ) -> Self {
         Self {
@@ -102,6 +104,7 @@ impl Replica {
             archive: Archive::new(Arc::clone(&store)),
             store,
             feed,
+            pressure,
             wake: Notify::new(),
             signals: Signals::default(),
             proposed: Mutex::default(),
@@ -130,7 +133,7 @@ impl Replica {
     /// something to do.
     pub(crate) fn signal(&self, live: &Live) {
         let signals = &self.signals;
-        signals.held.store(live.engine.memory_bytes(), Ordering::Relaxed);
+        live.count_memory();
         let is_new = signals.term.swap(live.term.get(), Ordering::AcqRel) != live.term.get();
         let has_pending = live.has_pending();
         if has_pending {
@@ -168,13 +171,8 @@ impl Replica {
         self.signals.pending.store(true, Ordering::Release);
     }
 
-    /// Returns the memory that profiles held after the last entry, bytes.
-    pub(crate) fn held_bytes(&self) -> usize {
-        self.signals.held.load(Ordering::Relaxed)
-    }
-
     /// Keeps the events of an entry that is about to be submitted.
-    pub(crate) fn expect(&self, entry: Bytes, events: Arc<Events>) {
+    pub(crate) fn expect(&self, entry: Bytes, events: Arc<Pressed>) {
         let mut proposed = self.proposed.lock();
         proposed.push_back((entry, events));
         if proposed.len() > EXPECTED {
@@ -184,7 +182,7 @@ impl Replica {
 
     /// Takes the events kept for an entry of exactly these bytes, and forgets
     /// those before it: entries are applied in the order of submission.
-    pub(crate) fn expected(&self, entry: &Bytes) -> Option<Arc<Events>> {
+    pub(crate) fn expected(&self, entry: &Bytes) -> Option<Arc<Pressed>> {
         let mut proposed = self.proposed.lock();
         let place = proposed.iter().position(|(kept, _)| kept == entry)?;
         proposed.drain(..=place).next_back().map(|(_, events)| events)

@@ -4,14 +4,17 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::time::Instant;
+use via_codec::Kind;
 use via_consensus::Committed;
 use via_engine::Answer;
-use via_types::entry::Command;
+use via_types::entry::{Command, Pressed, ShardEntry};
 use via_types::{Batch, ShardId, limit};
 
 use crate::deed::Reply;
 use crate::live::{Answered, Refused};
+use crate::replica::Replica;
 use crate::writes::Ticket;
 use crate::{Error, metrics};
 
@@ -34,6 +37,22 @@ pub(crate) struct Waiting {
     pub(crate) ticket: Ticket,
 }
 
+/// Encodes events as their entry: one of those while memory is short only where
+/// that makes a difference.
+pub(crate) fn encoded(pressed: Pressed) -> (Bytes, Pressed) {
+    let encode = |entry: &ShardEntry| Bytes::from(via_codec::encode(Kind::ShardEntry, entry));
+    if pressed.is_plain() {
+        let entry = ShardEntry::Events(pressed.events);
+        let bytes = encode(&entry);
+        let ShardEntry::Events(events) = entry else { unreachable!("it was just made") };
+        return (bytes, events.into());
+    }
+    let entry = ShardEntry::Pressed(pressed);
+    let bytes = encode(&entry);
+    let ShardEntry::Pressed(pressed) = entry else { unreachable!("it was just made") };
+    (bytes, pressed)
+}
+
 /// Says in the log what was not committed.
 pub(crate) fn complain(shard: ShardId, what: &str, result: &Fate) {
     if let Err(error) = result {
@@ -42,7 +61,8 @@ pub(crate) fn complain(shard: ShardId, what: &str, result: &Fate) {
 }
 
 /// Gives each write its receipt.
-pub(crate) fn answer(shard: ShardId, tickets: Vec<(Ticket, Instant)>, committed: Committed) {
+pub(crate) fn answer(replica: &Replica, tickets: Vec<(Ticket, Instant)>, committed: Committed) {
+    let shard = replica.shard;
     let Some(answers) = committed.outcome.take::<Vec<Answered>>() else {
         for (ticket, _) in tickets {
             let what = "it was committed, but this node no longer executes the shard".to_owned();
@@ -60,7 +80,10 @@ pub(crate) fn answer(shard: ShardId, tickets: Vec<(Ticket, Instant)>, committed:
                 Error::SequenceTooOld { given, newest, window: limit::SEQUENCE_WINDOW }
             }
         });
-        events += result.as_ref().map_or(0, |receipt| u64::from(receipt.accepted));
+        if let Ok(receipt) = &result {
+            events += u64::from(receipt.accepted);
+            replica.pressure.refuse_rows(&receipt.refused);
+        }
         ticket.answer(result);
     }
     ::metrics::counter!(metrics::EVENTS).increment(events);

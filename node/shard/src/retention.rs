@@ -139,7 +139,8 @@ pub(crate) mod tests {
 
     fn open(options: Options, store: Arc<dyn Store>) -> Replica {
         let state = replay::open(&store, SHARD).expect("memory");
-        Replica::new(SHARD, options, store, broadcast::channel(1).0, state)
+        let pressure = Arc::new(crate::pressure::Pressure::new(&options));
+        Replica::new(SHARD, options, store, broadcast::channel(1).0, pressure, state)
     }
 
     pub(crate) fn detection(index: u64) -> Detection {

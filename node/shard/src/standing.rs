@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 use via_engine::Answer;
-use via_types::entry::Events;
+use via_types::entry::Pressed;
 use via_types::{Fate, NodeId};
 
 use crate::Error;
@@ -69,10 +69,10 @@ impl Driver {
     pub(crate) fn try_again(
         &mut self,
         tickets: Vec<(Ticket, Instant)>,
-        events: &Events,
+        pressed: &Pressed,
         error: &Arc<via_consensus::Error>,
     ) {
-        let shard = self.replica.shard;
+        let (shard, events) = (self.replica.shard, &pressed.events);
         let is_moved = matches!(**error, via_consensus::Error::NotLeader { .. });
         let is_lost = error.fate() == Fate::Unknown;
         self.pause = Instant::now() + PAUSE;

@@ -152,7 +152,8 @@ impl Steward {
         let inner = &self.handle.inner;
         let (options, feed) = (inner.options.clone(), inner.feed.clone());
         let store = Arc::clone(&self.ground.store);
-        let replica = Arc::new(Replica::new(shard, options, store, feed, state));
+        let pressure = Arc::clone(&inner.pressure);
+        let replica = Arc::new(Replica::new(shard, options, store, feed, pressure, state));
         let opened_at = consensus.last(group).map_err(broken)?;
         let (node, of_machine) = (self.me(), Arc::clone(&replica));
         let machine = move |tail: Arc<dyn Tail>| {

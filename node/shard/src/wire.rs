@@ -389,6 +389,7 @@ mod tests {
             Error::Fenced { given, current },
             Error::SequenceTooOld { given: 1, newest: 2, window: 3 },
             Error::Overloaded { shard, what: "x".into() },
+            Error::Crowded { shard, reason: RowReason::LowPriority },
             Error::NotReady { shard, what: "x".to_owned() },
             Error::Unknown { shard, what: "x".to_owned() },
             Error::BadCursor("x".into()),

@@ -9,14 +9,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use via_engine::Answer;
 use via_types::{Batch, Receipt, ShardId, limit};
 
 use crate::Error;
-use crate::handle::{Handle, PERMIT_BYTES};
+use crate::handle::Handle;
 use crate::request::Request;
+use crate::room::Space;
 
 /// What became of one write: its number in the order of sending, and its receipt.
 pub type Answered = (u32, Result<Receipt, Error>);
@@ -81,7 +81,7 @@ pub(crate) struct Ticket {
     pub(crate) from: From,
     answered: bool,
     _hold: Option<Hold>,
-    _permit: OwnedSemaphorePermit,
+    _space: Space,
 }
 
 impl Ticket {
@@ -147,10 +147,8 @@ impl Writes {
             });
         }
         batch.seal().map_err(|error| Error::Malformed(error.to_string()))?;
-        let permits = (bytes / PERMIT_BYTES + 1) as u32;
-        let room = Arc::clone(&self.handle.inner.room);
+        let space = self.handle.inner.room.take(shard, bytes).await?;
         let closed = || Error::NotReady { shard, what: "the node is shutting down".to_owned() };
-        let permit = room.acquire_many_owned(permits).await.map_err(|_| closed())?;
         let door = match self.from {
             From::Client => self.handle.door(shard)?,
             From::Peer => self.handle.led_here(shard)?.door.clone(),
@@ -161,7 +159,7 @@ impl Writes {
         self.desk.0.lock().outstanding += 1;
         let (desk, from) = (Arc::clone(&self.desk), self.from);
         let ticket =
-            Ticket { desk, number, shard, from, answered: false, _hold: hold, _permit: permit };
+            Ticket { desk, number, shard, from, answered: false, _hold: hold, _space: space };
         place.send(Request::Write { batch: Box::new(batch), answer, bytes, ticket });
         self.deadline = Instant::now() + self.patience;
         Ok(())
@@ -229,16 +227,17 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
-    use tokio::sync::Semaphore;
     use via_types::Fate;
 
     use super::*;
+    use crate::room::Room;
 
-    fn ticket(desk: &Arc<Desk>, number: u32, room: &Arc<Semaphore>) -> Ticket {
+    const SHARD: ShardId = ShardId::new(1);
+
+    async fn ticket(desk: &Arc<Desk>, number: u32, room: &Room) -> Ticket {
         desk.0.lock().outstanding += 1;
-        let permit = Arc::clone(room).try_acquire_owned().expect("there is room");
-        let desk = Arc::clone(desk);
-        let shard = ShardId::new(1);
+        let space = room.take(SHARD, 1).await.expect("there is room");
+        let (desk, shard) = (Arc::clone(desk), SHARD);
         Ticket {
             desk,
             number,
@@ -246,19 +245,20 @@ mod tests {
             from: From::Client,
             answered: false,
             _hold: None,
-            _permit: permit,
+            _space: space,
         }
     }
 
     #[tokio::test]
     async fn one_who_waits_for_all_is_told_once_and_of_each() {
-        let (desk, room) = (Arc::<Desk>::default(), Arc::new(Semaphore::new(2)));
-        let tickets = [ticket(&desk, 0, &room), ticket(&desk, 1, &room)];
+        let (desk, room) = (Arc::<Desk>::default(), Room::new(16 << 20, 2));
+        let whole = room.left(SHARD);
+        let tickets = [ticket(&desk, 0, &room).await, ticket(&desk, 1, &room).await];
         let mut any = poll_fn(|context| desk.poll(context, Want::Any)).boxed();
         assert!(any.as_mut().now_or_never().is_none(), "nothing was answered");
         let [first, second] = tickets;
         second.answer(Ok(Receipt { accepted: 7, ..Receipt::default() }));
-        assert_eq!(room.available_permits(), 1, "an answer gives its room back");
+        assert_eq!(room.left(SHARD), whole - 1, "an answer gives its room back");
         let mut all = poll_fn(|context| desk.poll(context, Want::All)).boxed();
         assert!(all.as_mut().now_or_never().is_none(), "one is under way");
         first.answer(Ok(Receipt::default()));
@@ -270,12 +270,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_ticket_that_is_lost_is_answered_as_unknown() {
-        let (desk, room) = (Arc::<Desk>::default(), Arc::new(Semaphore::new(1)));
-        drop(ticket(&desk, 0, &room));
+        let (desk, room) = (Arc::<Desk>::default(), Room::new(16 << 20, 2));
+        let whole = room.left(SHARD);
+        drop(ticket(&desk, 0, &room).await);
         let mut answers = poll_fn(|context| desk.poll(context, Want::All)).await;
         let (number, result) = answers.pop().expect("it was answered");
         assert_eq!(number, 0);
         assert_eq!(result.expect_err("nobody knows").fate(), Fate::Unknown);
-        assert_eq!(room.available_permits(), 1);
+        assert_eq!(room.left(SHARD), whole);
     }
 }

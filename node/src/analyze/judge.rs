@@ -126,6 +126,8 @@ pub(crate) fn refusal(reason: RowReason, config: &StreamConfig) -> String {
             config.timing.lateness_secs
         ),
         RowReason::Duplicate => "its unique id was seen before".to_owned(),
-        RowReason::TableFull => "no memory left for another entity (node.memory_limit)".to_owned(),
+        RowReason::TableFull | RowReason::LowPriority => {
+            "no memory left for another entity (node.memory_limit)".to_owned()
+        }
     }
 }

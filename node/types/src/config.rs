@@ -28,6 +28,9 @@ pub struct StreamConfig {
     pub mapping: Mapping,
     /// Event-time discipline and warm-up.
     pub timing: Timing,
+    /// How much its entities matter that say nothing of their own.
+    #[serde(skip_serializing_if = "Priority::is_normal")]
+    pub priority: Priority,
     /// What single entities, by key, have different from the rest.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub entities: BTreeMap<String, EntityConfig>,
@@ -109,17 +112,26 @@ impl EntityThreshold {
     }
 }
 
-/// How much an entity matters beside the others of its stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How much an entity matters beside others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
-    /// Its detections are one step less severe.
+    /// Its detections are one step less severe; it gives way first when memory is
+    /// short.
     Low,
     /// As all others.
     #[default]
     Normal,
-    /// Its detections are one step more severe.
+    /// Its detections are one step more severe; it gives way last when memory is
+    /// short.
     High,
+}
+
+impl Priority {
+    /// Says whether it is that of all others.
+    pub fn is_normal(&self) -> bool {
+        *self == Self::Normal
+    }
 }
 
 /// The detectors of a stream.

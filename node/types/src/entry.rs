@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::detection::Change;
 use crate::feedback::Lesson;
-use crate::{Batch, Column, EntityHash, LogIndex, Revision, StreamId, TenantId, Timestamp};
+use crate::pressure::Regime;
+use crate::{
+    Batch, Column, EntityHash, LogIndex, Revision, RowReason, StreamId, TenantId, Timestamp,
+};
 
 /// One entry of a shard's log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +24,8 @@ pub enum ShardEntry {
     StreamConfig(StreamConfigured),
     /// A deed on stored and live state.
     Command(Command),
+    /// Like `Events`, while memory is short.
+    Pressed(Pressed),
 }
 
 /// Batches merged into one proposal.
@@ -32,6 +37,49 @@ pub struct Events {
     pub batches: Vec<Batch>,
     /// Positions in `batches` whose requests asked for scores; ascending.
     pub scored: Vec<u32>,
+}
+
+/// Events, and how they are executed while memory is short: what the leader
+/// decided of that when it proposed them (invariant E-1).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pressed {
+    /// The events.
+    pub events: Events,
+    /// How sparing they are executed.
+    pub regime: Regime,
+    /// New entities that there is no room for, by batch.
+    pub turned_away: Vec<TurnedAway>,
+}
+
+/// An entity whose events in one batch are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnedAway {
+    /// The batch, by its position in [`Events::batches`].
+    pub batch: u32,
+    /// The entity, by its position in the batch's keys.
+    pub key: u32,
+    /// Why.
+    pub reason: RowReason,
+}
+
+impl Pressed {
+    /// Says whether they are executed like any others.
+    pub fn is_plain(&self) -> bool {
+        self.regime == Regime::Full && self.turned_away.is_empty()
+    }
+
+    /// Returns who is turned away of a batch.
+    pub fn turned_away_of(&self, batch: u32) -> &[TurnedAway] {
+        let from = self.turned_away.partition_point(|one| one.batch < batch);
+        let upto = self.turned_away.partition_point(|one| one.batch <= batch);
+        &self.turned_away[from..upto]
+    }
+}
+
+impl From<Events> for Pressed {
+    fn from(events: Events) -> Self {
+        Self { events, regime: Regime::Full, turned_away: Vec::new() }
+    }
 }
 
 /// Detections recorded.

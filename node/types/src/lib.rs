@@ -15,6 +15,7 @@ pub mod feedback;
 pub mod id;
 pub mod invariant;
 pub mod limit;
+pub mod pressure;
 pub mod profile;
 pub mod receipt;
 pub mod time;

@@ -13,8 +13,10 @@ pub enum RowReason {
     Late,
     /// Its unique id was seen before within the window.
     Duplicate,
-    /// The profile table is at its memory limit and the entity is new.
+    /// Memory for profiles is short and the entity is new.
     TableFull,
+    /// Memory for profiles is short, the entity is new and of low priority.
+    LowPriority,
 }
 
 /// One event's verdict, returned when scores were asked for.

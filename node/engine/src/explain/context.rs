@@ -7,7 +7,7 @@ use via_types::detection::{Circumstance, Direction, Similar};
 
 use crate::explain::sentence::{figure, span};
 use crate::explain::{Case, direction};
-use crate::profile::Feature;
+use crate::profile::{Feature, SPARED};
 
 /// Relevance below which a circumstance is none.
 const LEAST: f64 = 0.02;
@@ -28,6 +28,8 @@ const TREND: f64 = 2.0;
 const FEW: f64 = 32.0;
 /// Least relevance of what people said; more the more it changed.
 const SAID: f64 = 0.3;
+/// Relevance of tests that were not made.
+const SPARING: f64 = 0.5;
 /// Relevance of a detection that was exactly alike.
 const ALIKE: f64 = 0.8;
 
@@ -50,6 +52,10 @@ pub(crate) fn context(case: &Case<'_>, feature: Feature, similar: &[Similar]) ->
         );
         circumstance(text, strength)
     }));
+    if case.hot.is(SPARED) {
+        let text = "judged without its costly tests: memory is short, and others matter more";
+        all.push(circumstance(text.to_owned(), SPARING));
+    }
     all.extend(before(case, similar));
     all.extend(labelled(case));
     let events = case.hot.events as f64;

@@ -1,6 +1,7 @@
 //! Rounds, eviction, limits: what the shard relies on.
 
-use via_engine::{Answer, Engine, Options, Outcome, Position};
+use via_engine::{Answer, Engine, Leaving, Options, Outcome, Position};
+use via_types::pressure::Order;
 use via_types::{Batch, LogIndex, Revision, RowReason, ShardId, StreamConfig, Timestamp};
 
 use crate::feed::{Feed, MONDAY, STREAM, batch, event, hash};
@@ -53,12 +54,13 @@ fn eviction_drops_only_clean_profiles_and_frees_memory() {
     let mut engine = Engine::new(Options::default());
     execute(&mut engine, 1, &crowd(1000, MONDAY));
     let full = engine.memory_bytes();
-    assert_eq!(engine.evict(usize::MAX, &mut |_, _| panic!("nothing is clean")), 0);
+    let lru = Leaving::new(Order::Lru, Timestamp::MIN);
+    assert_eq!(engine.evict(usize::MAX, lru, &mut |_, _| panic!("nothing is clean")), 0);
     engine.begin_round();
     let mut records = Vec::new();
     engine.export(usize::MAX, &mut |stream, entity, record| records.push((stream, entity, record)));
     let mut gone = Vec::new();
-    let freed = engine.evict(full / 4, &mut |_, entity| gone.push(entity));
+    let freed = engine.evict(full / 4, lru, &mut |_, entity| gone.push(entity));
     assert!(freed >= full / 4 && !gone.is_empty() && gone.len() < 900);
     assert_eq!(engine.profiles(), 1000 - gone.len());
     let mut missing = Vec::new();

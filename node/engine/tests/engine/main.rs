@@ -17,3 +17,4 @@ mod promises;
 mod purity;
 mod reconfigure;
 mod rest;
+mod sparing;

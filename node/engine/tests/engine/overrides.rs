@@ -1,8 +1,10 @@
 //! Single entities that are judged differently: from the entry that says so on,
 //! they alone, and also after they left memory.
 
+use via_engine::Leaving;
 use via_types::config::{EntityConfig, EntityDetector, EntityThreshold, Explain, Method, Priority};
-use via_types::{Detector, LogIndex, Revision, Severity, StreamConfig};
+use via_types::pressure::Order;
+use via_types::{Detector, LogIndex, Revision, Severity, StreamConfig, Timestamp};
 
 use crate::feed::{Dice, Fed, Feed, STREAM, hash};
 
@@ -122,8 +124,8 @@ fn what_is_different_outlives_the_stay_in_memory() {
         records.push((stream, entity, record));
     }) > 0
     {}
-    feed.engine.evict(usize::MAX, &mut |_, _| {});
-    feed.engine.evict(usize::MAX, &mut |_, _| {});
+    let leaving = Leaving::new(Order::Lru, Timestamp::MIN);
+    feed.engine.evict(usize::MAX, leaving, &mut |_, _| {});
     assert!(feed.engine.profile(STREAM, hash("odd")).is_none(), "it left");
     for (stream, entity, record) in records {
         assert!(feed.engine.restore(stream, entity, LogIndex::new(feed.index), record));

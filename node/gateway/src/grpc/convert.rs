@@ -9,7 +9,7 @@ use via_types::{
 
 use crate::gate::Gate;
 use crate::ingest::writer::Tally;
-use crate::problem::Problem;
+use crate::problem::{Problem, retry_after_ms};
 
 pub(super) fn origin(origin: v1::Origin) -> Origin {
     Origin {
@@ -35,6 +35,8 @@ pub(super) fn written(tally: &Tally, tag: u64) -> v1::WriteResponse {
                 row: count(*row),
                 code: fault.code.name().to_owned(),
                 reason: fault.reason.clone(),
+                fate: fate(fault.code.fate()).into(),
+                retry_after_ms: retry_after_ms(fault.code.fate()).unwrap_or(0),
             })
             .collect(),
         repeated: tally.is_repeated(),
@@ -60,16 +62,19 @@ fn score((row, scored): (u64, Scored)) -> v1::Score {
 }
 
 pub(super) fn failure(problem: Problem) -> v1::Failure {
-    let (fate, retry_after_ms) = match problem.fate {
-        Fate::Rejected => (v1::Fate::Rejected, 0),
-        Fate::Retry(after) => (v1::Fate::Retry, after.as_millis() as u64),
-        Fate::Unknown => (v1::Fate::Unknown, 0),
-    };
     v1::Failure {
         code: problem.code.name().to_owned(),
         message: problem.detail,
-        fate: fate.into(),
-        retry_after_ms,
+        fate: fate(problem.fate).into(),
+        retry_after_ms: retry_after_ms(problem.fate).unwrap_or(0),
+    }
+}
+
+fn fate(fate: Fate) -> v1::Fate {
+    match fate {
+        Fate::Rejected => v1::Fate::Rejected,
+        Fate::Retry(_) => v1::Fate::Retry,
+        Fate::Unknown => v1::Fate::Unknown,
     }
 }
 

@@ -23,12 +23,13 @@ pub(crate) struct ConfigDocument {
     mapping: Option<MappingDocument>,
     /// Event-time discipline and warm-up.
     timing: Option<TimingDocument>,
+    /// How much its entities matter that say nothing of their own.
+    priority: Option<PriorityDocument>,
     /// What single entities, by key, have different from the rest; at most 256.
     entities: Option<BTreeMap<String, EntityDocument>>,
     /// When people are at work: said in explanations, changes no score.
     business_hours: Option<BusinessHoursDocument>,
-    /// Known events, such as sales and holidays: a detection within one says so,
-    /// and its score stays.
+    /// Known events, such as sales and holidays: said in explanations, change no score.
     #[schema(max_items = 100)]
     calendar: Option<Vec<CalendarEventDocument>>,
 }
@@ -43,7 +44,7 @@ pub(crate) struct EntityDocument {
     threshold: Option<ThresholdDocument>,
     /// How much is explained.
     explain: Option<ExplainDocument>,
-    /// How much it matters beside the other entities of its stream.
+    /// How much it matters beside other entities.
     priority: Option<PriorityDocument>,
 }
 
@@ -64,11 +65,11 @@ pub(crate) struct EntityDetectorDocument {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PriorityDocument {
-    /// Its detections are one step less severe.
+    /// Its detections are one step less severe; gives way first when memory is short.
     Low,
     /// As all others.
     Normal,
-    /// Its detections are one step more severe.
+    /// Its detections are one step more severe; gives way last when memory is short.
     High,
 }
 

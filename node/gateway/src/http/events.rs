@@ -17,10 +17,11 @@ use crate::http::view::{ContributionView, ExpectedView};
 use crate::ingest::Ingest;
 use crate::ingest::body::{Encoding, Patience, Source};
 use crate::ingest::lines::PART_LINES;
+use crate::ingest::refusal::Fault;
 use crate::ingest::target::Target;
 use crate::ingest::writer::Tally;
 use crate::metrics::{Protocol, written};
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, fate_word, retry_after_ms};
 
 /// An event, as documented; it is read without passing through this form.
 #[derive(Deserialize, ToSchema)]
@@ -101,6 +102,25 @@ pub(crate) struct RefusalView {
     code: &'static str,
     /// Why, in words.
     reason: String,
+    /// `rejected`: sending it again cannot help. `retry`: send it again, with what
+    /// follows it of the same entity, under a new sequence.
+    fate: &'static str,
+    /// How long to wait before it is sent again; for `retry`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
+impl RefusalView {
+    fn of((line, fault): &(u64, Fault)) -> Self {
+        let fate = fault.code.fate();
+        Self {
+            line: *line,
+            code: fault.code.name(),
+            reason: fault.reason.clone(),
+            fate: fate_word(fate),
+            retry_after_ms: retry_after_ms(fate),
+        }
+    }
 }
 
 /// What became of the events: accepted + duplicates + refused is their number.
@@ -126,13 +146,7 @@ impl Written {
             duplicates: tally.duplicates,
             refused: tally.refusals.count,
             repeated: tally.is_repeated(),
-            refusals: listed
-                .map(|(line, fault)| RefusalView {
-                    line: *line,
-                    code: fault.code.name(),
-                    reason: fault.reason.clone(),
-                })
-                .collect(),
+            refusals: listed.map(RefusalView::of).collect(),
         }
     }
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
-use via_shard::{Census, Stats};
+use via_shard::{Census, Pressure, Stats};
 
 use crate::gate::Gate;
 
@@ -38,8 +38,55 @@ pub(crate) struct StatsView {
     detections: u64,
     /// State store on disk, bytes.
     store_bytes: u64,
+    /// How short memory for profiles is on this node, and what that has led to.
+    memory: MemoryView,
     /// What the nodes of the cluster say together, this one included.
     cluster: ClusterCounts,
+}
+
+/// How short memory for profiles is on a node; counts are since it started.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct MemoryView {
+    /// `normal`, `elevated`, `high` or `critical`.
+    level: &'static str,
+    /// Bytes that profiles hold.
+    held_bytes: u64,
+    /// Bytes that they may hold.
+    limit_bytes: u64,
+    /// Profiles that left memory for the disk.
+    evicted_profiles: u64,
+    /// Events refused for want of room, by cause.
+    refused_events: RefusedView,
+}
+
+/// Events refused for want of room.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct RefusedView {
+    /// Their entities are new and of low priority.
+    low_priority: u64,
+    /// Their entities are new.
+    new_entity: u64,
+    /// Memory was full for too long.
+    memory: u64,
+    /// The disk is full.
+    disk: u64,
+}
+
+impl From<Pressure> for MemoryView {
+    fn from(pressure: Pressure) -> Self {
+        Self {
+            level: pressure.level.name(),
+            held_bytes: pressure.held_bytes,
+            limit_bytes: pressure.limit_bytes,
+            evicted_profiles: pressure.evicted_profiles,
+            refused_events: RefusedView {
+                low_priority: pressure.refused_low_priority,
+                new_entity: pressure.refused_new_entity,
+                memory: pressure.refused_memory,
+                disk: pressure.refused_disk,
+            },
+        }
+    }
 }
 
 /// Counts of all nodes that answered: each event is counted by the node that
@@ -102,6 +149,7 @@ pub(crate) async fn show(State(gate): State<Gate>) -> Json<StatsView> {
         profile_bytes: stats.profile_bytes,
         detections: stats.detections,
         store_bytes: stats.store_bytes,
+        memory: gate.shard().pressure().into(),
         cluster: ClusterCounts::of(&census),
     })
 }

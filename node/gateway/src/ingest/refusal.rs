@@ -3,8 +3,9 @@
 //! [`crate::problem::Problem`] instead (invariant D-5: each event has one fate).
 
 use std::fmt;
+use std::time::Duration;
 
-use via_types::{RowReason, limit};
+use via_types::{Fate, RowReason, limit};
 
 macro_rules! row_codes {
     ($($name:ident = $code:literal: $help:expr,)*) => {
@@ -50,7 +51,39 @@ row_codes! {
     TooManyValues = "too_many_values": "The event has more than 64 named values, or its request too many different names.",
     Late = "late": "The event is older than the stream's lateness allows.",
     Duplicate = "duplicate": "An event with this unique id was applied before.",
-    TableFull = "table_full": "The node's memory for profiles is full and the entity is new.",
+    TableFull = "table_full": "The node's memory for profiles is nearly full and the entity is new; send it again later.",
+    LowPriority = "low_priority": "The node's memory for profiles is nearly full and the entity is new and of low priority; send it again later.",
+}
+
+/// How long to wait before an event is sent again that memory was too short for:
+/// profiles leave within tenths of a second, many of them within seconds.
+const MEMORY: Duration = Duration::from_secs(1);
+
+impl RowCode {
+    /// Returns what to believe and do about the event (invariant D-5).
+    pub(crate) const fn fate(self) -> Fate {
+        match self {
+            Self::TableFull | Self::LowPriority => Fate::Retry(MEMORY),
+            Self::BadJson
+            | Self::BadUtf8
+            | Self::BadField
+            | Self::LineTooLong
+            | Self::NumberOutOfRange
+            | Self::ValueNotFinite
+            | Self::EntityMissing
+            | Self::EntityTooLong
+            | Self::EntityPosition
+            | Self::BadTimestamp
+            | Self::TimestampInFuture
+            | Self::TimestampTooOld
+            | Self::UniqueIdTooLong
+            | Self::TooManyAttributes
+            | Self::AttributesTooLong
+            | Self::TooManyValues
+            | Self::Late
+            | Self::Duplicate => Fate::Rejected,
+        }
+    }
 }
 
 impl fmt::Display for RowCode {
@@ -65,6 +98,7 @@ impl From<RowReason> for RowCode {
             RowReason::Late => Self::Late,
             RowReason::Duplicate => Self::Duplicate,
             RowReason::TableFull => Self::TableFull,
+            RowReason::LowPriority => Self::LowPriority,
         }
     }
 }
@@ -132,6 +166,13 @@ const _: () = {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_passes_by_itself_is_to_be_sent_again() {
+        let passing: Vec<_> =
+            RowCode::ALL.iter().filter(|code| matches!(code.fate(), Fate::Retry(_))).collect();
+        assert_eq!(passing, [&RowCode::TableFull, &RowCode::LowPriority]);
+    }
 
     #[test]
     fn counts_every_refusal_but_lists_a_bounded_number() {

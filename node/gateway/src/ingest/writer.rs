@@ -12,7 +12,7 @@ use via_types::{Fate, Receipt, RowReason, Scored};
 use super::admission::Grant;
 use super::refusal::{Refusals, RowCode};
 use super::split::Piece;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// Most events of one request waiting for commit.
 const WINDOW_EVENTS: usize = 65_536;
@@ -32,6 +32,8 @@ pub(crate) struct Tally {
     pub(crate) scores: Vec<(u64, Scored)>,
     failure: Option<Problem>,
     is_unsure: bool,
+    /// Pieces of new entities alone, for which there was no memory.
+    crowded: Vec<(Source, RowReason)>,
 }
 
 impl Tally {
@@ -57,6 +59,7 @@ impl Tally {
     /// Puts lines in order; a failure becomes the request's outcome, `unknown`
     /// as soon as one event was applied (invariant D-5).
     pub(crate) fn settle(mut self) -> Result<Self, Problem> {
+        self.settle_crowded();
         self.refusals.listed.sort_by_key(|(line, _)| *line);
         self.scores.sort_by_key(|(line, _)| *line);
         let Some(problem) = self.failure else { return Ok(self) };
@@ -64,6 +67,22 @@ impl Tally {
         let fate = if applied || self.is_unsure { Fate::Unknown } else { problem.fate };
         let problem = problem.with_fate(fate);
         Err(if applied { problem.with("accepted_before_failure", self.accepted) } else { problem })
+    }
+
+    /// Lists the events of new entities as refused when others of the request were
+    /// applied; when none was, the request as a whole may come again.
+    fn settle_crowded(&mut self) {
+        for (piece, reason) in std::mem::take(&mut self.crowded) {
+            if self.pieces.0 == 0 {
+                let code = RowCode::from(reason);
+                self.fail(Problem::new(Code::Overloaded, code.help()).with_fate(code.fate()));
+                continue;
+            }
+            for line in &piece.lines {
+                let line = piece.first_line + u64::from(*line);
+                self.refusals.push(line, || RowCode::from(reason).into());
+            }
+        }
     }
 
     fn add(&mut self, piece: Source, receipt: Receipt) {
@@ -165,6 +184,9 @@ impl Writer {
             self.events -= source.lines.len();
             match result {
                 Ok(receipt) => self.tally.add(source, receipt),
+                Err(via_shard::Error::Crowded { reason, .. }) => {
+                    self.tally.crowded.push((source, reason));
+                }
                 Err(error) => self.tally.fail(error.into()),
             }
         }
@@ -176,7 +198,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::problem::Code;
 
     fn done() -> Source {
         Source { lines: vec![0, 4, 9], first_line: 10 }
@@ -200,6 +221,20 @@ mod tests {
         let problem = tally.settle().expect_err("failed");
         assert_eq!((problem.code, problem.fate), (Code::Overloaded, Fate::Unknown));
         assert_eq!(problem.more["accepted_before_failure"], 3);
+    }
+
+    #[test]
+    fn new_entities_without_room_are_lines_of_a_request_that_was_applied_or_all_of_it() {
+        let crowded = || (done(), RowReason::TableFull);
+        let mut tally = Tally { crowded: vec![crowded()], ..Tally::default() };
+        tally.add(done(), Receipt { accepted: 3, ..Receipt::default() });
+        let told = tally.settle().expect("the others were applied");
+        assert_eq!((told.accepted, told.refusals.count), (3, 3), "invariant D-5");
+        assert_eq!(told.refusals.listed[1].0, 14);
+        let tally = Tally { crowded: vec![crowded(), crowded()], ..Tally::default() };
+        let problem = tally.settle().expect_err("nothing was applied");
+        assert_eq!(problem.code, Code::Overloaded);
+        assert!(matches!(problem.fate, Fate::Retry(_)), "surely not applied");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod grpc;
 mod live;
 mod logs;
 mod overrides;
+mod pressure;
 mod rig;
 mod schema;
 mod slow;

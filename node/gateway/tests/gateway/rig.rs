@@ -71,6 +71,11 @@ impl Rig {
     }
 
     pub(crate) async fn start_with(options: Options) -> Self {
+        Self::start_on(options, via_shard::Options::default()).await
+    }
+
+    /// Starts one with settings of the shards, too.
+    pub(crate) async fn start_on(options: Options, shard: via_shard::Options) -> Self {
         let node = NodeId::new(1);
         let shards = 4;
         let log: Arc<dyn Log> = Arc::new(MemoryLog::new());
@@ -93,7 +98,7 @@ impl Rig {
             view: control.watch(),
             clock: Arc::clone(&clock),
         };
-        let shard = via_shard::Options { node, shards, ..via_shard::Options::default() };
+        let shard = via_shard::Options { node, shards, ..shard };
         let (host, shard) = via_shard::Host::open(shard, ground).await.expect("shards open");
         tokio::spawn(host.run(rooms_stopped));
         let tenant = control.view().tenant_named(DEFAULT_TENANT).expect("it is there").id;

@@ -2,7 +2,7 @@
 //! (invariant D-5).
 
 use serde::{Deserialize, Serialize};
-use via_types::{Epoch, Fate, NodeId, ProducerId, ShardId, StreamId, Term};
+use via_types::{Epoch, Fate, NodeId, ProducerId, RowReason, ShardId, StreamId, Term};
 
 use super::Hint;
 use crate::Error;
@@ -22,6 +22,7 @@ pub(crate) enum Refusal {
     BadCursor(String),
     Elsewhere(Hint),
     Other { fate: Fate, words: String },
+    Crowded(RowReason),
 }
 
 impl Refusal {
@@ -44,6 +45,7 @@ impl Refusal {
                 Self::SequenceTooOld { given: *given, newest: *newest, window: *window }
             }
             Error::Overloaded { what, .. } => Self::Overloaded(what.to_string()),
+            Error::Crowded { reason, .. } => Self::Crowded(*reason),
             Error::NotReady { what, .. } => Self::NotReady(what.clone()),
             Error::Unknown { what, .. } => Self::Unknown(what.clone()),
             Error::BadCursor(what) => Self::BadCursor(what.to_string()),
@@ -77,6 +79,7 @@ impl Refusal {
                 Error::SequenceTooOld { given, newest, window }
             }
             Self::Overloaded(what) => Error::Overloaded { shard, what: what.into() },
+            Self::Crowded(reason) => Error::Crowded { shard, reason },
             Self::NotReady(what) => Error::NotReady { shard, what },
             Self::Unknown(what) => Error::Unknown { shard, what },
             Self::BadCursor(what) => Error::BadCursor(what.into()),

@@ -15,7 +15,7 @@ use via_catalog::command::{
 use via_catalog::object::NodeState;
 use via_catalog::{Catalog, ClusterId, Command, Outcome, View};
 use via_shard::{Answer, Error, Filter, Ground, Handle, Host, Options, Query, Sort};
-use via_storage::{Log, MemoryLog, MemoryStore, Store};
+use via_storage::{Log, MemoryStore, Store};
 use via_transport::{Links, MemoryNetwork};
 use via_types::clock::ManualClock;
 use via_types::{
@@ -23,12 +23,14 @@ use via_types::{
     TenantId, Timestamp,
 };
 
+use crate::disk::Disk;
+
 /// Longest wait for a condition.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A node and what survives its end.
 struct Node {
-    log: Arc<MemoryLog>,
+    log: Arc<Disk>,
     store: Arc<MemoryStore>,
     running: Option<Running>,
 }
@@ -137,7 +139,7 @@ impl Cluster {
         let (id, name) = (node(number), format!("n{number}"));
         let addresses = vec![format!("{name}:7400")];
         self.apply(RegisterNode { id, name, addresses, zone: None });
-        let (log, store) = (Arc::new(MemoryLog::new()), Arc::new(MemoryStore::new()));
+        let (log, store) = (Arc::new(Disk::default()), Arc::new(MemoryStore::new()));
         self.nodes.insert(id, Node { log, store, running: None });
         self.run(number).await;
     }
@@ -145,6 +147,11 @@ impl Cluster {
     /// Says whether a node takes part.
     pub(crate) fn set_state(&mut self, number: u64, state: NodeState) {
         self.apply(SetNodeState { id: node(number), state });
+    }
+
+    /// Returns the disk under a node's log.
+    pub(crate) fn disk(&self, number: u64) -> Arc<Disk> {
+        Arc::clone(&self.nodes[&node(number)].log)
     }
 
     /// Starts a node that was ended.

@@ -243,7 +243,9 @@ async fn a_shard_whose_memory_was_full_takes_new_entities_when_cold_ones_have_le
     }
     crowd.hashes.clear();
     let receipt = rig.handle().write(ShardId::new(0), crowd, Answer::Counts).await;
-    assert_eq!(receipt.expect("acknowledged").accepted, ENTITIES, "more than fits at once");
+    let receipt = receipt.expect("acknowledged");
+    assert!((500..1_000).contains(&receipt.accepted), "{} fit at once", receipt.accepted);
+    assert_eq!(receipt.accepted as usize + receipt.refused.len(), ENTITIES as usize);
     let begun = std::time::Instant::now();
     loop {
         let late = batch(rig.stream, "late", 1, rig.tick());

@@ -3,7 +3,10 @@
 mod cluster;
 mod counting;
 mod detections;
+mod disk;
 mod feedback;
 mod moving;
+mod pressure;
 mod rig;
+mod slow;
 mod three_nodes;

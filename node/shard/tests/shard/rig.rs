@@ -143,7 +143,12 @@ fn view(shards: u16, config: &StreamConfig) -> (Arc<View>, StreamId) {
 
 impl Rig {
     pub(crate) async fn start(options: Options) -> Self {
-        let (view, stream) = view(options.shards, &StreamConfig::default());
+        Self::start_with(options, &StreamConfig::default()).await
+    }
+
+    /// Starts one whose stream is judged by `config`.
+    pub(crate) async fn start_with(options: Options, config: &StreamConfig) -> Self {
+        let (view, stream) = view(options.shards, config);
         let (_keep, view) = watch::channel(view);
         let mut rig = Self {
             stream,
