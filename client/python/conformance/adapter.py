@@ -73,6 +73,10 @@ def perform(op: str, ask: dict[str, Any]) -> Any:
     assert client is not None
     if op == "capture":
         return capture(ask["event"])
+    if op == "pump":
+        for nth in range(ask["first"], ask["until"]):
+            client.event(ask["stream"], f"e-{nth % ask['entities']}", nth)
+        return {}
     if op == "flush":
         return {"settled": client.flush(ask["timeout_ms"] / 1000)}
     if op == "close":

@@ -41,6 +41,9 @@ const perform = {
     client = undefined;
   },
   capture: ({ event }) => capture(event),
+  pump: async ({ stream, first, until, entities }) => {
+    for (let nth = first; nth < until; nth++) await client.event(stream, `e-${nth % entities}`, nth);
+  },
   flush: async ({ timeout_ms }) => ({ settled: await client.flush(timeout_ms) }),
   close: async ({ timeout_ms }) => ({ settled: await client.close(timeout_ms) }),
   state: () => {

@@ -65,7 +65,8 @@ function tryHold(name: string, under: string): Slot | undefined {
 
 function release(file: string, own: string): void {
   try {
-    if (fs.readFileSync(file, "utf8") === own) fs.unlinkSync(file);
+    // The file stays: it says that the folder is one of this language.
+    if (fs.readFileSync(file, "utf8") === own) fs.writeFileSync(file, "free");
   } catch {
     // It is gone already.
   }

@@ -68,6 +68,8 @@ def _texts(name: str, column: Any) -> list[str]:
     column = _plain_times(column) if name == "timestamp" else column
     items = column.to_list() if hasattr(column, "to_list") else (
         column.tolist() if hasattr(column, "tolist") else list(column))
+    if any(item is None for item in items):
+        raise ValueError(f"{name}: an element is missing")
     if name == "value":
         texts = list(map(repr, map(float, items)))
         if any(text in ("nan", "inf", "-inf") for text in texts):
@@ -97,6 +99,8 @@ def _by_polars(polars: Any, cut: dict[str, Any]) -> bytes:
     series = []
     for name, column in cut.items():
         column = _plain_times(column) if name == "timestamp" else column
+        if name in ("entity", "unique_id") and type(column).__module__.startswith("pandas"):
+            column = column.tolist()
         made = polars.Series(name, column)
         if name == "value":
             made = made.cast(polars.Float64)
