@@ -107,7 +107,7 @@ export class BaseClient {
     more?: Parameters<typeof line>[2]): Promise<Score> {
     const path = `/api/v1/streams/${encodeURIComponent(stream)}/score`;
     const answer = await this.#call<{ scores: Score[]; refusals: Refusal[] }>(
-      "POST", path, line(entity, value, more), (error) => error instanceof Retry);
+      "POST", path, line(entity, value, more), false);
     const verdict = answer.scores[0];
     if (verdict !== undefined) return verdict;
     const why = answer.refusals[0] ?? { reason: "it was seen before", code: "duplicate" };
@@ -178,17 +178,19 @@ export class BaseClient {
   }
 
   async #call<T>(method: string, path: string, body?: string,
-    mayRepeat = (error: ViaError) => !(error instanceof Rejected)): Promise<T> {
+    mayApplyTwice = true): Promise<T> {
     const until = Date.now() + this.#settings.timeout;
     const patience = new Patience(this.#settings, this.#wire);
     const headers: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };
     for (;;) {
       try {
-        return parse(await this.#wire.call(method, path, body, headers, Math.max(1, until - Date.now()))) as T;
+        const left = Math.max(1, until - Date.now());
+        return parse(await this.#wire.call(method, path, body, headers, left, mayApplyTwice)) as T;
       } catch (error) {
         if (!(error instanceof ViaError)) throw error;
         const wait = patience.after(error);
-        if (!mayRepeat(error) || Date.now() + wait > until) throw error;
+        const isSure = error instanceof Retry;
+        if (error instanceof Rejected || !(isSure || mayApplyTwice) || Date.now() + wait > until) throw error;
         await this.#sender.sleep(wait, true);
       }
     }

@@ -26,7 +26,7 @@ class Kept implements Connections {
       return await this.#once(request);
     } catch (error) {
       // A connection that was kept open may have been closed meanwhile.
-      if (error instanceof Stale) return await this.#once(request);
+      if (error instanceof Stale && request.mayReopen) return await this.#once(request);
       throw error;
     }
   }
@@ -113,10 +113,10 @@ const platform: Platform = {
     return {
       urls: urls.length > 0 ? urls : ["http://127.0.0.1:8080"],
       key: process.env["VIA_API_KEY"],
-      producer: `node-${host}`,
+      producer: `typescript-${host}`,
     };
   },
-  userAgent: `via-node/${VERSION}`,
+  userAgent: `via-typescript/${VERSION}`,
   connect: (settings) => new Kept(settings),
   hold: (name, settings) => hold(name, settings.spoolDir),
   orphans: (slot, settings) => orphans(slot, settings.spoolDir),

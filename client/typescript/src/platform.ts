@@ -10,6 +10,8 @@ export interface Request {
   headers: Record<string, string>;
   body: string | undefined;
   timeout: number;
+  /** Whether it may be sent again when a kept connection turns out to be closed. */
+  mayReopen: boolean;
 }
 
 /** An answer that does not end. */

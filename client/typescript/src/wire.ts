@@ -33,10 +33,10 @@ export class Wire {
 
   /** Makes one attempt and returns the body of a 2xx answer. */
   async call(method: string, path: string, body?: string, headers?: Record<string, string>,
-    timeout = this.#timeout): Promise<string> {
+    timeout = this.#timeout, mayReopen = true): Promise<string> {
     const address = this.current;
     const answer = await this.#connections
-      .ask({ ...this.#request(method, path, headers, timeout), body })
+      .ask({ ...this.#request(method, path, headers, timeout), body, mayReopen })
       .catch((error: unknown) => { throw lost(error, address); });
     if (answer.status >= 200 && answer.status < 300) return answer.body;
     throw ofAnswer(answer, address);
@@ -46,7 +46,7 @@ export class Wire {
   async follow(path: string, headers: Record<string, string>): Promise<Following> {
     const address = this.current;
     const following = await this.#connections
-      .follow({ ...this.#request("GET", path, headers, 60_000), body: undefined })
+      .follow({ ...this.#request("GET", path, headers, 60_000), body: undefined, mayReopen: true })
       .catch((error: unknown) => { throw lost(error, address); });
     if (following.answer.status === 200) return following;
     following.close();

@@ -7,7 +7,7 @@ import json
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 from urllib.parse import quote, urlencode
 
 from . import encode
@@ -144,7 +144,7 @@ class Client:
         """Applies one event and returns its verdict."""
         body = _encode(entity, value, timestamp, unique_id, attributes, values)
         path = f"/api/v1/streams/{quote(stream, safe='')}/score"
-        answer = self._call("POST", path, body, timeout, lambda error: isinstance(error, Retry))
+        answer = self._call("POST", path, body, timeout, may_apply_twice=False)
         if not answer["scores"]:
             why = (answer["refusals"] or [{"reason": "it was seen before", "code": "duplicate"}])[0]
             raise Rejected(why["reason"], why["code"], 200)
@@ -201,21 +201,21 @@ class Client:
         return Feed(self._settings, self._wire, start, words)
 
     def _call(self, method: str, path: str, body: bytes | None = None,
-              timeout: float | None = None,
-              may_repeat: Callable[[ViaError], bool] = lambda error: not isinstance(error, Rejected),
-              ) -> Any:
+              timeout: float | None = None, may_apply_twice: bool = True) -> Any:
         until = monotonic() + (self._settings.timeout if timeout is None else timeout)
         patience = Patience(self._settings, self._wire)
         headers = {} if body is None else {"Content-Type": "application/json"}
         while True:
             try:
                 left = max(0.001, until - monotonic())
-                return json.loads(self._wire.call(method, path, body, headers, left))
+                answer = self._wire.call(method, path, body, headers, left, may_apply_twice)
+                return json.loads(answer)
             except ValueError as error:
                 raise ViaError("the answer cannot be read", "no_answer") from error
             except ViaError as error:
                 wait = patience.after(error)
-                if not may_repeat(error) or monotonic() + wait > until:
+                is_sure = isinstance(error, Retry)
+                if isinstance(error, Rejected) or not (is_sure or may_apply_twice) or monotonic() + wait > until:
                     raise
                 self._sender.pause(wait)
 

@@ -4,6 +4,7 @@ addresses, TLS and the key; decides nothing about repeats."""
 from __future__ import annotations
 
 import http.client
+import selectors
 import ssl
 import threading
 from typing import Any, Mapping
@@ -53,20 +54,23 @@ class Wire:
             connection.close()
 
     def call(self, method: str, path: str, body: bytes | None = None,
-             headers: Mapping[str, str] | None = None, timeout: float | None = None) -> bytes:
-        """Makes one attempt and returns the body of a 2xx answer."""
+             headers: Mapping[str, str] | None = None, timeout: float | None = None,
+             may_reopen: bool = True) -> bytes:
+        """Makes one attempt and returns the body of a 2xx answer. What must not be
+        applied twice must not be sent again on a new connection."""
         address = self._current
+        ask = (method, self._targets[address].path + path, body, headers, timeout)
         kept = self._take(address)
         connection = kept or self._open(address, timeout)
         try:
-            response = self._ask(connection, method, path, body, headers, timeout)
+            response = self._ask(connection, *ask)
         except _STALE as error:
             connection.close()
-            if kept is None:
+            if kept is None or not may_reopen:
                 raise _lost(error, address) from error
             connection = self._open(address, timeout)
             try:
-                response = self._ask(connection, method, path, body, headers, timeout)
+                response = self._ask(connection, *ask)
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 raise _lost(error, address) from error
@@ -93,7 +97,8 @@ class Wire:
         address = self._current
         connection = self._open(address, 60.0)
         try:
-            response = self._ask(connection, "GET", path, None, headers, 60.0)
+            response = self._ask(connection, "GET", self._targets[address].path + path, None, headers,
+                                 60.0)
             if response.status == 200:
                 return connection, response
             answer = response.read()
@@ -108,7 +113,7 @@ class Wire:
         with self._lock:
             while self._idle:
                 at, connection = self._idle.pop()
-                if at == address:
+                if at == address and not _is_ended(connection):
                     return connection
                 connection.close()
         return None
@@ -129,9 +134,17 @@ class Wire:
             except OSError as error:
                 raise _Unreached(str(error)) from error
         connection.sock.settimeout(self._timeout if timeout is None else timeout)
-        prefix = self._targets[self._current].path
-        connection.request(method, prefix + path, body, {**self._headers, **(headers or {})})
+        connection.request(method, path, body, {**self._headers, **(headers or {})})
         return connection.getresponse()
+
+
+def _is_ended(connection: http.client.HTTPConnection) -> bool:
+    """Says whether the other side has closed, or said what nobody asked for."""
+    if connection.sock is None:
+        return True
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection.sock, selectors.EVENT_READ)
+        return bool(selector.select(0))
 
 
 class _Unreached(OSError):
