@@ -141,6 +141,7 @@ pub(crate) fn rebuild(
         None => (LogIndex::default(), Ledger::default()),
     };
     let mut live = Live::new((shard, replica.options.shards), promotion.term, ledger, store);
+    live.engine.set_version(replica.options.engine);
     for configured in configurations(&replica.archive, shard, from)?.values() {
         live.configure(configured)?;
     }
