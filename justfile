@@ -35,6 +35,10 @@ fault workload="acked-set" nemesis="kill,power" time="60":
     cargo build --release -p via-node
     cargo run --release -p via-jepsen -- test --nodes 1 --workload {{workload}} --nemesis {{nemesis}} --time {{time}} --node target/release/via-node
 
+# Simulated clusters, one per seed.
+simulate seeds="1000" from="0":
+    cargo run --release -p via-sim -- --seeds {{seeds}} --from {{from}}
+
 # Planted bugs, each of which must be found.
 mutants:
     cargo run -p via-jepsen -- mutants

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use openraft::async_runtime::WatchReceiver as _;
-use openraft::errors::{InitializeError, RaftError};
+use openraft::errors::{Fatal, InitializeError, RaftError};
 use openraft::impls::EmptyNode;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
@@ -22,7 +22,7 @@ use crate::log::GroupLog;
 use crate::machine::{Machine, Tail};
 use crate::membership::Memberships;
 use crate::network::Peers;
-use crate::raft::{Raft, index, log_id, position};
+use crate::raft::{Raft, Types, index, log_id, position};
 use crate::replica::{Failure, Replica};
 use crate::server::Door;
 use crate::ways::Ways;
@@ -145,8 +145,7 @@ impl Host {
         log.begin_scan();
         let config = Arc::clone(&self.0.config);
         let seat = self.0.builders.acquire().await.expect("it is never closed");
-        let build = Box::pin(Raft::build(node.get(), config, peers, log.clone(), replica));
-        let built = build.await;
+        let built = build(node, config, (peers, log.clone(), replica)).await;
         drop(seat);
         log.end_scan();
         let fatal =
@@ -255,6 +254,16 @@ impl Host {
         }))
         .await;
     }
+}
+
+/// Builds a group's openraft, whatever its machine: so all of it is compiled once,
+/// here, and not by every crate that has a machine.
+fn build(
+    node: NodeId,
+    config: Arc<openraft::Config>,
+    (peers, log, replica): (Peers, GroupLog, Replica),
+) -> BoxFuture<'static, Result<Raft, Fatal<Types>>> {
+    Box::pin(Raft::build(node.get(), config, peers, log, replica))
 }
 
 /// Refuses to start on a log that does not reach what the machine has applied,

@@ -4,6 +4,7 @@
 //! after commit), D-3 (positions say who executes), D-5 (errors have a fate),
 //! D-7 (a group that cannot read its log must not vote).
 
+mod aside;
 mod entry;
 mod error;
 mod group;
@@ -22,6 +23,7 @@ mod spool;
 mod ways;
 mod wire;
 
+pub use aside::aside;
 pub use error::{Cause, Error};
 pub use group::{Committed, Group, Leadership, Pending, Status};
 pub use host::Host;

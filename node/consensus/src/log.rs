@@ -17,7 +17,7 @@ use openraft::storage::{IOFlushed, RaftLogStorage};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use via_codec::Kind;
 use via_storage::{Log, Slot};
 use via_types::GroupId;
@@ -34,6 +34,20 @@ struct Ends {
     last: Option<LogId>,
 }
 
+/// Up to where a group's log is durable on this node.
+#[derive(Clone, Copy)]
+enum Durable {
+    Upto(Option<u64>),
+    /// It failed: nothing more will be.
+    Failed,
+}
+
+impl Durable {
+    fn holds(self, index: u64) -> bool {
+        matches!(self, Self::Upto(upto) if upto >= Some(index))
+    }
+}
+
 /// What all users of a group's log share.
 pub(crate) struct Shared {
     group: GroupId,
@@ -43,6 +57,7 @@ pub(crate) struct Shared {
     vote: Mutex<Option<Vote>>,
     ends: Mutex<Ends>,
     recent: Mutex<Recent>,
+    durable: watch::Sender<Durable>,
     stall: Stall,
     /// While openraft scans the log at start, payloads are left out.
     bare: AtomicBool,
@@ -101,6 +116,8 @@ impl GroupLog {
             vote: Mutex::new(vote.map(Into::into)),
             ends: Mutex::new(Ends { purged, last }),
             recent: Mutex::new(Recent::default()),
+            // What was found is durable.
+            durable: watch::Sender::new(Durable::Upto(last.map(|last| last.index))),
             bare: AtomicBool::new(false),
         })))
     }
@@ -145,6 +162,27 @@ impl GroupLog {
     /// Lets go of what was kept for applying up to `index`.
     pub(crate) fn applied(&self, index: u64) {
         self.0.recent.lock().applied(index);
+    }
+
+    /// Waits until the entry at `index` is durable on this node. What a machine
+    /// makes of an entry may be durable at any time; were it before the entry is,
+    /// a power loss would leave a state that its log does not reach, which must be
+    /// refused (invariant D-7).
+    ///
+    /// # Errors
+    /// The log failed.
+    pub(crate) async fn until_durable(&self, index: u64) -> Result<(), Error> {
+        if self.0.durable.borrow().holds(index) {
+            return Ok(());
+        }
+        let mut durable = self.0.durable.subscribe();
+        let reached =
+            |durable: &Durable| durable.holds(index) || matches!(durable, Durable::Failed);
+        let durable = durable.wait_for(reached).await.map(|durable| *durable);
+        match durable {
+            Ok(Durable::Upto(_)) => Ok(()),
+            Ok(Durable::Failed) | Err(_) => Err(Error::Log("it does not become durable".into())),
+        }
     }
 
     /// Stores a small value of the group and waits until it is durable.
@@ -220,6 +258,12 @@ impl RaftLogStorage<Types> for GroupLog {
         self.0.ends.lock().last = Some(last);
         let shared = Arc::clone(&self.0);
         let done = Box::new(move |result: Result<(), Error>| {
+            shared.durable.send_modify(|durable| match (&result, *durable) {
+                (Ok(()), Durable::Upto(upto)) => {
+                    *durable = Durable::Upto(upto.max(Some(last.index)));
+                }
+                (Err(_), _) | (_, Durable::Failed) => *durable = Durable::Failed,
+            });
             if result.is_ok() {
                 shared.recent.lock().flushed(last.index);
             }
@@ -238,12 +282,16 @@ impl RaftLogStorage<Types> for GroupLog {
         // First, so that who reads what is being cut off is not told of a hole.
         self.0.ends.lock().last = last_kept;
         self.0.recent.lock().truncate(last_kept.map(|kept| kept.index));
-        let kept = last_kept.map_or(0, |kept| key(kept.index));
-        self.0.log.truncate_after(self.0.key, kept, done);
-        match rx.await {
-            Ok(result) => result.map_err(io),
-            Err(closed) => Err(io(closed)),
-        }
+        let kept = last_kept.map(|kept| kept.index);
+        self.0.log.truncate_after(self.0.key, kept.map_or(0, key), done);
+        rx.await.map_err(io)?.map_err(io)?;
+        // By now whatever was appended before has told that it is durable.
+        self.0.durable.send_modify(|durable| {
+            if let Durable::Upto(upto) = durable {
+                *upto = (*upto).min(kept);
+            }
+        });
+        Ok(())
     }
 
     async fn purge(&mut self, upto: LogId) -> Result<(), io::Error> {

@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 use via_transport::{Duplex, FrameReceiver, FrameSender, Links, Service};
 use via_types::{GroupId, NodeId};
 
+use crate::aside::aside;
 use crate::machine::CHUNK_BYTES;
 use crate::raft::{Types, Vote};
 use crate::replica::Image;
@@ -202,13 +203,25 @@ async fn send(sender: &mut dyn FrameSender, frame: Bytes) -> Result<()> {
     sender.send(frame.into()).await.map_err(|error| unreached(&error))
 }
 
-/// Reads a snapshot on a thread that may block.
+/// Reads a snapshot where that holds up nobody.
 fn read_ahead(image: Image) -> mpsc::Receiver<Result<Bytes, Error>> {
     let (tx, rx) = mpsc::channel(CHUNKS_AHEAD);
-    tokio::task::spawn_blocking(move || {
-        for chunk in image.into_chunks() {
-            if tx.blocking_send(chunk).is_err() {
-                return;
+    let mut chunks = image.into_chunks();
+    tokio::spawn(async move {
+        loop {
+            match aside(move || (chunks.next(), chunks)).await {
+                Ok((Some(chunk), rest)) => {
+                    chunks = rest;
+                    if tx.send(chunk).await.is_err() {
+                        return;
+                    }
+                }
+                Ok((None, _)) => return,
+                // It must not look whole.
+                Err(panicked) => {
+                    let _gone = tx.send(Err(Error::Machine(panicked.into()))).await;
+                    return;
+                }
             }
         }
     });

@@ -11,9 +11,9 @@ use futures_util::{Stream, StreamExt};
 use openraft::EntryPayload;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use parking_lot::Mutex;
-use tokio::runtime::{Handle, RuntimeFlavor};
 use via_types::GroupId;
 
+use crate::aside::{aside, may_block};
 use crate::log::GroupLog;
 use crate::machine::{Applied, Chunks, Machine, Outcome};
 use crate::membership::Memberships;
@@ -145,19 +145,14 @@ impl Replica {
             let result = machine.install(position(at), &mut *chunks);
             (machine, result)
         };
-        let (machine, result) = tokio::task::spawn_blocking(install)
-            .await
-            .map_err(|panicked| Error::Machine(panicked.into()))?;
+        let (machine, result) =
+            aside(install).await.map_err(|panicked| Error::Machine(panicked.into()))?;
         self.machine = Some(machine);
         result?;
         self.applied = Some(at);
         self.log.applied(at.index);
         Ok(())
     }
-}
-
-fn may_block() -> bool {
-    matches!(Handle::current().runtime_flavor(), RuntimeFlavor::MultiThread)
 }
 
 impl RaftStateMachine<Types> for Replica {
@@ -175,6 +170,8 @@ impl RaftStateMachine<Types> for Replica {
         let mut since = Instant::now();
         while let Some(item) = entries.next().await {
             let (entry, responder) = item.map_err(|error| self.fail(Error::Log(error.into())))?;
+            let durable = self.log.until_durable(entry.log_id.index).await;
+            durable.map_err(|error| self.fail(error))?;
             let outcome = self.apply_one(&entry).await.map_err(|error| self.fail(error))?;
             if let Some(responder) = responder {
                 responder.send(outcome);

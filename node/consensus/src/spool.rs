@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::Error;
+use crate::aside::aside;
 use crate::machine::{CHUNK_BYTES, Chunks};
 
 /// Chunks received so far.
@@ -23,7 +24,7 @@ fn failed(error: std::io::Error) -> Error {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = aside(work).await;
     done.unwrap_or_else(|panicked| Err(Error::Machine(panicked.into())))
 }
 

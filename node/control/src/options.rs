@@ -37,6 +37,9 @@ pub struct Options {
     /// Who votes in a meta group that does not exist yet; empty waits to be
     /// added to one that does.
     pub voters: BTreeSet<NodeId>,
+    /// Who is asked while this node knows no catalog yet, besides those that its
+    /// papers name.
+    pub known: BTreeSet<NodeId>,
     /// Entries after which the catalog is made durable.
     pub commit_entries: u64,
     /// Entries kept in the log though they are durable, so that a damaged store
@@ -65,6 +68,7 @@ impl Options {
             streams: limit::STREAMS,
             cluster: None,
             voters: BTreeSet::from([node]),
+            known: BTreeSet::new(),
             commit_entries: 1_024,
             keep_entries: 10_000,
             patience: Duration::from_secs(30),

@@ -159,9 +159,11 @@ impl Room {
     /// Returns a node to ask when nobody is known to lead: each in turn.
     fn anybody(&self, turn: &mut usize) -> Option<NodeId> {
         let mut nodes = self.others();
-        if let (true, Some(papers)) = (nodes.is_empty(), &self.papers) {
-            let kept = papers.safe().peers().unwrap_or_default();
-            nodes = kept.into_keys().filter(|node| *node != self.me()).collect();
+        if nodes.is_empty() {
+            let papers = self.papers.as_ref();
+            let kept = papers.and_then(|papers| papers.safe().peers().ok()).unwrap_or_default();
+            let known = kept.into_keys().chain(self.options.known.iter().copied());
+            nodes = known.filter(|node| *node != self.me()).collect();
         }
         *turn += 1;
         (!nodes.is_empty()).then(|| nodes[*turn % nodes.len()])

@@ -67,8 +67,7 @@ impl Service {
     }
 
     /// Opens the meta group and returns once the cluster is there: formed just
-    /// now, joined, or found as it was left. Needs tokio's multi-threaded
-    /// runtime.
+    /// now, joined, or found as it was left.
     ///
     /// # Errors
     /// [`Error::OtherNode`], [`Error::OtherCluster`] and [`Error::OtherShards`]
@@ -207,7 +206,7 @@ async fn load(
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, rows::Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = via_consensus::aside(work).await;
     done.map_err(Error::kept)?.map_err(Error::kept)
 }
 

@@ -88,12 +88,19 @@ impl Engine {
         Self { options, ..Self::default() }
     }
 
+    /// Lets detections of streams that are configured from now on name `version`
+    /// as the one that made them: for simulating an upgrade.
+    pub fn set_version(&mut self, version: u32) {
+        self.options.version = version;
+    }
+
     /// Judges the stream's events by `config` from now on; what was learned
     /// stays (invariant C-1: detections name `revision`).
     pub fn configure(&mut self, stream: StreamId, revision: Revision, config: &StreamConfig) {
         let share = 1.0 / f64::from(self.options.shards.max(1));
+        let version = self.options.version;
         let known = self.stream_mut(stream);
-        known.plan = Plan { share, ..Plan::of(revision, config) };
+        known.plan = Plan { share, version, ..Plan::of(revision, config) };
         // What cannot be read was refused when it was written: explained without.
         known.calendar = Calendar::of(&config.business_hours, &config.calendar).unwrap_or_default();
         known.is_configured = true;

@@ -21,7 +21,6 @@ use via_types::{Detection, DetectionId, Detector, StreamId, Timestamp};
 
 pub(crate) use severity::{Lasting, ceiling, severity};
 
-use crate::VERSION;
 use crate::ensemble::{score, shares};
 use crate::judge::{Judgement, Sample};
 use crate::math::exp2;
@@ -102,7 +101,7 @@ pub(crate) fn explain(case: &Case<'_>, id: DetectionId) -> Detection {
         contributions: if level == Explain::None { Vec::new() } else { terms },
         attributes: String::new(),
         revision: case.plan.revision,
-        engine: VERSION,
+        engine: case.plan.version,
     }
 }
 

@@ -75,11 +75,15 @@ pub struct Options {
     /// Shards that entities are spread over, 1..65535: each has an equal share of
     /// what a stream as a whole may be told of.
     pub shards: u16,
+    /// What detections name as the version that made them: another than
+    /// [`VERSION`] only where an upgrade is simulated.
+    pub version: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { memory_bytes: 1 << 30, is_bounded: true, expected_profiles: 1 << 16, shards: 1 }
+        let (memory_bytes, expected_profiles) = (1 << 30, 1 << 16);
+        Self { memory_bytes, is_bounded: true, expected_profiles, shards: 1, version: VERSION }
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) is_choosy: bool,
     /// What of a stream's budget is this shard's.
     pub(crate) share: f64,
+    /// What detections name as the version that made them.
+    pub(crate) version: u32,
     pub(crate) explain: Explain,
     pub(crate) smoothing: Smoothing,
     pub(crate) gamma: f32,
@@ -101,6 +103,7 @@ impl Plan {
             has_budget: false,
             is_choosy: false,
             share: 1.0,
+            version: crate::VERSION,
             explain: config.explain,
             smoothing: Smoothing { alpha: unit(volume.alpha), beta: unit(volume.beta) },
             gamma: unit(volume.gamma),

@@ -157,7 +157,7 @@ impl Handle {
             Question::Detection { tenant, id } => {
                 let archive = replica.archive.clone();
                 let shard = replica.shard;
-                let read = tokio::task::spawn_blocking(move || archive.recorded(tenant, id));
+                let read = via_consensus::aside(move || archive.recorded(tenant, id));
                 let stopped = |_| Error::NotReady { shard, what: "a read was stopped".to_owned() };
                 Ok(Told::Detection(Box::new(read.await.map_err(stopped)??)))
             }

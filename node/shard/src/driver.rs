@@ -242,6 +242,9 @@ impl Driver {
         while self.may_propose_events() {
             self.propose_events().await;
         }
+        // What the leader before checkpointed: until it is durable here, nothing
+        // of this shard can be sent to a new replica.
+        self.keep_up();
         if self.open {
             self.checkpoint().await;
         }

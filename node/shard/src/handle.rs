@@ -9,7 +9,7 @@ use via_catalog::View;
 use via_engine::Answer;
 use via_storage::Store;
 use via_transport::Links;
-use via_types::{Batch, NodeId, Receipt, ShardId};
+use via_types::{Batch, NodeId, Receipt, ShardId, Term};
 
 use crate::feed::{Feed, Heard, Start};
 use crate::presence::Presence;
@@ -106,6 +106,16 @@ impl Handle {
     /// Returns how short memory for profiles is on this node.
     pub fn pressure(&self) -> Report {
         self.inner.pressure.report()
+    }
+
+    /// Returns the shards that this node executes now, and the term in which it
+    /// does: at most one node executes a shard in a term (invariant D-3).
+    pub fn executing(&self) -> Vec<(ShardId, Term)> {
+        let term = |replica: &std::sync::Arc<crate::replica::Replica>| {
+            let term = replica.with(|state| state.live.as_ref().map(|live| live.term))?;
+            Some((replica.shard, term))
+        };
+        self.inner.seats.replicas().iter().filter_map(term).collect()
     }
 
     /// Returns the shards for which this node cannot do its part now, and why.

@@ -87,7 +87,7 @@ impl Handle {
         let shard = shards[0];
         let are_all = shards.len() == usize::from(self.shards());
         let shards = (!are_all).then(|| shards.into_iter().collect::<BTreeSet<_>>());
-        let read = tokio::task::spawn_blocking(move || archive.list(&query, shards.as_ref()));
+        let read = via_consensus::aside(move || archive.list(&query, shards.as_ref()));
         let stopped = |_| Error::NotReady { shard, what: "a read was stopped".to_owned() };
         read.await.map_err(stopped)?
     }

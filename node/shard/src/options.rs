@@ -10,6 +10,9 @@ use via_types::{NodeId, limit};
 pub struct Options {
     /// This node.
     pub node: NodeId,
+    /// The version of its engine: another than this build's only where an upgrade
+    /// is simulated.
+    pub engine: u32,
     /// Shards of the default pool; a power of two.
     pub shards: u16,
     /// Memory for live profiles of all shards, bytes; colder ones go to the store.
@@ -42,6 +45,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             node: NodeId::new(1),
+            engine: via_engine::VERSION,
             shards: limit::SHARDS,
             memory_bytes: 4 << 30,
             bounds: Bounds::default(),

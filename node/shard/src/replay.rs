@@ -143,6 +143,7 @@ pub(crate) fn rebuild(
     };
     let held = Held::new(&replica.pressure);
     let mut live = Live::new((shard, replica.options.shards), promotion.term, ledger, store, held);
+    live.engine.set_version(replica.options.engine);
     for configured in configurations(&replica.archive, shard, from)?.values() {
         live.configure(configured)?;
     }

@@ -39,7 +39,7 @@ impl Saver {
                 }
                 let store = Arc::clone(&store);
                 let commit = move || store.ensure_room().and_then(|()| store.commit());
-                let commit = tokio::task::spawn_blocking(commit).await;
+                let commit = via_consensus::aside(commit).await;
                 let result = commit.expect("the store's commit does not panic");
                 for reply in replies {
                     // One who no longer waits needs no answer.

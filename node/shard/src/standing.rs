@@ -120,9 +120,9 @@ impl Driver {
         if self.keeping || !self.replica.takes_checkpoint() {
             return;
         }
-        let Some(boundary) = self.replica.with(|state| {
-            state.boundary.filter(|at| state.live.is_none() && Some(*at) > state.durable)
-        }) else {
+        let Some(boundary) =
+            self.replica.with(|state| state.boundary.filter(|at| Some(*at) > state.durable))
+        else {
             return;
         };
         self.keeping = true;

@@ -341,7 +341,7 @@ impl Steward {
     /// Deletes what is stored of a shard that has left, then its log.
     async fn delete(&self, shard: ShardId) -> Result<(), Error> {
         let store = Arc::clone(&self.ground.store);
-        let cleared = tokio::task::spawn_blocking(move || {
+        let cleared = via_consensus::aside(move || {
             snapshot::clear(&store, shard)?;
             store.commit().map_err(Error::from)
         });

@@ -13,4 +13,4 @@ pub mod store;
 pub use error::Error;
 pub use keys::Space;
 pub use log::{Done, Log, MemoryLog, SegmentedLog, Slot};
-pub use store::{MemoryStore, Order, SledStore, Store, Write};
+pub use store::{MemoryStore, Order, SimulatedStore, SledStore, Store, Write};

@@ -23,7 +23,7 @@ use via_types::GroupId;
 
 pub use memory::MemoryLog;
 pub use options::Options;
-pub use segmented::{SegmentedLog, open};
+pub use segmented::{Hand, SegmentedLog, open};
 
 use crate::Error;
 

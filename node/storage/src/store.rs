@@ -4,6 +4,7 @@
 
 mod cells;
 mod memory;
+mod simulated;
 mod sled;
 
 use std::io;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 
 pub use self::sled::{Opened, Options, SledStore, free_bytes, open};
 pub use memory::MemoryStore;
+pub use simulated::SimulatedStore;
 
 use crate::{Error, Space};
 

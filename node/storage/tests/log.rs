@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use bytes::Bytes;
+use via_storage::disk::simulated::SimulatedDisk;
 use via_storage::log::{self, ENTRY_BYTES, Options, SLOT_BYTES};
-use via_storage::{Done, Error, Log, MemoryLog, Slot};
+use via_storage::{Done, Error, Log, MemoryLog, SegmentedLog, Slot};
 use via_types::GroupId;
 
 const A: GroupId = GroupId::new(1);
@@ -157,6 +158,21 @@ fn answers_in_order(log: &dyn Log) {
 #[test]
 fn the_log_in_memory_conforms() {
     conforms(&MemoryLog::new());
+}
+
+#[test]
+fn a_log_that_is_written_by_hand_tells_nobody_before() {
+    let disk = SimulatedDisk::new();
+    let open = || SegmentedLog::by_hand(Arc::new(disk.clone()), Options::new("simulated")).unwrap();
+    let (log, mut hand) = open();
+    let (tell, told) = done();
+    log.append(A, entries(1..3), tell);
+    assert!(told.try_recv().is_err(), "invariant D-1");
+    assert_eq!(all(&log, A), entries(1..3), "it is visible at once");
+    hand.write().unwrap();
+    told.try_recv().unwrap().unwrap();
+    drop((log, hand));
+    assert_eq!(all(&open().0, A), entries(1..3));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use proptest::prelude::*;
 use via_storage::store::{self, KEY_BYTES, Options, VALUE_BYTES};
-use via_storage::{Error, MemoryStore, Order, Space, Store, Write};
+use via_storage::{Error, MemoryStore, Order, SimulatedStore, Space, Store, Write};
 
 fn put(space: Space, key: &[u8], value: &[u8]) -> Write {
     let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
@@ -112,6 +112,28 @@ fn open(directory: &Path) -> store::Opened {
 #[test]
 fn the_store_in_memory_conforms() {
     conforms(&MemoryStore::new());
+}
+
+#[test]
+fn the_store_that_loses_power_conforms() {
+    conforms(&SimulatedStore::new());
+}
+
+#[test]
+fn what_was_committed_survives_a_simulated_power_loss_and_what_was_not_in_order() {
+    let store = SimulatedStore::new();
+    let space = Space::Profiles;
+    store.write(vec![put(space, b"a", b"1")]).unwrap();
+    store.commit().unwrap();
+    store.write(vec![put(space, b"b", b"2"), put(space, b"a", b"2")]).unwrap();
+    store.write(vec![delete(space, b"b")]).unwrap();
+    let keys = |kept| all(&store.after_power_loss(kept).unwrap(), space);
+    assert_eq!(keys(0), [(Bytes::from("a"), Bytes::from("1"))]);
+    let whole = [("a", "2"), ("b", "2")].map(|(key, value)| (Bytes::from(key), Bytes::from(value)));
+    assert_eq!(keys(1), whole, "a batch survives whole");
+    assert_eq!(keys(2), whole[..1]);
+    let after = store.after_power_loss(1).unwrap();
+    assert_eq!(all(&after.after_power_loss(0).unwrap(), space), whole, "it is durable by then");
 }
 
 #[test]

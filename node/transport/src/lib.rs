@@ -16,7 +16,7 @@ mod secret;
 pub use error::Error;
 pub use identity::{Authority, Identity, NodeKey, Validity};
 pub use links::{Duplex, FRAME_BYTES, Frame, FrameReceiver, FrameSender, Handler, Links, Service};
-pub use memory::{Fault, MemoryLinks, MemoryNetwork};
+pub use memory::{Fault, Leg, MemoryLinks, MemoryNetwork, Message, Passage, Weather};
 pub use quic::{NEWCOMER_BYTES, QuicLinks, QuicOptions, Welcome, knock};
 pub use safe::Safe;
 pub use secret::{digest, random};

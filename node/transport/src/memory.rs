@@ -1,8 +1,12 @@
 //! Links in memory, for tests: the same face, and switches for what networks
-//! do. Time is logical: a delayed message waits for steps that a test takes.
+//! do. Time is logical: a delayed message waits for steps that a test takes, or
+//! for what a [`Weather`] says of it.
+
+mod weather;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +14,8 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use via_types::NodeId;
+
+pub use self::weather::{Leg, Message, Passage, Weather};
 
 use crate::links::{check_length, in_time};
 use crate::{Duplex, Error, Frame, FrameReceiver, FrameSender, Handler, Links, Service};
@@ -35,12 +41,29 @@ pub enum Fault {
 struct Node {
     handlers: HashMap<Service, Arc<dyn Handler>>,
     open: bool,
+    /// Counts how often its links were opened: what an earlier life still sends
+    /// or waits for does not pass.
+    life: u64,
+}
+
+/// A node in one of its lives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct End {
+    node: NodeId,
+    life: u64,
 }
 
 #[derive(Default)]
 struct State {
     nodes: HashMap<NodeId, Node>,
     faults: HashMap<(NodeId, NodeId), Fault>,
+    weather: Option<Arc<dyn Weather>>,
+}
+
+impl State {
+    fn is_open(&self, end: End) -> bool {
+        self.nodes.get(&end.node).is_some_and(|node| node.open && node.life == end.life)
+    }
 }
 
 struct Shared {
@@ -67,9 +90,19 @@ impl MemoryNetwork {
 
     /// Returns the links of `node`; asking again, after a close, reopens them.
     pub fn links(&self, node: NodeId) -> Arc<MemoryLinks> {
-        self.0.state.lock().nodes.insert(node, Node { open: true, ..Node::default() });
+        let life = {
+            let mut state = self.0.state.lock();
+            let entry = state.nodes.entry(node).or_default();
+            *entry = Node { open: true, life: entry.life + 1, ..Node::default() };
+            entry.life
+        };
         self.changed();
-        Arc::new(MemoryLinks { network: self.clone(), node })
+        Arc::new(MemoryLinks { network: self.clone(), me: End { node, life } })
+    }
+
+    /// Lets `weather` decide what becomes of each message that no fault keeps.
+    pub fn set_weather(&self, weather: Arc<dyn Weather>) {
+        self.0.state.lock().weather = Some(weather);
     }
 
     /// Sets what happens to messages from `from` to `to`.
@@ -110,27 +143,45 @@ impl MemoryNetwork {
         self.0.changes.send_modify(|(_, changes)| *changes += 1);
     }
 
-    fn fault(&self, from: NodeId, to: NodeId) -> Fault {
+    /// Returns a node in the life that it has now.
+    fn end(&self, node: NodeId) -> End {
+        let life = self.0.state.lock().nodes.get(&node).map_or(0, |node| node.life);
+        End { node, life }
+    }
+
+    fn fault(&self, from: End, to: End) -> Fault {
         let state = self.0.state.lock();
-        let open = |node| state.nodes.get(node).is_some_and(|node| node.open);
-        if !open(&from) || !open(&to) {
+        if !state.is_open(from) || !state.is_open(to) {
             return Fault::Refuse;
         }
-        state.faults.get(&(from, to)).copied().unwrap_or_default()
+        state.faults.get(&(from.node, to.node)).copied().unwrap_or_default()
+    }
+
+    fn passage(&self, message: &Message<'_>) -> Passage {
+        let weather = self.0.state.lock().weather.clone();
+        weather.map_or(Passage::AT_ONCE, |weather| weather.passage(message))
     }
 
     /// Waits until a message sent now arrives.
-    async fn pass(&self, from: NodeId, to: NodeId) -> Result<(), Error> {
+    async fn pass(&self, from: End, to: End, passage: Passage) -> Result<(), Error> {
         let mut changes = self.0.changes.subscribe();
         let sent = changes.borrow_and_update().0;
+        match passage {
+            Passage::After(time) | Passage::Twice(time, _) if !time.is_zero() => {
+                tokio::time::sleep(time).await;
+            }
+            Passage::After(_) | Passage::Twice(..) => {}
+            Passage::Lost => return Err(Error::Deadline(to.node)),
+        }
         loop {
+            changes.mark_unchanged();
             match self.fault(from, to) {
                 Fault::None => return Ok(()),
                 Fault::Refuse => {
                     let reason = "no way".to_owned();
-                    return Err(Error::Unreachable { peer: to, reason });
+                    return Err(Error::Unreachable { peer: to.node, reason });
                 }
-                Fault::Drop => return Err(Error::Deadline(to)),
+                Fault::Drop => return Err(Error::Deadline(to.node)),
                 Fault::Delay(steps) if changes.borrow().0 >= sent + steps => return Ok(()),
                 Fault::Delay(_) => {}
             }
@@ -139,13 +190,13 @@ impl MemoryNetwork {
     }
 
     /// Resolves when a stream between the two cannot go on.
-    async fn severed(&self, from: NodeId, to: NodeId) -> Error {
+    async fn severed(&self, from: End, to: End) -> Error {
         let mut changes = self.0.changes.subscribe();
         loop {
             changes.mark_unchanged();
             let broken = |fault| matches!(fault, Fault::Drop | Fault::Refuse);
             if broken(self.fault(from, to)) || broken(self.fault(to, from)) {
-                return Error::Broken { peer: to, reason: "the network was cut".to_owned() };
+                return Error::Broken { peer: to.node, reason: "the network was cut".to_owned() };
             }
             if changes.changed().await.is_err() {
                 return Error::Closed;
@@ -159,37 +210,62 @@ impl MemoryNetwork {
         handler.cloned().ok_or(Error::NotServed { peer: node, service })
     }
 
-    fn halves(&self, from: NodeId, to: NodeId) -> (MemorySender, MemoryReceiver) {
+    fn halves(&self, way: Way) -> (MemorySender, MemoryReceiver) {
         let (tx, rx) = mpsc::channel(WINDOW);
-        let sender = MemorySender { network: self.clone(), from, to, tx: Some(tx) };
-        (sender, MemoryReceiver { network: self.clone(), from, to, rx })
+        let torn = Arc::new(AtomicBool::new(false));
+        let sender =
+            MemorySender { network: self.clone(), way, tx: Some(tx), torn: Arc::clone(&torn) };
+        (sender, MemoryReceiver { network: self.clone(), way, rx, torn })
     }
+}
+
+/// One direction of a stream.
+#[derive(Clone, Copy)]
+struct Way {
+    from: End,
+    to: End,
+    service: Service,
 }
 
 /// The links of one node of a [`MemoryNetwork`].
 pub struct MemoryLinks {
     network: MemoryNetwork,
-    node: NodeId,
+    me: End,
 }
 
 impl std::fmt::Debug for MemoryLinks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MemoryLinks({})", self.node)
+        write!(f, "MemoryLinks({})", self.me.node)
     }
 }
 
 impl MemoryLinks {
     async fn ask(&self, peer: NodeId, service: Service, request: Bytes) -> Result<Bytes, Error> {
         check_length(request.len())?;
-        self.network.pass(self.node, peer).await?;
-        let handler = self.network.handler(peer, service)?;
-        let answer = tokio::spawn(handler.call(self.node, request)).await;
+        let (me, network) = (self.me, &self.network);
+        let to = network.end(peer);
+        let message = |from: End, to: End, leg, bytes: &[u8]| {
+            network.passage(&Message { from: from.node, to: to.node, service, leg, bytes })
+        };
+        let passage = message(me, to, Leg::Request, &request);
+        if let Passage::Twice(_, again) = passage {
+            let (network, request) = (network.clone(), request.clone());
+            tokio::spawn(async move {
+                network.pass(me, to, Passage::After(again)).await?;
+                // Nobody waits for what is answered the second time.
+                network.handler(peer, service)?.call(me.node, request).await.map(drop)
+            });
+        }
+        network.pass(me, to, passage).await?;
+        let handler = network.handler(peer, service)?;
+        let answer = tokio::spawn(handler.call(me.node, request)).await;
         let reason = |reason: String| Error::Remote { peer, reason };
         let answer = match answer {
             Ok(answer) => answer.map_err(|error| reason(error.to_string()))?,
             Err(panicked) => return Err(reason(panicked.to_string())),
         };
-        match self.network.pass(peer, self.node).await {
+        let passage = message(to, me, Leg::Answer, &answer);
+        match network.pass(to, me, passage).await {
             Ok(()) => Ok(answer),
             Err(Error::Unreachable { reason, .. }) => Err(Error::Broken { peer, reason }),
             Err(error) => Err(error),
@@ -199,7 +275,7 @@ impl MemoryLinks {
 
 impl Links for MemoryLinks {
     fn node(&self) -> NodeId {
-        self.node
+        self.me.node
     }
 
     fn call(
@@ -228,18 +304,22 @@ impl Links for MemoryLinks {
         deadline: Duration,
     ) -> BoxFuture<'_, Result<Duplex, Error>> {
         Box::pin(async move {
-            in_time(peer, deadline, self.network.pass(self.node, peer)).await?;
+            let (me, to) = (self.me, self.network.end(peer));
+            let opening =
+                Message { from: me.node, to: peer, service, leg: Leg::Opening, bytes: &[] };
+            let passage = self.network.passage(&opening);
+            in_time(peer, deadline, self.network.pass(me, to, passage)).await?;
             let handler = self.network.handler(peer, service)?;
-            let (sender, far_receiver) = self.network.halves(self.node, peer);
-            let (far_sender, receiver) = self.network.halves(peer, self.node);
+            let (sender, far_receiver) = self.network.halves(Way { from: me, to, service });
+            let (far_sender, receiver) = self.network.halves(Way { from: to, to: me, service });
             let far = Duplex::of(far_sender, far_receiver);
-            let (network, me) = (self.network.clone(), self.node);
+            let network = self.network.clone();
             tokio::spawn(async move {
                 tokio::select! {
-                    served = handler.stream(me, far) => if let Err(error) = served {
-                        tracing::debug!(%me, %peer, %error, "a stream ended");
+                    served = handler.stream(me.node, far) => if let Err(error) = served {
+                        tracing::debug!(me = %me.node, %peer, %error, "a stream ended");
                     },
-                    _ = network.severed(peer, me) => {}
+                    _ = network.severed(to, me) => {}
                 }
             });
             Ok(Duplex::of(sender, receiver))
@@ -248,15 +328,23 @@ impl Links for MemoryLinks {
 
     fn serve(&self, service: Service, handler: Arc<dyn Handler>) {
         let mut state = self.network.0.state.lock();
-        if let Some(node) = state.nodes.get_mut(&self.node) {
+        if state.is_open(self.me)
+            && let Some(node) = state.nodes.get_mut(&self.me.node)
+        {
             node.handlers.insert(service, handler);
         }
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let closed = self.network.0.state.lock().nodes.insert(self.node, Node::default());
-            drop(closed);
+            {
+                let mut state = self.network.0.state.lock();
+                if !state.is_open(self.me) {
+                    return;
+                }
+                let closed = Node { life: self.me.life, ..Node::default() };
+                state.nodes.insert(self.me.node, closed);
+            }
             self.network.changed();
         })
     }
@@ -264,21 +352,31 @@ impl Links for MemoryLinks {
 
 struct MemorySender {
     network: MemoryNetwork,
-    from: NodeId,
-    to: NodeId,
+    way: Way,
     tx: Option<mpsc::Sender<Bytes>>,
+    /// A frame was lost: nothing that follows may be taken for the next.
+    torn: Arc<AtomicBool>,
 }
 
 impl FrameSender for MemorySender {
     fn send(&mut self, frame: Frame) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
             check_length(frame.len())?;
-            let broken = |reason: &str| Error::Broken { peer: self.to, reason: reason.to_owned() };
-            let Some(tx) = &self.tx else { return Err(broken("already finished")) };
-            self.network.pass(self.from, self.to).await.map_err(|e| broken(&e.to_string()))?;
+            let Way { from, to, service } = self.way;
+            let broken = |reason: &str| Error::Broken { peer: to.node, reason: reason.to_owned() };
+            let Some(tx) = self.tx.clone() else { return Err(broken("already finished")) };
+            let bytes = frame.into_bytes();
+            let message =
+                Message { from: from.node, to: to.node, service, leg: Leg::Frame, bytes: &bytes };
+            let passage = self.network.passage(&message);
+            if let Err(error) = self.network.pass(from, to, passage).await {
+                self.torn.store(true, Ordering::Release);
+                self.tx = None;
+                return Err(broken(&error.to_string()));
+            }
             tokio::select! {
-                sent = tx.send(frame.into_bytes()) => sent.map_err(|_| broken("nobody listens")),
-                error = self.network.severed(self.from, self.to) => Err(error),
+                sent = tx.send(bytes) => sent.map_err(|_| broken("nobody listens")),
+                error = self.network.severed(from, to) => Err(error),
             }
         })
     }
@@ -291,18 +389,25 @@ impl FrameSender for MemorySender {
 
 struct MemoryReceiver {
     network: MemoryNetwork,
-    from: NodeId,
-    to: NodeId,
+    way: Way,
     rx: mpsc::Receiver<Bytes>,
+    torn: Arc<AtomicBool>,
 }
 
 impl FrameReceiver for MemoryReceiver {
     fn receive(&mut self) -> BoxFuture<'_, Result<Option<Bytes>, Error>> {
         Box::pin(async move {
+            let Way { from, to, .. } = self.way;
             tokio::select! {
                 biased;
-                error = self.network.severed(self.to, self.from) => Err(error),
-                frame = self.rx.recv() => Ok(frame),
+                error = self.network.severed(to, from) => Err(error),
+                frame = self.rx.recv() => match frame {
+                    None if self.torn.load(Ordering::Acquire) => {
+                        let reason = "a frame was lost".to_owned();
+                        Err(Error::Broken { peer: from.node, reason })
+                    }
+                    frame => Ok(frame),
+                },
             }
         })
     }

@@ -143,8 +143,10 @@ impl Tail for GroupLog {
 mod tests {
     use std::sync::Arc;
 
+    use futures_util::FutureExt as _;
     use openraft::storage::{IOFlushed, RaftLogStorage as _};
-    use via_storage::{Log as _, MemoryLog};
+    use via_storage::disk::simulated::SimulatedDisk;
+    use via_storage::{Log as _, MemoryLog, SegmentedLog};
     use via_types::{GroupId, NodeId, Term};
 
     use super::*;
@@ -180,6 +182,25 @@ mod tests {
         assert_eq!(read, [entry(3), entry(4), entry(5)]);
         let read = log.try_get_log_entries(3..9).await.expect("some are there");
         assert_eq!(read, [entry(3), entry(4), entry(5)]);
+    }
+
+    #[tokio::test]
+    async fn an_entry_is_waited_for_until_it_is_durable_here() {
+        let disk = Arc::new(SimulatedDisk::new());
+        let options = || via_storage::log::Options::new("simulated");
+        let (shared, mut hand) =
+            SegmentedLog::by_hand(disk.clone(), options()).expect("an empty disk");
+        let shared: Arc<dyn via_storage::Log> = Arc::new(shared);
+        let mut log = GroupLog::open(GROUP, GROUP, Arc::clone(&shared)).expect("an empty log");
+        log.append((0..3).map(entry), IOFlushed::noop()).await.expect("room");
+        assert!(log.until_durable(2).now_or_never().is_none(), "it is only asked for");
+        hand.write().expect("the disk is whole");
+        log.until_durable(2).now_or_never().expect("by now").expect("it did not fail");
+        assert!(log.until_durable(3).now_or_never().is_none(), "there is no such entry yet");
+        drop((log, hand, shared));
+        let (again, _hand) = SegmentedLog::by_hand(disk, options()).expect("it is whole");
+        let log = GroupLog::open(GROUP, GROUP, Arc::new(again)).expect("it is whole");
+        log.until_durable(2).now_or_never().expect("found").expect("it did not fail");
     }
 
     #[tokio::test]

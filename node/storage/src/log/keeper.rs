@@ -63,7 +63,6 @@ impl State {
 pub(crate) enum Pace {
     Background,
     /// By the caller, at once: for proofs that count every step.
-    #[cfg(test)]
     Inline,
 }
 
@@ -86,7 +85,6 @@ impl Keeper {
             filled: AtomicU32::new(0),
         });
         let thread = match pace {
-            #[cfg(test)]
             Pace::Inline => None,
             Pace::Background => {
                 let shared = shared.clone();

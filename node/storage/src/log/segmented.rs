@@ -54,9 +54,40 @@ impl SegmentedLog {
         Ok(log)
     }
 
+    /// Opens a log on `disk` that writes nothing by itself: what is asked of it
+    /// is made durable when its hand is told to. For simulation, whose order of
+    /// deeds is its own.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn by_hand(disk: Arc<dyn Disk>, options: Options) -> Result<(Self, Hand), Error> {
+        let (log, writer) = assemble(disk, options, Pace::Inline)?;
+        Ok((log, Hand(writer)))
+    }
+
     /// Returns where it is.
     pub fn directory(&self) -> std::path::PathBuf {
         self.disk.path("")
+    }
+}
+
+/// Writes what is asked of a log, when it is told to.
+pub struct Hand(Writer);
+
+impl std::fmt::Debug for Hand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hand")
+    }
+}
+
+impl Hand {
+    /// Makes durable what is asked for, with one sync, and tells those who wait.
+    ///
+    /// # Errors
+    /// They were told, too.
+    pub fn write(&mut self) -> Result<(), Error> {
+        let batch = self.0.pending();
+        self.0.commit(batch)
     }
 }
 

@@ -72,9 +72,14 @@ impl Writer {
             // Those who wait were told; the log keeps the rest of the story.
             let _ = self.commit(batch);
         }
-        let mut last = self.shared.pending_batch();
+        let mut last = self.pending();
         last.mark = Some(Mark::Closing);
         let _ = self.commit(last);
+    }
+
+    /// Takes what there is to do without waiting.
+    pub(crate) fn pending(&self) -> Batch {
+        self.shared.pending_batch()
     }
 
     /// Makes one batch durable and tells those who wait for it.
