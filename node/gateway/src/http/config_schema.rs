@@ -429,7 +429,7 @@ pub(crate) struct TimingDocument {
 mod tests {
     use serde_json::{Value, json};
     use via_types::StreamConfig;
-    use via_types::config::Threshold;
+    use via_types::config::{Priority, Threshold};
 
     use crate::routes;
 
@@ -477,7 +477,7 @@ mod tests {
     #[test]
     fn the_schema_has_every_setting_of_a_stream_and_no_other() {
         let document = serde_json::to_value(routes::document()).expect("JSON");
-        let mut config = StreamConfig::default();
+        let mut config = StreamConfig { priority: Priority::Low, ..StreamConfig::default() };
         config.detectors.volume.threshold = Some(Threshold::default());
         config.detectors.distribution.threshold = Some(Threshold::default());
         config.detectors.cardinality.threshold = Some(Threshold::default());

@@ -24,8 +24,8 @@ async fn small() -> Rig {
 /// Makes new entities until one is refused.
 async fn fill(rig: &Rig) {
     for number in 0..10_000 {
-        let answer = rig.post_json(EVENTS, &json!({"entity": format!("e{number}")}).to_string());
-        if answer.await.status != 200 {
+        let body = json!({ "entity": format!("e{number}") }).to_string();
+        if rig.post_json(EVENTS, &body).await.status != 200 {
             return;
         }
     }
@@ -74,7 +74,7 @@ async fn who_is_turned_away_is_told_when_to_come_again_over_grpc() {
     let mut client = IngestClient::connect(format!("http://{}", rig.address)).await.expect("up");
     let request = |keys: &[&str]| WriteRequest {
         stream: "s".to_owned(),
-        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+        keys: keys.iter().map(|key| (*key).to_owned().into()).collect(),
         entity: (0..keys.len() as u32).flat_map(u32::to_le_bytes).collect(),
         ..WriteRequest::default()
     };
