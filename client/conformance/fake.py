@@ -4,6 +4,7 @@ recognises numbered repeats as the node does, and records every attempt."""
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -61,6 +62,14 @@ class Fake:
             self._epochs: dict[str, int] = {}
             self._ledger: dict[tuple[str, str, str], tuple[bytes, dict[str, Any]]] = {}
             self._unique: set[tuple[str, str]] = set()
+
+    def encrypt(self, certificate: str, key: str) -> None:
+        """Speaks TLS from now on."""
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate, key)
+        for server in self._servers:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        self.urls = [url.replace("http:", "https:") for url in self.urls]
 
     def hold(self, held: bool) -> None:
         """Lets requests for events wait, or go on."""

@@ -107,7 +107,7 @@ class Run:
         return int(self.node.ask("/api/v1/stats")["events"]) - self.before
 
     def _init(self, given: Any = None) -> None:
-        self._adapter.ask("init", settings=self._settings())
+        self._adapter.ask("init", settings=self._settings() | (given or {}))
 
     def _settings(self) -> dict[str, Any]:
         settings = {"backoff_min_ms": 1, "producer": "conformance", **self.case.get("settings", {})}

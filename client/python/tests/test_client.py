@@ -4,6 +4,7 @@ the environment, callbacks, files."""
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -203,3 +204,35 @@ def test_a_script_that_just_ends_loses_nothing(fake: Fake, tmp_path: Path) -> No
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=60)
     assert len(fake.applied) == 10
+
+
+def certificate(folder: Path) -> tuple[str, str]:
+    """Makes a certificate for this machine, and its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is missing, which makes the certificate")
+    key, made = str(folder / "key.pem"), str(folder / "cert.pem")
+    subprocess.run([openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-keyout", key, "-out", made, "-days", "2", "-subj", "/CN=test",
+                    "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    return made, key
+
+
+def test_tls_is_verified(fake: Fake, tmp_path: Path) -> None:
+    made, key = certificate(tmp_path)
+    fake.encrypt(made, key)
+    with Client(fake.urls, ca_file=made) as trusting:
+        trusting.event("web", "e")
+        assert trusting.flush(20)
+    assert len(fake.applied) == 1
+    with Client(fake.urls, backoff_min=0.001, producer="stranger") as strange:
+        with pytest.raises(Retry, match="CERTIFICATE_VERIFY_FAILED"):
+            strange.score("web", "e", timeout=0.2)
+    assert len(fake.applied) == 1
+
+
+def test_a_key_is_in_no_error(fake: Fake, client: Make) -> None:
+    fake.load(Script(score=[{"status": 401}]))
+    with pytest.raises(Rejected) as failure:
+        client(key="via_key_test_2").score("web", "e")
+    assert "via_key_test_2" not in f"{failure.value!r}{vars(failure.value)}"

@@ -1,8 +1,10 @@
 /** What the contract's cases cannot say of one language: promises, columns, files, browsers. */
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createSecret } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -173,4 +175,27 @@ test("a name is held once, and what is left under others is found", async () => 
   writeFileSync(join(first.folder, "holder"), "999999999 0 0");
   assert.equal(hold("n", under).name, "n", "its process is gone");
   assert.equal(readdirSync(first.folder).length, 1);
+});
+
+test("TLS is verified", async (context) => {
+  const made = folder();
+  const [key, cert] = [join(made, "key.pem"), join(made, "cert.pem")];
+  const openssl = spawnSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+    "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]);
+  if (openssl.error) return context.skip("openssl is missing, which makes the certificate");
+  let asked = 0;
+  const server = createSecret({ key: readFileSync(key), cert: readFileSync(cert) }, (request, response) => {
+    asked += 1;
+    request.resume().on("end", () => response.end('{"events":1}'));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const urls = [`https://127.0.0.1:${server.address().port}`];
+  const trusting = new Client({ urls, caFile: cert });
+  assert.deepEqual(await trusting.stats(), { events: 1 });
+  const strange = new Client({ urls, timeout: 200 });
+  await assert.rejects(strange.stats(), /self-signed certificate/);
+  assert.equal(asked, 1);
+  await Promise.all([trusting.close(), strange.close()]);
+  server.closeAllConnections();
+  server.close();
 });

@@ -13,6 +13,7 @@ from typing import Any, Callable, Mapping
 #: A text as JSON, in C where Python has that.
 quote: Callable[[str], str] = encode_basestring
 
+_write = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -48,7 +49,20 @@ def random_id() -> str:
 
 
 def _object(members: Mapping[str, Any]) -> str:
-    return json.dumps(dict(members), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return "{" + ",".join([
+        f"{quote(name if type(name) is str else str(name))}:"
+        f"{quote(item) if type(item) is str else _other(item)}"
+        for name, item in members.items()]) + "}"
+
+
+def _other(item: Any) -> str:
+    # The encoder's own way costs a microsecond for the shortest number.
+    kind = type(item)
+    if kind is int or (kind is float and isfinite(item)):
+        return repr(item)
+    if kind is bool:
+        return "true" if item else "false"
+    return _write(item)
 
 
 def _stamp(timestamp: Any) -> str:

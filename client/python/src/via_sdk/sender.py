@@ -174,7 +174,8 @@ class Sender:
         assert self._slot is not None
         under = slots.root(self._settings.spool_dir)
         for folder in sorted(under.iterdir()):
-            if folder == self._slot.folder or not any(folder.glob("*.batch")):
+            is_ours = (folder / "lock").exists() and any(folder.glob("*.batch"))
+            if folder == self._slot.folder or not is_ours:
                 continue
             other = slots.try_hold(folder.name, under)
             if other is None:
