@@ -55,12 +55,14 @@ fn set_aside(feed: &Feed, key: &str) -> Vec<Detector> {
 
 fn forest_bytes(feed: &Feed, key: &str) -> f64 {
     let states = profile(feed, key).detectors;
-    states.iter().find(|state| state.detector == Detector::Forest).unwrap().facts[0].value
+    let forest = states.iter().find(|state| state.detector == Detector::Forest);
+    forest.expect("every detector has a state").facts[0].value
 }
 
 fn course_points(feed: &Feed, key: &str) -> f64 {
     let states = profile(feed, key).detectors;
-    states.iter().find(|state| state.detector == Detector::Drift).unwrap().facts[0].value
+    let drift = states.iter().find(|state| state.detector == Detector::Drift);
+    drift.expect("every detector has a state").facts[0].value
 }
 
 #[test]

@@ -330,11 +330,13 @@ async fn tests_that_were_set_aside_are_set_aside_again_by_whoever_replays_the_lo
         let events = minutes(&rig, entity, 400);
         rig.handle().write(ONLY, events, Answer::Counts).await.expect("acknowledged");
     }
-    let before = [profile(&rig, "low-0").await, profile(&rig, "high-0").await].map(Option::unwrap);
+    let before = [profile(&rig, "low-0").await, profile(&rig, "high-0").await]
+        .map(|one| one.expect("known"));
     assert_eq!(before.each_ref().map(set_aside), [true, false]);
     // All of it is in the log alone, part of it in no checkpoint.
     rig.crash(0).await;
-    let after = [profile(&rig, "low-0").await, profile(&rig, "high-0").await].map(Option::unwrap);
+    let after = [profile(&rig, "low-0").await, profile(&rig, "high-0").await]
+        .map(|one| one.expect("known"));
     assert_eq!(after, before, "invariant E-1");
 }
 
