@@ -79,6 +79,8 @@ fn attend(world: &World, member: &mut Member) -> Option<Duration> {
                 return None;
             }
         }
+        // Its disk was made to fail, and did while the node opened it.
+        End::Refused(_) if member.is_excused => node.crash(Loss::Process),
         End::Refused(why) => {
             node.crash(Loss::Process);
             if member.standing != Standing::Rotten {
