@@ -82,26 +82,38 @@ pub(crate) async fn run(args: &Args) -> Result<Table> {
     ensure!(args.runs > 0 && args.rounds > 0 && args.seconds > 0, "nothing would be measured");
     let site = Site::new(&args.choice)?;
     let mut formation = Formation::new(&site, args.shards, NODES).await?;
-    let mut table = Table::default();
+    let title = format!(
+        "cluster: {NODES} nodes, {} shards, three replicas each, on one machine; {} runs of {} s \
+         under load, exactly once, {} rounds of failing over and handing over",
+        args.shards, args.runs, args.seconds, args.rounds
+    );
+    let mut table = Table { title, ..Table::default() };
     let wanted = |part: &&Part| args.only.is_empty() || args.only.contains(part);
     for part in ALL.iter().filter(wanted) {
         anstream::eprintln!("{part:?}");
-        let (rows, notes) = match part {
-            Part::Idle => flow::idle(args, &formation).await?,
-            Part::Latency => Box::pin(flow::latency(args, &formation)).await?,
-            Part::Ingest => Box::pin(flow::ingest(args, &formation)).await?,
-            Part::Work => Box::pin(flow::work(args, &formation)).await?,
-            Part::Failover => gap::failover(args, &mut formation).await?,
-            Part::Transfer => gap::transfer(args, &formation).await?,
-            Part::Growth => Box::pin(growth::joining(args, &mut formation)).await?,
-        };
-        table.rows.extend(rows);
-        table.notes.extend(notes);
+        match Box::pin(measure(*part, args, &mut formation)).await {
+            Ok((rows, notes)) => {
+                table.rows.extend(rows);
+                table.notes.extend(notes);
+            }
+            Err(error) => {
+                // What was measured before took long.
+                anstream::eprintln!("{table}");
+                return Err(error.context(format!("{part:?}")));
+            }
+        }
     }
-    table.title = format!(
-        "cluster: {NODES} nodes, {} shards, three replicas each, on one machine; {} runs of {} s \
-         under load, {} rounds of failing over and handing over",
-        args.shards, args.runs, args.seconds, args.rounds
-    );
     Ok(table)
+}
+
+async fn measure(part: Part, args: &Args, formation: &mut Formation<'_>) -> Result<Found> {
+    match part {
+        Part::Idle => flow::idle(args, formation).await,
+        Part::Latency => flow::latency(args, formation).await,
+        Part::Ingest => flow::ingest(args, formation).await,
+        Part::Work => flow::work(args, formation).await,
+        Part::Failover => gap::failover(args, formation).await,
+        Part::Transfer => gap::transfer(args, formation).await,
+        Part::Growth => growth::joining(args, formation).await,
+    }
 }

@@ -422,16 +422,16 @@ fn notes(runs: &[Run], stats: http::Stats) -> Vec<String> {
     notes
 }
 
-/// Writes events to a node as fast as it takes them; returns how many were
-/// acknowledged.
+/// Writes events to a node as fast as it takes them, by name; returns how many
+/// were acknowledged.
 ///
 /// # Errors
 /// The connection fails, or not every event is accepted.
 pub(crate) async fn pour(node: SocketAddr, workload: &mut Workload, events: usize) -> Result<u64> {
     let requests = events / POUR_BATCH;
     let frames = (0..requests).map(|_| Frame::new("bench", &workload.draw(POUR_BATCH))).collect();
-    let sender =
-        grpc::Sender { frames, in_flight: POUR_IN_FLIGHT, times: Some(Rate::Max), origin: None };
+    let origin = Some(grpc::open_producer(node, "pour").await?);
+    let sender = grpc::Sender { frames, in_flight: POUR_IN_FLIGHT, times: Some(Rate::Max), origin };
     let from = Instant::now();
     let window = Window { from, until: from + PATIENCE * 10 };
     let schedule = Schedule::Closed { until: window.until, left: requests as u64 };

@@ -100,7 +100,8 @@ pub(super) fn subject<'a>(formation: &'a Formation<'_>) -> Subject<'a> {
 async fn runs(args: &Args, subject: &Subject<'_>, words: &[&str]) -> Result<Vec<Run>> {
     let (seconds, number) = (args.seconds.to_string(), args.runs);
     let connections = subject.doors.len().max(2).to_string();
-    let mut all = vec!["--seconds", &seconds, "--connections", &connections];
+    // By name: an answer that is lost with a leader is asked for again.
+    let mut all = vec!["--exactly-once", "--seconds", &seconds, "--connections", &connections];
     all.extend(words);
     let load = load::Args::of_words(&all)?;
     let draws = load.draw()?;

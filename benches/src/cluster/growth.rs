@@ -26,6 +26,7 @@ pub(super) async fn joining(args: &Args, formation: &mut Formation<'_>) -> Resul
     let mut workload = Workload::in_turn(args.profiles, 42)?;
     load::pour(formation.door(0)?, &mut workload, args.profiles as usize).await?;
     let load = load::Args::of_words(&[
+        "--exactly-once",
         "--rate",
         PACE,
         "--batch",

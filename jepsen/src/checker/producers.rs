@@ -36,14 +36,23 @@ struct Attempt {
     is_zombie: bool,
 }
 
+/// Who may send a batch again under its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeaters {
+    /// The producer alone.
+    Producers,
+    /// Nodes too, which lost sight of what they had passed on to a leader.
+    NodesToo,
+}
+
 /// Judges a history of producers.
-pub fn check(operations: &[Operation]) -> Verdict {
+pub fn check(operations: &[Operation], repeaters: Repeaters) -> Verdict {
     let mut verdict = Verdict::new("exactly-once");
     let epochs = epochs(operations, &mut verdict);
     let batches = collect(operations, &epochs);
     for (name, batch) in &batches {
         judge_counts(name, batch, &mut verdict);
-        judge_receipts(name, batch, &mut verdict);
+        judge_receipts(name, batch, repeaters, &mut verdict);
     }
     judge_order(operations, &batches, &mut verdict);
     let attempts = || batches.values().flat_map(|batch| &batch.attempts);
@@ -147,7 +156,12 @@ fn judge_counts((name, epoch, sequence): &Name, batch: &Batch, verdict: &mut Ver
     }
 }
 
-fn judge_receipts((name, epoch, sequence): &Name, batch: &Batch, verdict: &mut Verdict) {
+fn judge_receipts(
+    (name, epoch, sequence): &Name,
+    batch: &Batch,
+    repeaters: Repeaters,
+    verdict: &mut Verdict,
+) {
     let what = format!("{name}, epoch {epoch}, sequence {sequence}");
     for (at, attempt) in batch.attempts.iter().enumerate() {
         if attempt.outcome != Kind::Ok {
@@ -164,7 +178,7 @@ fn judge_receipts((name, epoch, sequence): &Name, batch: &Batch, verdict: &mut V
             verdict.violation(format!("{what}: applied again after it was acknowledged"));
         }
         let begun_before = others().any(|(_, a)| a.span.invoked < attempt.span.completed);
-        if attempt.repeated && !begun_before {
+        if attempt.repeated && !begun_before && repeaters == Repeaters::Producers {
             verdict.violation(format!("{what}: called a repetition though nothing was before"));
         }
         if attempt.is_zombie && !attempt.repeated {
@@ -245,7 +259,7 @@ mod tests {
     }
 
     fn judged(script: &Script) -> (Validity, String) {
-        let verdict = check(&script.operations());
+        let verdict = check(&script.operations(), Repeaters::Producers);
         (verdict.validity(), verdict.findings().join("; "))
     }
 
@@ -320,6 +334,10 @@ mod tests {
         let words = judged(&script).1;
         assert!(words.contains("sequence 1: applied again"), "{words}");
         assert!(words.contains("sequence 2: called a repetition"), "{words}");
+        let verdict = check(&script.operations(), Repeaters::NodesToo);
+        let words = verdict.findings().join("; ");
+        assert!(words.contains("sequence 1: applied again"), "{words}");
+        assert!(!words.contains("sequence 2: called a repetition"), "{words}");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 mod script;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, LocalBoxFuture};
@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use self::script::{Script, Send};
 use super::{Client, Invocation, Stage, Workload, count, insist, make_stream};
 use crate::caller::{Caller, Request};
+use crate::checker::producers::Repeaters;
 use crate::checker::{Verdict, producers};
 use crate::history::{Kind, Operation, Told};
 
@@ -39,6 +40,8 @@ type Sent = BTreeMap<(String, u64, u64), u64>;
 pub struct ExactlyOnce {
     /// Every batch that was ever sent.
     sent: Arc<Mutex<Sent>>,
+    /// Who may send one again; not known of a history that was kept.
+    repeaters: OnceLock<Repeaters>,
 }
 
 impl Workload for ExactlyOnce {
@@ -48,6 +51,9 @@ impl Workload for ExactlyOnce {
 
     fn prepare<'a>(&'a self, stage: &'a Stage) -> LocalBoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async move {
+            let is_alone = stage.targets.nodes() < 2;
+            let repeaters = if is_alone { Repeaters::Producers } else { Repeaters::NodesToo };
+            let _already = self.repeaters.set(repeaters);
             let made = make_stream(&mut stage.caller(0), STREAM, &json!({})).await;
             made.map_err(|told| anyhow::anyhow!("no stream: {:?}", told.error))
         })
@@ -81,7 +87,8 @@ impl Workload for ExactlyOnce {
     }
 
     fn check(&self, operations: &[Operation]) -> Vec<Verdict> {
-        vec![producers::check(operations)]
+        let repeaters = self.repeaters.get().copied().unwrap_or(Repeaters::NodesToo);
+        vec![producers::check(operations, repeaters)]
     }
 }
 

@@ -1,9 +1,8 @@
 //! Scores the engine on labelled traffic, in simulated time: `cargo run --release
 //! -p via-engine --example attacks -- KEY=VALUE…`. Keys: `seeds` (runs), `rounds`
-//! (strikes of each attack in a run), `history` (minutes learned before), `calm`
-//! (minutes between strikes), `score` (threshold) or `budget` (detections per
-//! entity-day), `misses` (`yes`: tells what was false or missed). Entities, marks
-//! and shards are those that a node has.
+//! (strikes of each attack), `history` (minutes before), `calm` (minutes between),
+//! `score` (threshold) or `budget` (detections per entity-day), `misses` (`yes`: tells
+//! what was false or missed). Entities, marks and shards are those of a node.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

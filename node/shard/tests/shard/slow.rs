@@ -102,10 +102,6 @@ async fn longest(cluster: &Cluster, entities: &[String], sequence: &mut u64) -> 
                 let begun = Instant::now();
                 assert_eq!(cluster.write(number, events).await.expect("acknowledged"), 10);
                 let took = begun.elapsed();
-                if took > BOUND {
-                    let leader = cluster.leader(cluster.shard_of(entity));
-                    println!("{took:?} for {entity} on n{number}, led by {leader:?}");
-                }
                 longest = longest.max(took);
             }
         }
