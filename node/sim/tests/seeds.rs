@@ -1,8 +1,6 @@
 //! Simulated clusters hold, and a seed means the same every time: each runs in a
 //! process of its own, as the command runs it.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
-
 use std::path::Path;
 
 use via_sim::fleet;
