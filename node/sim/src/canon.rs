@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use via_types::{GroupId, LogIndex, NodeId, Term};
+use via_types::{GroupId, LogIndex, NodeId};
 
 /// The committed entries of all groups, by their hashes.
 #[derive(Debug, Default)]
 pub(crate) struct Canon {
     entries: BTreeMap<(GroupId, LogIndex), (u64, NodeId)>,
-    leaders: BTreeMap<(GroupId, Term), NodeId>,
     /// Up to where each life of a node has been compared.
     compared: BTreeMap<(NodeId, GroupId), LogIndex>,
 }
@@ -43,25 +42,6 @@ impl Canon {
         ))
     }
 
-    /// Somebody leads a group in a term.
-    pub(crate) fn leads(
-        &mut self,
-        group: GroupId,
-        term: Term,
-        leader: NodeId,
-    ) -> Result<(), String> {
-        let known = *self.leaders.entry((group, term)).or_insert(leader);
-        if known == leader {
-            return Ok(());
-        }
-        Err(format!("invariant D-3: {group} is led by {known} and {leader} in {term}"))
-    }
-
-    /// Returns who leads a group in a term, if anybody is known to.
-    pub(crate) fn leader(&self, group: GroupId, term: Term) -> Option<NodeId> {
-        self.leaders.get(&(group, term)).copied()
-    }
-
     /// Returns how many entries are committed.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
@@ -73,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_entry_at_the_same_place_and_another_leader_of_a_term_are_found() {
+    fn another_entry_at_the_same_place_is_found() {
         let mut canon = Canon::default();
         let (one, two, group) = (NodeId::new(1), NodeId::new(2), GroupId::META);
         canon.applied(one, group, (LogIndex::new(1), 5)).expect("the first");
@@ -82,8 +62,5 @@ mod tests {
         canon.applied(two, group, (LogIndex::new(1), 6)).expect_err("another");
         canon.forget(two);
         assert_eq!(canon.next(two, group), LogIndex::new(1));
-        canon.leads(group, Term::new(1), one).expect("the first");
-        canon.leads(group, Term::new(1), two).expect_err("another");
-        assert_eq!(canon.leader(group, Term::new(1)), Some(one));
     }
 }

@@ -137,6 +137,8 @@ async fn judge(world: &Arc<World>, mut subscribers: Vec<Subscriber>) -> u64 {
         subscriber.finish().await;
         subscriber.check(&recorded);
     }
+    // What was recorded meanwhile was shown, too.
+    let recorded = verdict::recorded(world).await;
     verdict::check_shown(world, &recorded);
     verdict::compare_replicas(world).await;
     looking::look(world);
