@@ -1,8 +1,6 @@
 //! What a weather does to messages in memory, and that an earlier life of a node
 //! says and hears nothing more.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
-
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
