@@ -338,7 +338,7 @@ def main() -> int:
     seat = Seat(given.adapter)
     failed = passed = unfit = 0
     folder = Path(tempfile.mkdtemp(prefix="via-sdk-node-"))
-    fake, node = Fake(2), None
+    node = None
     if given.node:
         node = Node(given.node, folder)
         node.start()
@@ -347,19 +347,22 @@ def main() -> int:
             for kind in ("fake", "node"):
                 if kind == "node" and (node is None or not case.get("node")):
                     continue
+                # A fake of its own: what the case before left on its way reaches none.
+                fake = Fake(2) if kind == "fake" else None
                 try:
-                    faults = one(case, seat, fake if kind == "fake" else None,
-                                 node if kind == "node" else None)
+                    faults = one(case, seat, fake, node if kind == "node" else None)
                 except Unfit as error:
                     print(f"skip {case['case']} ({kind}): the language has no {error}")
                     unfit += 1
                     continue
+                finally:
+                    if fake is not None:
+                        fake.close()
                 print(f"{'FAIL' if faults else 'ok  '} {case['case']} ({kind})", flush=True)
                 for fault in faults:
                     print(f"       {fault}")
                 failed, passed = failed + bool(faults), passed + (not faults)
     finally:
-        fake.close()
         seat.leave()
         shutil.rmtree(seat.folder, ignore_errors=True)
         if node is not None:
