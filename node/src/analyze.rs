@@ -3,6 +3,7 @@
 //! engine's. Called by `main`; needs no node, no network, no data directory.
 
 mod analysis;
+mod beginning;
 mod civil;
 mod columns;
 mod decimal;
@@ -13,6 +14,7 @@ mod logs;
 mod moment;
 mod report;
 mod rows;
+mod sample;
 mod scores;
 mod subjects;
 mod summary;

@@ -11,11 +11,12 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 use via_types::batch::column_hash;
 use via_types::{Batch, Lane, Timestamp, limit};
 
-use super::columns::{self, Columns, Head, Wishes};
+use super::beginning::{self, Beginning};
+use super::columns::{Columns, Head, Wishes};
 use super::decimal::is_number;
 use super::moment::{Form, Orders};
 use super::subjects::{SUBJECTS, Subject};
-use super::{figure, judge};
+use super::{figure, judge, sample};
 
 /// Rows by which the columns are told apart.
 const SAMPLE_ROWS: usize = 100;
@@ -82,7 +83,7 @@ impl Rows {
         key: &str,
         wishes: &Wishes,
     ) -> Result<Self> {
-        let Beginning { delimiter, skipped, has_returns, whole: input } = begin(input)?;
+        let Beginning { delimiter, skipped, has_returns, whole: input } = beginning::of(input)?;
         let mut reader = table(delimiter, input);
         let mut first = ByteRecord::new();
         if !reader.read_byte_record(&mut first).context("line 1")? {
@@ -249,7 +250,7 @@ impl Rows {
             batch.value.push(value);
             if let Some(column) = columns.subjects[subject].distinct {
                 let mark = text(record.get(column).unwrap_or_default());
-                let is_absent = columns::is_absent(mark.trim());
+                let is_absent = sample::is_absent(mark.trim());
                 batch.mark.push(if is_absent { 0 } else { column_hash(&mark) });
             }
             for (lane, column) in batch.lanes.iter_mut().zip(&columns.values) {
@@ -283,7 +284,7 @@ fn read_value(record: &ByteRecord, columns: &Columns, column: usize) -> Result<f
         return Err("the row is too short".to_owned());
     };
     let text = text(field);
-    if columns::is_absent(text.trim()) {
+    if sample::is_absent(text.trim()) {
         return Err("no value".to_owned());
     }
     let number = columns.decimals[column].read(&text);
@@ -307,7 +308,7 @@ fn order(
     let mut orders = Orders::default();
     for record in records {
         let text = text(record?.get(column).unwrap_or_default());
-        if !columns::is_absent(text.trim()) {
+        if !sample::is_absent(text.trim()) {
             orders.add(&text);
         }
     }
@@ -334,61 +335,6 @@ fn clipped(name: &str) -> &str {
         end -= 1;
     }
     if end == 0 { "rows" } else { &name[..end] }
-}
-
-/// What the first line tells, and the input from the table's first line on.
-struct Beginning {
-    delimiter: u8,
-    skipped: u64,
-    has_returns: bool,
-    whole: Box<dyn Read>,
-}
-
-/// Tells what separates fields from the first line, which may be there to say just
-/// that: `sep=;`, as spreadsheets write it.
-fn begin(mut input: Box<dyn Read>) -> Result<Beginning> {
-    let mut start = Vec::new();
-    input.by_ref().take(1 << 16).read_to_end(&mut start).context("reading the first bytes")?;
-    if matches!(start.as_slice(), [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) || start.contains(&0) {
-        bail!("it is not UTF-8 text but, it seems, UTF-16 or binary; save it as CSV in UTF-8");
-    }
-    let text = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&start);
-    let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let has_returns = first.ends_with(b"\r");
-    let line = first.strip_suffix(b"\r").unwrap_or(first);
-    let said = match line {
-        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', said] => Some(*said),
-        _ => None,
-    };
-    let (delimiter, skipped) = match said {
-        Some(said) => (said, 1),
-        None => (delimiter(first), 0),
-    };
-    if said.is_some() {
-        let table = text.get(first.len() + 1..).unwrap_or_default().to_vec();
-        start = table;
-    }
-    let whole = Box::new(std::io::Cursor::new(start).chain(input));
-    Ok(Beginning { delimiter, skipped, has_returns, whole })
-}
-
-fn delimiter(first: &[u8]) -> u8 {
-    let count = |wanted: u8| {
-        let mut quoted = false;
-        let mut outside = |byte: &&u8| {
-            quoted ^= **byte == b'"';
-            !quoted && **byte == wanted
-        };
-        first.iter().filter(|byte| outside(byte)).count()
-    };
-    let between = |digits: &&[u8]| matches!(digits, [before, b',', after] if before.is_ascii_digit() && after.is_ascii_digit());
-    // Where fields may be parted by semicolons, a comma between digits is theirs.
-    let decimals = first.windows(3).filter(between).count();
-    if count(b';') > 0 && count(b',') <= decimals {
-        return b';';
-    }
-    let best = [b',', b';', b'\t', b'|'].into_iter().rev().max_by_key(|byte| count(*byte));
-    best.unwrap_or(b',')
 }
 
 #[cfg(test)]
