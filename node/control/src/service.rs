@@ -143,11 +143,13 @@ impl Service {
                 () = room.keep_certificate() => Error::Outcome,
             }
         });
+        let mut archive = pin!(room.keep_archive());
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
                 error = room.group.failed() => return Err(error.into()),
                 removed = &mut duties => return Err(removed),
+                () = &mut archive => {}
                 () = room.state.due() => {}
             }
             if self.commit().await {
@@ -204,7 +206,7 @@ async fn load(
     blocking(move || Ok((rows::identity(&*store)?, State::load(store, commit_entries)?))).await
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, rows::Error> + Send + 'static,
 ) -> Result<T, Error> {
     let done = tokio::task::spawn_blocking(work).await;
