@@ -9,13 +9,15 @@ use std::sync::Arc;
 use via_placement::{Member, Placement, REPLICAS, place};
 use via_types::{NodeId, ProducerId, Revision, StreamConfig, StreamId, TenantId};
 
-use crate::command::{Command, Outcome};
+use crate::command::Outcome;
+use crate::entry::Entry;
 use crate::object::{
-    Cluster, Counters, Defaults, Digest, Key, Node, NodeState, Object, Producer, Stream, Tenant,
-    Token,
+    Cluster, Counters, Defaults, Digest, Key, Node, NodeState, Object, Producer, Recorded, Stream,
+    Tenant, Token,
 };
 use crate::overlay;
 use crate::refusal::Refusal;
+use crate::tables::Tables;
 use crate::view::View;
 
 /// Streams by id and by name; shared with every [`View`] made since they last
@@ -104,9 +106,13 @@ pub struct Catalog {
     /// None says what this version's own defaults are.
     pub(crate) defaults: Option<Arc<Defaults>>,
     pub(crate) tokens: BTreeMap<Digest, Token>,
+    pub(crate) tables: Tables,
     /// Follows from the cluster and its nodes.
     pub(crate) placement: Arc<Placement>,
-    changed: BTreeSet<Key>,
+    /// What was there before, of each thing that the command at hand changed.
+    pub(crate) changed: BTreeMap<Key, Option<Object>>,
+    /// What the command at hand recorded.
+    pub(crate) recorded: Vec<Recorded>,
 }
 
 /// What a command did.
@@ -116,6 +122,8 @@ pub struct Applied {
     pub outcome: Result<Outcome, Refusal>,
     /// The objects that are new, different or gone, for whoever keeps them.
     pub changed: BTreeSet<Key>,
+    /// What is to be kept of the audit logs, with the objects (invariant A-1).
+    pub recorded: Vec<Recorded>,
 }
 
 /// Stored objects do not make a catalog (invariant D-7).
@@ -124,12 +132,14 @@ pub struct Applied {
 pub struct Damage(String);
 
 impl Catalog {
-    /// Applies the command committed at revision `at`, which is above every
-    /// earlier one. A refused command changes nothing.
-    pub fn apply(&mut self, at: Revision, command: Command) -> Applied {
+    /// Applies the entry committed at revision `at`, which is above every
+    /// earlier one. A refused command changes nothing; one that changes
+    /// something is recorded with its deed (invariant A-1).
+    pub fn apply(&mut self, at: Revision, entry: impl Into<Entry>) -> Applied {
         assert!(at > self.revision, "invariant C-1: revision {at} after {}", self.revision);
-        let outcome = command.apply(self, at);
-        let changed = std::mem::take(&mut self.changed);
+        let outcome = self.decide(at, entry.into());
+        let changed: BTreeSet<Key> = std::mem::take(&mut self.changed).into_keys().collect();
+        let recorded = std::mem::take(&mut self.recorded);
         assert!(outcome.is_ok() || changed.is_empty(), "a refused command changed {changed:?}");
         if !changed.is_empty() {
             self.revision = at;
@@ -137,7 +147,24 @@ impl Catalog {
         if changed.iter().any(|key| matches!(key, Key::Cluster | Key::Node(_))) {
             self.place();
         }
-        Applied { outcome, changed }
+        Applied { outcome, changed, recorded }
+    }
+
+    fn decide(&mut self, at: Revision, entry: Entry) -> Result<Outcome, Refusal> {
+        let Entry { deed, command } = entry;
+        let Some(deed) = deed else {
+            return command.apply(self, at, None);
+        };
+        deed.check()?;
+        if let Some(answered) = self.answered(&deed)? {
+            return Ok(answered);
+        }
+        self.has_room_to_remember(&deed)?;
+        let word = command.word();
+        let outcome = command.apply(self, at, Some(&deed))?;
+        self.record(at, &deed, word);
+        self.remember(at, &deed, &outcome);
+        Ok(outcome)
     }
 
     /// Returns the revision of the newest change.
@@ -161,6 +188,18 @@ impl Catalog {
             Key::Producer(id) => self.producers.by_id.get(&id).cloned().map(Object::Producer),
             Key::Defaults => self.defaults.clone().map(Object::Defaults),
             Key::Token(digest) => self.tokens.get(&digest).copied().map(Object::Token),
+            Key::Account(_)
+            | Key::Plan(_)
+            | Key::User(_)
+            | Key::Role(_)
+            | Key::ApiKey(_)
+            | Key::Session(_)
+            | Key::Grant(_)
+            | Key::Edition(_)
+            | Key::Suppression(_)
+            | Key::Answer(_)
+            | Key::Trail(_)
+            | Key::Subject(_) => self.tables.object(key),
         }
     }
 
@@ -168,7 +207,8 @@ impl Catalog {
     pub fn len(&self) -> usize {
         let singles = if self.is_empty() { 0 } else { 2 } + usize::from(self.defaults.is_some());
         let streams = self.streams.by_id.len() + self.producers.by_id.len();
-        singles + self.nodes.len() + self.tenants.len() + streams + self.tokens.len()
+        let rest = self.tokens.len() + self.tables.len();
+        singles + self.nodes.len() + self.tenants.len() + streams + rest
     }
 
     /// Says whether no cluster was ever formed.
@@ -193,6 +233,7 @@ impl Catalog {
             .chain(producers)
             .chain(self.defaults.clone().map(Object::Defaults))
             .chain(self.tokens.values().copied().map(Object::Token))
+            .chain(self.tables.objects())
     }
 
     /// Makes the catalog that consists of `objects` at `revision`.
@@ -276,12 +317,25 @@ impl Catalog {
                 return Err(Damage(format!("producer {} does not fit the rest", producer.id)));
             }
         }
+        for object in self.tables.objects() {
+            let is_stray = match &object {
+                Object::Edition(edition) => !self.streams.by_id.contains_key(&edition.stream),
+                other => other.tenant().is_some_and(|tenant| !known(tenant)),
+            };
+            if is_stray {
+                return Err(Damage(format!("{} belongs to nobody", object.key())));
+            }
+        }
         Ok(())
     }
 
     /// Sets an object and remembers that it changed.
     pub(crate) fn put(&mut self, object: Object) {
-        self.changed.insert(object.key());
+        let key = object.key();
+        if !self.changed.contains_key(&key) {
+            let before = self.object(key);
+            self.changed.insert(key, before);
+        }
         match object {
             Object::Cluster(cluster) => self.cluster = Some(cluster),
             Object::Counters(counters) => self.counters = counters,
@@ -297,13 +351,34 @@ impl Catalog {
             Object::Token(token) => {
                 self.tokens.insert(token.digest, token);
             }
+            Object::Account(_)
+            | Object::Plan(_)
+            | Object::User(_)
+            | Object::Role(_)
+            | Object::ApiKey(_)
+            | Object::Session(_)
+            | Object::Grant(_)
+            | Object::Edition(_)
+            | Object::Suppression(_)
+            | Object::Answer(_)
+            | Object::Trail(_)
+            | Object::Subject(_) => self.tables.put(object),
+        }
+    }
+
+    /// Takes a thing of the tables away and remembers that it is gone.
+    pub(crate) fn remove(&mut self, key: Key) {
+        let before = self.object(key);
+        if before.is_some() {
+            self.changed.entry(key).or_insert(before);
+            self.tables.remove(key);
         }
     }
 
     /// Takes a join token away and remembers that it is gone.
     pub(crate) fn forget_token(&mut self, digest: Digest) {
-        self.changed.insert(Key::Token(digest));
-        self.tokens.remove(&digest);
+        let before = self.tokens.remove(&digest).map(Object::Token);
+        self.changed.entry(Key::Token(digest)).or_insert(before);
     }
 
     /// Says whether a node other than `id`, and still there, has that name.

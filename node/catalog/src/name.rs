@@ -14,9 +14,17 @@ pub fn check(thing: Thing, name: &str) -> Result<(), Refusal> {
     let longest = match thing {
         Thing::Stream => limit::STREAM_NAME_BYTES,
         Thing::Node | Thing::Tenant | Thing::Producer | Thing::Zone => limit::NAME_BYTES,
+        Thing::Role | Thing::ApiKey | Thing::Plan | Thing::Region => limit::NAME_BYTES,
+        Thing::User => limit::LOGIN_BYTES,
         Thing::Address => limit::NODE_ADDRESS_BYTES,
     };
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    // A user's is an e-mail address, mostly.
+    let is_user = thing == Thing::User;
+    let allowed = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'.' | b'_' | b'-')
+            || (is_user && matches!(byte, b'@' | b'+'))
+    };
     let wrong = if name.is_empty() {
         "is empty".to_owned()
     } else if name.len() > longest {

@@ -1,12 +1,27 @@
 //! The things a catalog holds, as they are read and as they rest. Owns their
 //! shape; the rules by which they change live in [`crate::command`].
 
+pub mod access;
+pub mod account;
+pub mod kept;
+pub mod trail;
+pub mod user;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use via_types::{Epoch, NodeId, ProducerId, Revision, StreamConfig, StreamId, TenantId, Timestamp};
+use via_types::{
+    ApiKeyId, Epoch, GrantId, NodeId, ProducerId, Revision, RoleId, SessionId, StreamConfig,
+    StreamId, SuppressionId, TenantId, Timestamp, UserId,
+};
+
+pub use access::{ApiKey, CustomRole, Grant, Network, Session};
+pub use account::{Account, Plan, PlanId, Quotas, Standing};
+pub use kept::{Answer, Edition, Hushed, Subject, Suppression, Verdict};
+pub use trail::{Recorded, Trail, TrailId};
+pub use user::{Attempts, Credentials, Identity, SecondFactor, User};
 
 use crate::overlay;
 
@@ -240,6 +255,57 @@ pub enum Key {
     Defaults,
     /// A [`Token`].
     Token(Digest),
+    /// A tenant's [`Account`].
+    Account(TenantId),
+    /// A [`Plan`].
+    Plan(PlanId),
+    /// A [`User`].
+    User(UserId),
+    /// A [`CustomRole`].
+    Role(RoleId),
+    /// An [`ApiKey`].
+    ApiKey(ApiKeyId),
+    /// A [`Session`].
+    Session(SessionId),
+    /// A [`Grant`].
+    Grant(GrantId),
+    /// An [`Edition`].
+    Edition((StreamId, Revision)),
+    /// A [`Suppression`].
+    Suppression(SuppressionId),
+    /// An [`Answer`].
+    Answer((TrailId, Digest)),
+    /// A [`Trail`].
+    Trail(TrailId),
+    /// A [`Subject`].
+    Subject(Digest),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster => f.write_str("cluster"),
+            Self::Counters => f.write_str("counters"),
+            Self::Node(id) => write!(f, "node {id}"),
+            Self::Tenant(id) => write!(f, "tenant {id}"),
+            Self::Stream(id) => write!(f, "stream {id}"),
+            Self::Producer(id) => write!(f, "producer {id}"),
+            Self::Defaults => f.write_str("defaults"),
+            Self::Token(_) => f.write_str("join token"),
+            Self::Account(id) => write!(f, "account {id}"),
+            Self::Plan(id) => write!(f, "plan {}", id.get()),
+            Self::User(id) => write!(f, "user {id}"),
+            Self::Role(id) => write!(f, "role {id}"),
+            Self::ApiKey(id) => write!(f, "key {id}"),
+            Self::Session(id) => write!(f, "session {id}"),
+            Self::Grant(id) => write!(f, "grant {id}"),
+            Self::Edition((stream, revision)) => write!(f, "stream {stream} at {revision}"),
+            Self::Suppression(id) => write!(f, "suppression {id}"),
+            Self::Answer(_) => f.write_str("answer"),
+            Self::Trail(id) => write!(f, "audit log of {id}"),
+            Self::Subject(_) => f.write_str("subject"),
+        }
+    }
 }
 
 /// One object of the catalog, as it rests.
@@ -261,6 +327,30 @@ pub enum Object {
     Defaults(Arc<Defaults>),
     /// A join token.
     Token(Token),
+    /// What a tenant may use.
+    Account(Arc<Account>),
+    /// A plan.
+    Plan(Arc<Plan>),
+    /// Somebody who logs in.
+    User(Arc<User>),
+    /// A role that a tenant made.
+    Role(Arc<CustomRole>),
+    /// A key with which programs come.
+    ApiKey(Arc<ApiKey>),
+    /// Somebody who has logged in.
+    Session(Arc<Session>),
+    /// An operator's way into a tenant.
+    Grant(Arc<Grant>),
+    /// What a stream said at a revision.
+    Edition(Arc<Edition>),
+    /// An entry of a suppression list.
+    Suppression(Arc<Suppression>),
+    /// What a request was answered.
+    Answer(Arc<Answer>),
+    /// An audit log.
+    Trail(Arc<Trail>),
+    /// A key that seals what concerns a person.
+    Subject(Arc<Subject>),
 }
 
 impl Object {
@@ -275,6 +365,40 @@ impl Object {
             Self::Producer(producer) => Key::Producer(producer.id),
             Self::Defaults(_) => Key::Defaults,
             Self::Token(token) => Key::Token(token.digest),
+            Self::Account(account) => Key::Account(account.tenant),
+            Self::Plan(plan) => Key::Plan(plan.id),
+            Self::User(user) => Key::User(user.id),
+            Self::Role(role) => Key::Role(role.id),
+            Self::ApiKey(key) => Key::ApiKey(key.id),
+            Self::Session(session) => Key::Session(session.id),
+            Self::Grant(grant) => Key::Grant(grant.id),
+            Self::Edition(edition) => Key::Edition((edition.stream, edition.revision)),
+            Self::Suppression(entry) => Key::Suppression(entry.id),
+            Self::Answer(answer) => Key::Answer((answer.whose, answer.key)),
+            Self::Trail(trail) => Key::Trail(trail.id),
+            Self::Subject(subject) => Key::Subject(subject.id),
+        }
+    }
+
+    /// Returns whose it is; none for what is the platform's or the cluster's.
+    pub fn tenant(&self) -> Option<TenantId> {
+        match self {
+            Self::Cluster(_) | Self::Counters(_) | Self::Node(_) | Self::Defaults(_) => None,
+            Self::Token(_) | Self::Plan(_) | Self::Subject(_) => None,
+            Self::Tenant(tenant) => Some(tenant.id),
+            Self::Stream(stream) => Some(stream.tenant),
+            Self::Producer(producer) => Some(producer.tenant),
+            Self::Account(account) => Some(account.tenant),
+            Self::User(user) => user.tenant,
+            Self::Role(role) => Some(role.tenant),
+            Self::ApiKey(key) => key.tenant,
+            Self::Session(session) => session.tenant,
+            Self::Grant(grant) => Some(grant.tenant),
+            // Of its stream, which is recorded with it.
+            Self::Edition(_) => None,
+            Self::Suppression(entry) => Some(entry.tenant),
+            Self::Answer(answer) => answer.whose.tenant(),
+            Self::Trail(trail) => trail.id.tenant(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use via_types::{NodeId, Revision, StreamId, TenantId};
+use via_types::{NodeId, Revision, StreamId, TenantId, Timestamp};
 
 use crate::object::ClusterId;
 
@@ -23,6 +23,16 @@ pub enum Thing {
     Zone,
     /// Where a node is reached.
     Address,
+    /// A role.
+    Role,
+    /// A user.
+    User,
+    /// An API key.
+    ApiKey,
+    /// A plan.
+    Plan,
+    /// Where data may lie.
+    Region,
 }
 
 impl fmt::Display for Thing {
@@ -34,6 +44,11 @@ impl fmt::Display for Thing {
             Self::Producer => "producer",
             Self::Zone => "zone",
             Self::Address => "address",
+            Self::Role => "role",
+            Self::User => "user",
+            Self::ApiKey => "API key",
+            Self::Plan => "plan",
+            Self::Region => "region",
         })
     }
 }
@@ -132,11 +147,76 @@ pub enum Refusal {
         "the join token was used by another node; make a new one with `via-node cluster token`"
     )]
     TokenUsed,
+    /// Changes of this kind say who asks for them (invariant A-1).
+    #[error("nobody says who asks for this change")]
+    Anonymous,
+    /// The change must say what it is based on (invariant C-1).
+    #[error("the change does not say what it is based on; it is at {current}")]
+    BasisMissing {
+        /// What it must be based on.
+        current: Revision,
+    },
+    /// A request with this idempotency key was another one.
+    #[error("this idempotency key was used for another request")]
+    OtherRequest,
+    /// There is no such thing, or it is somebody else's.
+    #[error("there is no {what}")]
+    NoSuch {
+        /// What was asked for.
+        what: Cow<'static, str>,
+    },
+    /// A part of the command cannot be.
+    #[error("{what} {wrong}")]
+    Unfit {
+        /// Which part.
+        what: Cow<'static, str>,
+        /// What is wrong with it.
+        wrong: Cow<'static, str>,
+    },
+    /// The tenant's quota is used up.
+    #[error("the quota of {quota} is {limit}, and used up")]
+    Quota {
+        /// Which quota.
+        quota: Cow<'static, str>,
+        /// How much it is.
+        limit: u64,
+    },
+    /// Too much failed lately: no attempt is heard before.
+    #[error("too many attempts failed; the next is heard at {until}")]
+    TooEarly {
+        /// From when on.
+        until: Timestamp,
+    },
+    /// A code or a token that is good once was used before.
+    #[error("it was used before")]
+    UsedBefore,
 }
 
 impl Refusal {
     /// Says that a table is full (invariant D-6).
     pub fn full(what: &'static str, limit: u64) -> Self {
         Self::Full { what: Cow::Borrowed(what), limit }
+    }
+
+    pub(crate) fn no_such(what: &'static str) -> Self {
+        Self::NoSuch { what: Cow::Borrowed(what) }
+    }
+
+    pub(crate) fn unfit(what: &'static str, wrong: &'static str) -> Self {
+        Self::Unfit { what: Cow::Borrowed(what), wrong: Cow::Borrowed(wrong) }
+    }
+
+    /// Refuses what is longer than it may be (invariant D-6).
+    pub(crate) fn at_most(what: &'static str, found: usize, most: usize) -> Result<(), Self> {
+        if found <= most {
+            return Ok(());
+        }
+        let wrong = Cow::Owned(format!("has {found} bytes or parts; {most} are allowed"));
+        Err(Self::Unfit { what: Cow::Borrowed(what), wrong })
+    }
+
+    /// Refuses one more when there are `most` already (invariant D-6).
+    pub(crate) fn unless_below(found: usize, most: usize, what: &'static str) -> Result<(), Self> {
+        if found < most { Ok(()) } else { Err(Self::full(what, most as u64)) }
     }
 }

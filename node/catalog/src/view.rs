@@ -10,6 +10,7 @@ use crate::catalog::{Catalog, Producers, Streams};
 use crate::object::{Cluster, Defaults, Node, Producer, Stream, Tenant};
 use crate::overlay;
 use crate::refusal::Refusal;
+use crate::tables::Tables;
 
 /// The catalog as of one revision. Producers are not in it: shards fence them
 /// by what batches carry, and there may be many.
@@ -22,6 +23,7 @@ pub struct View {
     streams: Arc<Streams>,
     producers: Arc<Producers>,
     defaults: Option<Arc<Defaults>>,
+    pub(crate) tables: Tables,
     placement: Arc<Placement>,
 }
 
@@ -35,6 +37,7 @@ impl View {
             streams: Arc::clone(&catalog.streams),
             producers: Arc::clone(&catalog.producers),
             defaults: catalog.defaults.clone(),
+            tables: catalog.tables.clone(),
             placement: Arc::clone(&catalog.placement),
         }
     }

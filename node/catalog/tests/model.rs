@@ -33,6 +33,7 @@ enum Heard {
     Refused,
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the model knows some commands only")]
 fn heard(outcome: Result<Outcome, Refusal>) -> Heard {
     match outcome {
         Ok(Outcome::Formed(_) | Outcome::Registered(_) | Outcome::Defaults(_)) => Heard::Done,
@@ -43,6 +44,7 @@ fn heard(outcome: Result<Outcome, Refusal>) -> Heard {
         }
         Ok(Outcome::Opened { id, epoch }) => Heard::Producer(id.get(), epoch.get()),
         Err(_) => Heard::Refused,
+        Ok(other) => panic!("nobody asked for {other:?}"),
     }
 }
 
@@ -64,6 +66,7 @@ impl Model {
         self.apply_formed(at, command)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the model knows some commands only")]
     fn apply_formed(&mut self, at: u64, command: &Command) -> Heard {
         match command {
             Command::FormCluster(_) => Heard::Done,
@@ -123,8 +126,8 @@ impl Model {
                 Heard::Done
             }
             Command::ObserveNode(command) => self.observe(at, command),
-            // Their own model is in `tokens`.
-            Command::IssueToken(_) | Command::AdmitNode(_) => Heard::Refused,
+            // Their own models are in `tokens` and `audit`.
+            _ => Heard::Refused,
         }
     }
 

@@ -77,7 +77,7 @@ fn formed() -> Catalog {
     let mut catalog = Catalog::default();
     let at = Timestamp::from_nanos(0);
     let form = FormCluster { id: ClusterId::new(7), shards: 16, at };
-    catalog.apply(Revision::new(1), form.into()).outcome.expect("it is the first");
+    catalog.apply(Revision::new(1), form).outcome.expect("it is the first");
     catalog
 }
 

@@ -68,7 +68,7 @@ kinds! {
     /// A shard's producers, unique ids and counters.
     Ledger = 6, version 2, at most limit::ENTRY_BYTES, Lz4;
     /// One command of the catalog's log.
-    CatalogEntry = 7, version 1, at most limit::ENTRY_BYTES, Plain;
+    CatalogEntry = 7, version 2, at most limit::ENTRY_BYTES, Plain;
     /// The catalog, whole or one record of it.
     CatalogState = 8, version 1, at most limit::ENTRY_BYTES, Lz4;
     /// A piece of a group's snapshot.
@@ -95,6 +95,12 @@ kinds! {
     ShardAnswer = 25, version 1, at most limit::ENTRY_BYTES + MIB, Lz4;
     /// Changes of detections on their way to a live feed on another node.
     ShardNews = 26, version 1, at most limit::ENTRY_BYTES + MIB, Lz4;
+    /// One audit record at rest: its text.
+    AuditRecord = 40, version 1, at most 64 << 10, Lz4;
+    /// One node of an audit log's tree.
+    AuditNode = 41, version 1, at most 4 << 10, Plain;
+    /// A piece of the audit logs in a snapshot of the catalog.
+    AuditPiece = 42, version 1, at most limit::ENTRY_BYTES, Lz4;
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub struct Options {
 
 impl Options {
     /// Returns the settings for `node`: failover in under two seconds, and less
-    /// than 5 % of a core for 64 idle groups (ADR 20).
+    /// than 5 % of a core for 64 idle groups (ADR 19).
     pub fn new(node: NodeId) -> Self {
         Self {
             node,

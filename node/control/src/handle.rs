@@ -6,14 +6,17 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::watch;
 use via_catalog::command::{
-    CreateStream, CreateTenant, OpenProducer, PutDefaults, PutStreamConfig,
+    CreateStream, CreateTenant, OpenProducer, PutDefaults, PutStreamConfig, PutSubject,
 };
-use via_catalog::{Outcome, Refusal, Stream, Tenant, Thing, View, name};
+use via_catalog::{
+    Author, Command, Deed, Entry, Outcome, Refusal, Stream, Subject, Tenant, Thing, View, name,
+};
 use via_types::{Epoch, ProducerId, Revision, StreamConfig, TenantId, limit};
 
 use crate::Error;
 use crate::options::DEFAULT_TENANT;
 use crate::room::Room;
+use crate::vault;
 
 /// A stream that was asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,13 +50,44 @@ impl Handle {
         self.0.state.watch()
     }
 
-    /// Creates a stream that says `own` of how it is judged, an object of some
-    /// settings, or returns the one of that name as it is.
+    /// Proposes a change as part of somebody's deed, and returns once it shows
+    /// in [`Handle::view`] on this node. Its audit record is in the same entry
+    /// (invariant A-1). Whether they may is asked before, by [`via_types::may`].
+    ///
+    /// # Errors
+    /// [`Error::Refused`]: among them, stale and missing bases (invariant C-1)
+    /// and an idempotency key that was used for another request;
+    /// [`Error::Group`].
+    pub async fn commit(&self, deed: Deed, command: impl Into<Command>) -> Result<Outcome, Error> {
+        self.0.enter(&Entry { deed: Some(deed), command: command.into() }).await
+    }
+
+    /// Returns the deed of somebody of whom nobody asked who they are.
+    fn unknown(&self) -> Deed {
+        Deed::new(Author::Unknown, self.0.clock.now())
+    }
+
+    /// As [`Self::create_stream_by`], of somebody unknown.
     ///
     /// # Errors
     /// [`Error::Refused`], [`Error::Group`].
     pub async fn create_stream(
         &self,
+        tenant: TenantId,
+        name: &str,
+        own: &Value,
+    ) -> Result<Created, Error> {
+        self.create_stream_by(self.unknown(), tenant, name, own).await
+    }
+
+    /// Creates a stream that says `own` of how it is judged, an object of some
+    /// settings, or returns the one of that name as it is.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], [`Error::Group`].
+    pub async fn create_stream_by(
+        &self,
+        deed: Deed,
         tenant: TenantId,
         name: &str,
         own: &Value,
@@ -72,19 +106,16 @@ impl Handle {
         }
         let config = own.to_string();
         view.in_force(&config)?;
-        let (name, at) = (name.to_owned(), self.0.clock.now());
-        let outcome = self.0.propose(&CreateStream { tenant, name, config, at }.into()).await?;
+        let (name, at) = (name.to_owned(), deed.at);
+        let outcome = self.commit(deed, CreateStream { tenant, name, config, at }).await?;
         let Outcome::Stream { stream, existed } = outcome else { return Err(Error::Outcome) };
         Ok(Created { stream, existed })
     }
 
-    /// Replaces what a stream says of how it is judged, if its configuration is
-    /// still at `based_on`.
+    /// As [`Self::put_stream_config_by`], of somebody unknown.
     ///
     /// # Errors
-    /// [`Error::NoStream`]; [`Error::Refused`], whose
-    /// [`Error::current_revision`] says what is current when `based_on` is
-    /// stale (invariant C-1); [`Error::Group`].
+    /// Those of [`Self::put_stream_config_by`].
     pub async fn put_stream_config(
         &self,
         tenant: TenantId,
@@ -92,13 +123,32 @@ impl Handle {
         based_on: Revision,
         own: &Value,
     ) -> Result<Arc<Stream>, Error> {
+        self.put_stream_config_by(self.unknown().based_on(based_on), tenant, name, own).await
+    }
+
+    /// Replaces what a stream says of how it is judged, if its configuration is
+    /// still at what the deed is based on.
+    ///
+    /// # Errors
+    /// [`Error::NoStream`]; [`Error::Refused`], whose
+    /// [`Error::current_revision`] says what is current when `based_on` is
+    /// stale (invariant C-1); [`Error::Group`].
+    pub async fn put_stream_config_by(
+        &self,
+        deed: Deed,
+        tenant: TenantId,
+        name: &str,
+        own: &Value,
+    ) -> Result<Arc<Stream>, Error> {
         let view = self.view();
         let there = view.stream(tenant, name);
-        let stream = there.ok_or_else(|| Error::NoStream { name: name.to_owned() })?.id;
+        let there = there.ok_or_else(|| Error::NoStream { name: name.to_owned() })?;
+        let (stream, current) = (there.id, there.revision);
+        let based_on = deed.based_on.ok_or(Refusal::BasisMissing { current })?;
         let config = own.to_string();
         view.in_force(&config)?;
         let put = PutStreamConfig { tenant, stream, based_on, config };
-        let outcome = self.0.propose(&put.into()).await?;
+        let outcome = self.commit(deed, put).await?;
         let Outcome::Configured(stream) = outcome else { return Err(Error::Outcome) };
         Ok(stream)
     }
@@ -114,8 +164,8 @@ impl Handle {
         name: &str,
     ) -> Result<(ProducerId, Epoch), Error> {
         name::check(Thing::Producer, name)?;
-        let outcome =
-            self.0.propose(&OpenProducer { tenant, name: name.to_owned() }.into()).await?;
+        let open = OpenProducer { tenant, name: name.to_owned() };
+        let outcome = self.commit(self.unknown(), open).await?;
         let Outcome::Opened { id, epoch } = outcome else { return Err(Error::Outcome) };
         Ok((id, epoch))
     }
@@ -130,7 +180,7 @@ impl Handle {
         }
         name::check(Thing::Tenant, name)?;
         let (name, at) = (name.to_owned(), self.0.clock.now());
-        let outcome = self.0.propose(&CreateTenant { name, at }.into()).await?;
+        let outcome = self.commit(self.unknown(), CreateTenant { name, at }).await?;
         let Outcome::Tenant { tenant, .. } = outcome else { return Err(Error::Outcome) };
         Ok(tenant)
     }
@@ -177,6 +227,10 @@ impl Room {
         let view = self.state.view();
         if view.defaults().is_none_or(|there| there.json != config) {
             self.propose_here(&PutDefaults { config }.into()).await?.1?;
+        }
+        if view.subject(Subject::SIGNER).is_none() {
+            let put = PutSubject { id: Subject::SIGNER, key: vault::drawn()? };
+            self.propose_here(&put.into()).await?.1?;
         }
         Ok(())
     }

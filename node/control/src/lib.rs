@@ -5,6 +5,7 @@
 //! Invariants: C-1 (stale changes are refused), D-5 (errors have a fate).
 
 mod admission;
+mod archive;
 mod cluster;
 mod error;
 mod handle;
@@ -19,14 +20,17 @@ mod report;
 mod room;
 mod rows;
 mod service;
+mod shelf;
 mod state;
 mod steward;
 mod upkeep;
+mod vault;
 mod visit;
 mod voters;
 mod wire;
 
 pub use admission::Joining;
+pub use archive::Proof;
 pub use error::Error;
 pub use handle::{Created, Handle};
 pub use invitation::Invitation;
@@ -35,6 +39,9 @@ pub use papers::Papers;
 pub use report::{Moved, Moves, ShardState};
 pub use rows::owner;
 pub use service::{Ground, Service};
-pub use via_catalog::{Cluster, ClusterId, Node, NodeState, Refusal, Stream, Tenant, View};
+pub use via_catalog::{
+    Author, Cluster, ClusterId, Deed, Node, NodeState, Personal, Refusal, Stream, Tenant, TrailId,
+    View,
+};
 pub use visit::issue_token;
 pub use wire::{Overview, Report, ShardReport, Sighting};

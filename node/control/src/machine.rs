@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use via_catalog::{Command, Key, Object, Refusal};
+use via_catalog::{Command, Entry, Key, Object, Refusal};
 use via_codec::Kind;
 use via_consensus::{Applied, CHUNK_BYTES, Chunks, Error, Machine, Outcome, Position};
 
 use crate::rows::{self, AsOf};
+use crate::shelf::{self, Shelving};
 use crate::state::{Kept, State};
 
 /// What an object takes in a snapshot besides a stream's configuration, at most.
@@ -43,15 +44,11 @@ impl Machine for Meta {
     }
 
     fn apply(&mut self, at: Position, entry: Applied<'_>) -> Result<Outcome, Error> {
-        let command = match entry {
+        let entry = match entry {
             Applied::Blank | Applied::Membership => None,
-            Applied::Payload(payload) => {
-                let command: Command =
-                    via_codec::decode(Kind::CatalogEntry, payload).map_err(Error::machine)?;
-                Some(command)
-            }
+            Applied::Payload(payload) => Some(read(payload).map_err(Error::machine)?),
         };
-        match self.state.apply(at, command) {
+        match self.state.apply(at, entry) {
             None => Ok(Outcome::none()),
             // Another version committed what this one cannot read: stop rather
             // than disagree with the replicas that can.
@@ -71,6 +68,7 @@ impl Machine for Meta {
         let kept = self.told.lock().clone();
         let kept = kept.ok_or_else(|| Error::machine(Malformed::Empty))?;
         let head = via_codec::encode(Kind::MachineState, &AsOf::new(kept.at, &kept.catalog));
+        let records = shelf::pieces(&kept.catalog.view(), self.state.store());
         let mut keys: Option<std::vec::IntoIter<Key>> = None;
         let pieces = std::iter::from_fn(move || {
             let keys = keys.get_or_insert_with(|| {
@@ -79,7 +77,7 @@ impl Machine for Meta {
             let piece = piece(keys.filter_map(|key| kept.catalog.object(key)));
             piece.map(Ok)
         });
-        Ok(Box::new(std::iter::once(Ok(head.into())).chain(pieces)))
+        Ok(Box::new(std::iter::once(Ok(head.into())).chain(pieces).chain(records)))
     }
 
     fn install(
@@ -93,15 +91,30 @@ impl Machine for Meta {
         if found != expected {
             return Err(Error::machine(Malformed::Other { found, expected }));
         }
-        let mut objects = Vec::new();
+        let mut objects: Vec<Object> = Vec::new();
+        let mut shelving = Shelving::new(self.state.store());
         for chunk in chunks {
+            let chunk = chunk?;
+            if via_codec::open(Kind::AuditPiece, &chunk).is_ok() {
+                shelving.take(&chunk).map_err(Error::machine)?;
+                continue;
+            }
             let piece: Vec<Object> =
-                via_codec::decode(Kind::SnapshotChunk, &chunk?).map_err(Error::machine)?;
+                via_codec::decode(Kind::SnapshotChunk, &chunk).map_err(Error::machine)?;
             objects.extend(piece);
         }
         let catalog = rows::restore(as_of, objects).map_err(Error::machine)?;
+        shelving.finish(&catalog.view()).map_err(Error::machine)?;
         self.state.install(catalog, found).map_err(Error::machine)
     }
+}
+
+/// Reads an entry; one of version 1 says nothing of who asked for it.
+///
+/// # Errors
+/// Any [`via_codec::Error`].
+pub(crate) fn read(payload: &[u8]) -> Result<Entry, via_codec::Error> {
+    via_codec::decode_since_first::<Entry, Command>(Kind::CatalogEntry, payload)
 }
 
 /// Takes as many objects as fit into one chunk; none when there are no more.
@@ -124,7 +137,7 @@ fn piece(objects: impl Iterator<Item = Object>) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use via_catalog::command::{CreateStream, CreateTenant, FormCluster};
-    use via_catalog::{Catalog, ClusterId};
+    use via_catalog::{Author, Catalog, ClusterId, Deed};
     use via_storage::MemoryStore;
     use via_types::{LogIndex, NodeId, TenantId, Term, Timestamp};
 
@@ -139,7 +152,9 @@ mod tests {
     }
 
     fn apply(machine: &mut Meta, index: u64, command: Command) -> Result<Outcome, Error> {
-        let payload = via_codec::encode(Kind::CatalogEntry, &command).into();
+        let by = Deed::new(Author::Unknown, Timestamp::from_nanos(index as i64));
+        let entry = Entry { deed: Some(by), command };
+        let payload = via_codec::encode(Kind::CatalogEntry, &entry).into();
         machine.apply(at(index), Applied::Payload(&payload))
     }
 
@@ -187,7 +202,7 @@ mod tests {
         assert_eq!((new.applied(), new.durable()), (Some(told), Some(told)));
         assert_eq!(new.state.view().streams().count(), 200);
         // And it is there after a restart.
-        let kept = rows::load(new.state.store()).unwrap();
+        let kept = rows::load(&*new.state.store()).unwrap();
         assert_eq!(kept, Some((before, told)));
     }
 

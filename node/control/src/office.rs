@@ -10,12 +10,12 @@ use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 use via_catalog::command::{IssueToken, SetNodeState};
 use via_catalog::{Command, NodeState, Refusal};
-use via_codec::Kind;
 use via_transport::{Duplex, Error as Link, Handler};
 use via_types::{Fate, GroupId, NodeId};
 
 use crate::Error;
 use crate::invitation::Invitation;
+use crate::machine;
 use crate::room::Room;
 use crate::wire::{self, Alive, Ask, Told};
 
@@ -79,9 +79,9 @@ impl Room {
         match ask {
             Ask::Propose(entry) => {
                 // What this node cannot read must not stop every other one.
-                let command: Command =
-                    via_codec::decode(Kind::CatalogEntry, &entry).map_err(Error::Garbled)?;
-                self.commit(&command).await
+                let entry = machine::read(&entry).map_err(Error::Garbled)?;
+                let (at, outcome) = self.enter_here(&entry).await?;
+                Ok(Told::Done { at, outcome })
             }
             Ask::ReadIndex => Ok(Told::Index(self.group.read_barrier().await?)),
             Ask::Ping => Ok(Told::Alive(self.sign_of_life())),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
-use via_catalog::{Command, NodeState, Outcome, Refusal, Stream};
+use via_catalog::{Author, Command, Deed, Entry, NodeState, Outcome, Refusal, Stream};
 use via_codec::Kind;
 use via_consensus::{Group, Host};
 use via_transport::{Links, Service};
@@ -54,23 +54,47 @@ impl Room {
         self.options.node
     }
 
-    /// Proposes on this node, which must lead; says where it was committed.
+    /// Returns a command as something that this node does by itself.
+    fn own(&self, command: &Command) -> Entry {
+        let deed = Deed::new(Author::Node(self.me()), self.clock.now());
+        Entry { deed: Some(deed), command: command.clone() }
+    }
+
+    /// Proposes something of this node's own on this node, which must lead; says
+    /// where it was committed.
     pub(crate) async fn propose_here(
         &self,
         command: &Command,
     ) -> Result<(LogIndex, Result<Outcome, Refusal>), Error> {
-        let payload = via_codec::encode(Kind::CatalogEntry, command);
+        self.enter_here(&self.own(command)).await
+    }
+
+    /// Proposes on this node, which must lead; says where it was committed.
+    pub(crate) async fn enter_here(
+        &self,
+        entry: &Entry,
+    ) -> Result<(LogIndex, Result<Outcome, Refusal>), Error> {
+        let payload = via_codec::encode(Kind::CatalogEntry, entry);
         let committed = self.group.propose(payload.into()).await?;
         let outcome = committed.outcome.take().ok_or(Error::Outcome)?;
         Ok((committed.at.index, outcome))
     }
 
-    /// Proposes wherever the leader is; the change shows here on return.
+    /// Proposes something of this node's own wherever the leader is; the change
+    /// shows here on return.
     pub(crate) async fn propose(&self, command: &Command) -> Result<Outcome, Error> {
+        self.enter(&self.own(command)).await
+    }
+
+    /// Proposes wherever the leader is; the change shows here on return.
+    pub(crate) async fn enter(&self, entry: &Entry) -> Result<Outcome, Error> {
         if self.links.is_none() {
-            return Ok(self.propose_here(command).await?.1?);
+            let outcome = self.enter_here(entry).await?.1?;
+            // What is answered again was kept bare, as what travels.
+            let is_kept = entry.deed.as_ref().is_some_and(|deed| deed.idempotency.is_some());
+            return Ok(if is_kept { self.as_shown(outcome) } else { outcome });
         }
-        let entry = via_codec::encode(Kind::CatalogEntry, command);
+        let entry = via_codec::encode(Kind::CatalogEntry, entry);
         let told = self.lead(Ask::Propose(entry)).await?;
         self.done(told).await
     }

@@ -54,6 +54,10 @@ pub(crate) enum Error {
     Row(#[from] via_codec::Error),
     #[error("{found} catalog rows are stored where {expected} should be")]
     Count { found: u64, expected: u64 },
+    #[error("the audit log of {0} is not the one that the catalog knows")]
+    Trail(via_catalog::TrailId),
+    #[error(transparent)]
+    Node(#[from] via_audit::MissingNode),
     #[error(transparent)]
     Damage(#[from] Damage),
 }
@@ -91,6 +95,23 @@ fn key(key: Key) -> Bytes {
         Key::Producer(id) => row(6, &id.get().to_be_bytes()),
         Key::Defaults => row(7, &[]),
         Key::Token(digest) => row(8, digest.bytes()),
+        Key::Account(id) => row(9, &id.get().to_be_bytes()),
+        Key::Plan(id) => row(10, &id.get().to_be_bytes()),
+        Key::User(id) => row(11, &id.get().to_be_bytes()),
+        Key::Role(id) => row(12, &id.get().to_be_bytes()),
+        Key::ApiKey(id) => row(13, &id.get().to_be_bytes()),
+        Key::Session(id) => row(14, &id.get().to_be_bytes()),
+        Key::Grant(id) => row(15, &id.get().to_be_bytes()),
+        Key::Edition((stream, revision)) => row(
+            16,
+            &[stream.get().to_be_bytes().as_slice(), &revision.get().to_be_bytes()].concat(),
+        ),
+        Key::Suppression(id) => row(17, &id.get().to_be_bytes()),
+        Key::Answer((whose, digest)) => {
+            row(18, &[whose.get().to_be_bytes().as_slice(), digest.bytes()].concat())
+        }
+        Key::Trail(id) => row(19, &id.get().to_be_bytes()),
+        Key::Subject(digest) => row(20, digest.bytes()),
     }
 }
 
@@ -139,7 +160,9 @@ pub(crate) fn load(store: &dyn Store) -> Result<Option<(Catalog, Position)>, Err
     let as_of: AsOf = via_codec::decode(Kind::MachineState, &bytes)?;
     let decode = |(_, row): &(Bytes, Bytes)| via_codec::decode(Kind::CatalogState, row);
     let objects = all(store)?.iter().map(decode).collect::<Result<_, _>>()?;
-    Ok(Some((restore(as_of, objects)?, as_of.position())))
+    let catalog = restore(as_of, objects)?;
+    crate::shelf::check(store, &catalog.view())?;
+    Ok(Some((catalog, as_of.position())))
 }
 
 /// Makes the catalog of `objects`, which must be all there are as of `as_of`.
@@ -173,172 +196,4 @@ fn deletions(store: &dyn Store) -> Result<Vec<Write>, Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use serde::de::DeserializeOwned;
-    use via_catalog::command::{
-        AdmitNode, CreateStream, CreateTenant, FormCluster, IssueToken, ObserveNode, OpenProducer,
-        PutDefaults, PutStreamConfig, RegisterNode, SetNodeState,
-    };
-    use via_catalog::{
-        Command, Counters, Defaults, Digest, Node, NodeState, Producer, Stream, Tenant, Token,
-    };
-    use via_types::{Epoch, ProducerId, StreamConfig, StreamId, TenantId, Timestamp};
-
-    use super::*;
-
-    const AT: Timestamp = Timestamp::from_nanos(1_700_000_000_000_000_000);
-    const TENANT: TenantId = TenantId::new(1);
-
-    fn commands() -> Vec<Command> {
-        let (id, name, stream) = (NodeId::new(3), "logins".to_owned(), StreamId::new(2));
-        let config = r#"{"explain":"basic"}"#.to_owned();
-        let addresses = vec!["a.example:7400".to_owned()];
-        let zone = Some("eu-1".to_owned());
-        let based_on = Revision::new(9);
-        vec![
-            FormCluster { id: ClusterId::new(7), shards: 64, at: AT }.into(),
-            RegisterNode { id, name: "third".to_owned(), addresses, zone }.into(),
-            CreateTenant { name: "default".to_owned(), at: AT }.into(),
-            CreateStream { tenant: TENANT, name: name.clone(), config: config.clone(), at: AT }
-                .into(),
-            PutStreamConfig { tenant: TENANT, stream, based_on, config }.into(),
-            OpenProducer { tenant: TENANT, name }.into(),
-            SetNodeState { id, state: NodeState::Draining }.into(),
-        ]
-    }
-
-    fn objects() -> Vec<Object> {
-        let node = Node {
-            id: NodeId::new(3),
-            name: "third".to_owned(),
-            addresses: vec!["a.example:7400".to_owned()],
-            zone: None,
-            state: NodeState::Left,
-        };
-        let stream = Stream {
-            id: StreamId::new(2),
-            tenant: TENANT,
-            name: "logins".to_owned(),
-            own: "{}".to_owned(),
-            config: StreamConfig::default(),
-            json: "{}".to_owned(),
-            revision: Revision::new(9),
-            created: AT,
-        };
-        let producer = Producer {
-            id: ProducerId::new(5),
-            tenant: TENANT,
-            name: "agent-1".to_owned(),
-            epoch: Epoch::new(4),
-        };
-        let tenant = Tenant { id: TENANT, name: "default".to_owned(), created: AT };
-        let cluster = via_catalog::Cluster { id: ClusterId::new(7), shards: 64, formed: AT };
-        vec![
-            Object::Cluster(cluster),
-            Object::Counters(Counters { tenant: 1, stream: 2, producer: 5 }),
-            Object::Node(Arc::new(node)),
-            Object::Tenant(Arc::new(tenant)),
-            Object::Stream(Arc::new(stream)),
-            Object::Producer(producer),
-        ]
-    }
-
-    fn as_of() -> AsOf {
-        AsOf {
-            term: Term::new(2),
-            leader: NodeId::new(3),
-            index: LogIndex::new(77),
-            revision: Revision::new(70),
-            objects: 6,
-        }
-    }
-
-    /// Checks that bytes written by an earlier version still mean the same and
-    /// would be written the same today.
-    fn golden<T>(kind: Kind, golden: &[u8], values: &[T])
-    where
-        T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
-    {
-        let mut rest = golden;
-        for value in values {
-            let bytes = via_codec::encode(kind, value);
-            let (old, after) = rest.split_at_checked(bytes.len()).expect("the file is shorter");
-            assert_eq!(via_codec::decode::<T>(kind, old).as_ref(), Ok(value), "invariant D-7");
-            assert_eq!(old, bytes, "{value:?}");
-            rest = after;
-        }
-        assert!(rest.is_empty(), "the file has more than is checked");
-    }
-
-    #[test]
-    fn commands_read_as_they_were_written() {
-        let bytes = include_bytes!("../tests/golden/catalog-entry-v1.bin");
-        golden(Kind::CatalogEntry, bytes, &commands());
-    }
-
-    #[test]
-    fn objects_read_as_they_were_written() {
-        let bytes = include_bytes!("../tests/golden/catalog-state-v1.bin");
-        golden(Kind::CatalogState, bytes, &objects());
-    }
-
-    #[test]
-    fn the_defaults_of_streams_read_as_they_were_written() {
-        let config = r#"{"explain":"basic"}"#.to_owned();
-        let bytes = include_bytes!("../tests/golden/catalog-entry-defaults-v1.bin");
-        golden(Kind::CatalogEntry, bytes, &[Command::from(PutDefaults { config: config.clone() })]);
-        let defaults = Defaults { json: config, revision: Revision::new(9) };
-        let bytes = include_bytes!("../tests/golden/catalog-state-defaults-v1.bin");
-        golden(Kind::CatalogState, bytes, &[Object::Defaults(Arc::new(defaults))]);
-        assert_eq!(&*key(Key::Defaults), &[7]);
-    }
-
-    #[test]
-    fn nodes_that_come_and_go_read_as_they_were_written() {
-        let (digest, key) = (Digest::new([3; 32]), Digest::new([4; 32]));
-        let (id, zone) = (NodeId::new(4), Some("eu-1".to_owned()));
-        let name = Some("fourth".to_owned());
-        let commands: Vec<Command> = vec![
-            IssueToken { digest, expires: AT, at: AT }.into(),
-            AdmitNode { token: digest, key, name, zone: zone.clone(), at: AT }.into(),
-            ObserveNode { id, is_up: false }.into(),
-        ];
-        let bytes = include_bytes!("../tests/golden/catalog-entry-nodes-v1.bin");
-        golden(Kind::CatalogEntry, bytes, &commands);
-        let node = |state| {
-            let (name, addresses) = ("fourth".to_owned(), Vec::new());
-            Object::Node(Arc::new(Node { id, name, addresses, zone: zone.clone(), state }))
-        };
-        let token = Token { digest, expires: AT, admitted: Some((id, key)) };
-        let objects = vec![node(NodeState::Joining), node(NodeState::Down), Object::Token(token)];
-        let bytes = include_bytes!("../tests/golden/catalog-state-nodes-v1.bin");
-        golden(Kind::CatalogState, bytes, &objects);
-        assert_eq!(super::key(Key::Token(digest))[..2], [8, 3]);
-    }
-
-    #[test]
-    fn positions_and_identities_read_as_they_were_written() {
-        let bytes = include_bytes!("../tests/golden/machine-state-v1.bin");
-        golden(Kind::MachineState, bytes, &[as_of()]);
-        let identity = Identity { node: NodeId::new(3), cluster: ClusterId::new(7) };
-        let bytes = include_bytes!("../tests/golden/store-meta-v1.bin");
-        golden(Kind::StoreMeta, bytes, &[identity]);
-    }
-
-    #[test]
-    fn row_keys_never_change() {
-        let keys: Vec<_> = objects().iter().map(|object| key(object.key())).collect();
-        let expected: [&[u8]; 6] = [
-            &[1],
-            &[2],
-            &[3, 0, 0, 0, 0, 0, 0, 0, 3],
-            &[4, 0, 0, 0, 1],
-            &[5, 0, 0, 0, 2],
-            &[6, 0, 0, 0, 0, 0, 0, 0, 5],
-        ];
-        assert_eq!(keys, expected);
-        assert_eq!(as_of_key(), GroupId::META.get().to_be_bytes().as_slice());
-    }
-}
+mod tests;

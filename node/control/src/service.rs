@@ -142,11 +142,13 @@ impl Service {
                 () = room.keep_certificate() => Error::Outcome,
             }
         });
+        let mut archive = pin!(room.keep_archive());
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
                 error = room.group.failed() => return Err(error.into()),
                 removed = &mut duties => return Err(removed),
+                () = &mut archive => {}
                 () = room.state.due() => {}
             }
             if self.commit().await {
@@ -203,7 +205,7 @@ async fn load(
     blocking(move || Ok((rows::identity(&*store)?, State::load(store, commit_entries)?))).await
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, rows::Error> + Send + 'static,
 ) -> Result<T, Error> {
     let done = via_consensus::aside(work).await;

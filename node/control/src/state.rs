@@ -3,19 +3,25 @@
 //! Invariants: D-4 (a view shows only committed entries), D-7 (the durable
 //! position never runs ahead of the durable rows).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
-use via_catalog::{Catalog, Command, Key, Outcome, Refusal, View};
+use via_audit::{Hash, Place};
+use via_catalog::{Catalog, Entry, Key, Outcome, Refusal, TrailId, View};
 use via_consensus::Position;
 use via_storage::Store;
 use via_types::{LogIndex, Revision};
 
 use crate::metrics;
 use crate::rows::{self, AsOf};
+use crate::shelf;
+
+/// Bytes of audit rows that wait in memory at most before a commit point is due.
+const FRESH_BYTES: usize = 4 << 20;
 
 /// The catalog as of a commit point.
 #[derive(Clone)]
@@ -29,6 +35,9 @@ struct Live {
     applied: Option<Position>,
     /// Changed since the last commit point.
     dirty: BTreeSet<Key>,
+    /// Rows of the audit logs since then, and how long they are together.
+    fresh: BTreeMap<Bytes, Bytes>,
+    fresh_bytes: usize,
     /// What replicas are given: exactly what the log may be purged up to.
     kept: Option<Kept>,
 }
@@ -65,7 +74,7 @@ impl State {
         let view = Arc::new(catalog.view());
         metrics::published(view.revision().get(), view.stream_count());
         let applied = kept.as_ref().map(|kept| kept.at);
-        let live = Live { catalog, applied, dirty: BTreeSet::new(), kept };
+        let live = Live::new(catalog, applied, kept);
         Ok(Self {
             live: Mutex::new(live),
             rows: Mutex::new(()),
@@ -77,9 +86,29 @@ impl State {
         })
     }
 
-    #[cfg(test)]
-    pub(crate) fn store(&self) -> &dyn Store {
-        &*self.store
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// Returns the text of an audit record; none when it is pruned or not there.
+    pub(crate) fn record(&self, trail: TrailId, index: u64) -> Result<Option<String>, rows::Error> {
+        let key = shelf::record_key(trail, index);
+        self.shelved(&key)?.map(|row| shelf::record(&row)).transpose()
+    }
+
+    /// Returns a node of an audit log's tree.
+    pub(crate) fn node(&self, trail: TrailId, place: Place) -> Result<Option<Hash>, rows::Error> {
+        let key = shelf::node_key(trail, place);
+        self.shelved(&key)?.map(|row| shelf::node(&row)).transpose()
+    }
+
+    /// Reads a row that may not be in the store yet.
+    fn shelved(&self, key: &Bytes) -> Result<Option<Bytes>, rows::Error> {
+        let fresh = self.live.lock().fresh.get(key).cloned();
+        if fresh.is_some() {
+            return Ok(fresh);
+        }
+        Ok(self.store.get(via_storage::Space::Audit, key)?)
     }
 
     pub(crate) fn view(&self) -> Arc<View> {
@@ -98,21 +127,23 @@ impl State {
         self.live.lock().kept.clone()
     }
 
-    /// Applies the entry at `at`; none for one that carries no command. Returns
+    /// Applies the entry at `at`; none for one that carries nothing. Returns
     /// nothing for an entry that is in the state already.
     pub(crate) fn apply(
         &self,
         at: Position,
-        command: Option<Command>,
+        entry: Option<Entry>,
     ) -> Option<Result<Outcome, Refusal>> {
         let mut live = self.live.lock();
         if live.applied.is_some_and(|applied| at.index <= applied.index) {
             return None;
         }
-        let outcome = command.map(|command| {
-            let kind = name(&command);
-            let applied = live.catalog.apply(Revision::new(at.index.get()), command);
+        let outcome = entry.map(|entry| {
+            let kind = entry.command.word();
+            let applied = live.catalog.apply(Revision::new(at.index.get()), entry);
             metrics::command(kind, if applied.outcome.is_ok() { "applied" } else { "refused" });
+            live.keep(&applied.recorded);
+            // Also for a record alone: its proofs are asked for by view.
             if applied.changed.iter().any(|key| !matches!(key, Key::Counters)) {
                 self.publish(&live.catalog);
             }
@@ -156,19 +187,21 @@ impl State {
     pub(crate) fn commit(&self) -> Result<bool, rows::Error> {
         let _rows = self.rows.lock();
         let started = Instant::now();
-        let (dirty, kept) = {
+        let (dirty, fresh, kept) = {
             let mut live = self.live.lock();
             let Some(at) = live.applied.filter(|at| Some(*at) != live.durable()) else {
                 return Ok(false);
             };
             let catalog = Arc::new(live.catalog.clone());
-            (std::mem::take(&mut live.dirty), Kept { at, catalog })
+            (std::mem::take(&mut live.dirty), live.fresh.clone(), Kept { at, catalog })
         };
         let row = |key: &Key| match kept.catalog.object(*key) {
             Some(object) => rows::put(&object),
             None => rows::delete(*key),
         };
         let mut batch: Vec<_> = dirty.iter().map(row).collect();
+        batch.extend(fresh.iter().map(|(key, row)| shelf::put(key.clone(), row.clone())));
+        batch.extend(shelf::pruned(&*self.store, &kept.catalog.view(), &dirty)?);
         batch.push(rows::put_as_of(AsOf::new(kept.at, &kept.catalog)));
         let written = self.store.ensure_room();
         let written = written.and_then(|()| self.store.write(batch));
@@ -180,6 +213,7 @@ impl State {
             return Err(error.into());
         }
         live.kept = Some(kept);
+        live.forget(&fresh);
         metrics::committed(started.elapsed().as_secs_f64());
         Ok(true)
     }
@@ -191,13 +225,34 @@ impl State {
         let kept = Some(Kept { at, catalog: Arc::new(catalog.clone()) });
         let mut live = self.live.lock();
         self.publish(&catalog);
-        *live = Live { catalog, applied: Some(at), dirty: BTreeSet::new(), kept };
+        *live = Live::new(catalog, Some(at), kept);
         self.reached.send_replace(at.index);
         Ok(())
     }
 }
 
 impl Live {
+    fn new(catalog: Catalog, applied: Option<Position>, kept: Option<Kept>) -> Self {
+        let (dirty, fresh) = (BTreeSet::new(), BTreeMap::new());
+        Self { catalog, applied, dirty, fresh, fresh_bytes: 0, kept }
+    }
+
+    /// Keeps rows of what was recorded until they are in the store.
+    fn keep(&mut self, recorded: &[via_catalog::Recorded]) {
+        for (key, row) in recorded.iter().flat_map(shelf::rows) {
+            self.fresh_bytes += key.len() + row.len();
+            self.fresh.insert(key, row);
+        }
+    }
+
+    fn forget(&mut self, stored: &BTreeMap<Bytes, Bytes>) {
+        for key in stored.keys() {
+            if let Some(row) = self.fresh.remove(key) {
+                self.fresh_bytes -= key.len() + row.len();
+            }
+        }
+    }
+
     fn durable(&self) -> Option<Position> {
         self.kept.as_ref().map(|kept| kept.at)
     }
@@ -205,21 +260,5 @@ impl Live {
 
 fn is_due(live: &Live, commit_entries: u64) -> bool {
     let index = |at: Option<Position>| at.map_or(0, |at| at.index.get());
-    index(live.applied) >= index(live.durable()) + commit_entries
-}
-
-fn name(command: &Command) -> &'static str {
-    match command {
-        Command::FormCluster(_) => "form_cluster",
-        Command::RegisterNode(_) => "register_node",
-        Command::CreateTenant(_) => "create_tenant",
-        Command::CreateStream(_) => "create_stream",
-        Command::PutStreamConfig(_) => "put_stream_config",
-        Command::OpenProducer(_) => "open_producer",
-        Command::SetNodeState(_) => "set_node_state",
-        Command::PutDefaults(_) => "put_defaults",
-        Command::IssueToken(_) => "issue_token",
-        Command::AdmitNode(_) => "admit_node",
-        Command::ObserveNode(_) => "observe_node",
-    }
+    index(live.applied) >= index(live.durable()) + commit_entries || live.fresh_bytes > FRESH_BYTES
 }

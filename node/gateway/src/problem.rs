@@ -271,7 +271,7 @@ impl From<via_control::Error> for Problem {
                 R::NotFormed => Code::NotReady,
                 R::Name { .. } => Code::BadName,
                 R::NameTaken { thing: Thing::Stream, .. } => Code::StreamExists,
-                R::Full { .. } => Code::LimitReached,
+                R::Full { .. } | R::Quota { .. } => Code::LimitReached,
                 R::Stale { .. } => Code::StaleRevision,
                 R::ConfigTooLong { .. } | R::Unreadable { .. } => Code::BadConfig,
                 R::NoStream(_) => Code::UnknownStream,
@@ -283,7 +283,14 @@ impl From<via_control::Error> for Problem {
                 | R::NoTenant(_)
                 | R::TokenUnknown
                 | R::TokenExpired
-                | R::TokenUsed => Code::BadRequest,
+                | R::TokenUsed
+                | R::Anonymous
+                | R::BasisMissing { .. }
+                | R::OtherRequest
+                | R::NoSuch { .. }
+                | R::Unfit { .. }
+                | R::TooEarly { .. }
+                | R::UsedBefore => Code::BadRequest,
             },
             E::OtherNode { .. } | E::OtherCluster { .. } | E::OtherShards { .. } | E::Kept(_) => {
                 Code::Internal

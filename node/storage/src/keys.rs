@@ -39,11 +39,15 @@ pub enum Space {
     /// `shard u16, index u64, offset u32` → what was said of the detection of that
     /// name. Rewritten by its labels; lives and dies with it.
     Feedback = 13,
+    /// `log u32, part u8, level u8, index u64` → an audit record, or a node of
+    /// its log's tree. Written once with the catalog; records are deleted when
+    /// their log is pruned, nodes never.
+    Audit = 14,
 }
 
 impl Space {
     /// Every space.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Node,
         Self::Machines,
         Self::Profiles,
@@ -54,6 +58,7 @@ impl Space {
         Self::Feed,
         Self::Shards,
         Self::Feedback,
+        Self::Audit,
     ];
 }
 
@@ -63,6 +68,6 @@ mod tests {
 
     #[test]
     fn the_numbers_of_spaces_never_change() {
-        assert_eq!(Space::ALL.map(|space| space as u8), [1, 2, 3, 4, 6, 7, 9, 11, 12, 13]);
+        assert_eq!(Space::ALL.map(|space| space as u8), [1, 2, 3, 4, 6, 7, 9, 11, 12, 13, 14]);
     }
 }

@@ -102,6 +102,31 @@ id!(
     Term(u64), "m"
 );
 
+id!(
+    /// Somebody who logs in; the revision that created them, never reused.
+    UserId(u64), "u"
+);
+id!(
+    /// A role that a tenant made; the revision that created it, never reused.
+    RoleId(u64), "role"
+);
+id!(
+    /// An API key; the revision that created it, never reused.
+    ApiKeyId(u64), "k"
+);
+id!(
+    /// A session; the revision that began it, never reused.
+    SessionId(u64), "login"
+);
+id!(
+    /// An operator's time-limited way into a tenant; the revision that opened it.
+    GrantId(u64), "glass"
+);
+id!(
+    /// An entry of a suppression list; the revision that made it.
+    SuppressionId(u64), "hush"
+);
+
 impl GroupId {
     /// The group whose machine is the catalog.
     pub const META: Self = Self::new(0);

@@ -2,6 +2,7 @@
 //! fates and the invariants' names. Owns meaning, not behaviour: no I/O, no
 //! threads, no policy. Every other room may import it; it imports none.
 
+pub mod access;
 pub mod batch;
 pub mod calendar;
 pub mod clock;
@@ -20,6 +21,7 @@ pub mod profile;
 pub mod receipt;
 pub mod time;
 
+pub use access::{Action, Permissions, Principal, Resource, Role, Wish, may};
 pub use batch::{Batch, Column, Keys, Lane, Origin};
 pub use clock::Clock;
 pub use config::StreamConfig;
@@ -29,8 +31,8 @@ pub use event::Event;
 pub use fate::Fate;
 pub use feedback::{Feedback, Label};
 pub use id::{
-    DetectionId, Epoch, GroupId, LogIndex, NodeId, ProducerId, Revision, Sequence, ShardId,
-    StreamId, TenantId, Term,
+    ApiKeyId, DetectionId, Epoch, GrantId, GroupId, LogIndex, NodeId, ProducerId, Revision, RoleId,
+    Sequence, SessionId, ShardId, StreamId, SuppressionId, TenantId, Term, UserId,
 };
 pub use invariant::Invariant;
 pub use receipt::{Receipt, RowReason, Scored};

@@ -69,3 +69,79 @@ pub const NOTE_BYTES: usize = 2_048;
 /// How long deviations like one that was expected are expected of its entity,
 /// seconds of event time after it: a week, so that a weekly one is met.
 pub const EXPECTED_SECS: u64 = 7 * 86_400 + 3_600;
+/// Most users of one tenant, and most platform operators: more come from an
+/// identity provider, and are still one row each.
+pub const USERS_PER_TENANT: usize = 1_024;
+/// Most users of one cluster: each is a row in every node's memory.
+pub const USERS: usize = 65_536;
+/// Longest name by which somebody logs in, bytes: an e-mail address.
+pub const LOGIN_BYTES: usize = 254;
+/// Longest text of a hashed password, bytes: argon2id's with long salts.
+pub const PASSWORD_HASH_BYTES: usize = 256;
+/// Longest sealed secret of a second factor, bytes.
+pub const SEALED_SECRET_BYTES: usize = 256;
+/// Most recovery codes of one user.
+pub const RECOVERY_CODES: usize = 16;
+/// Most identities at other issuers of one user.
+pub const IDENTITIES: usize = 8;
+/// Longest issuer or subject of an identity, bytes: URLs.
+pub const IDENTITY_BYTES: usize = 512;
+/// Most roles of one user: more would be a role of their own.
+pub const ROLES_PER_USER: usize = 16;
+/// Most roles that one tenant makes: a bitset each.
+pub const ROLES_PER_TENANT: usize = 128;
+/// Most API keys of one tenant that are live.
+pub const API_KEYS_PER_TENANT: usize = 1_024;
+/// Most API keys of one cluster: each is a row in every node's memory.
+pub const API_KEYS: usize = 65_536;
+/// Most streams that one API key names: one for more is a key for all.
+pub const STREAMS_PER_KEY: usize = 64;
+/// Most networks that one API key may be used from.
+pub const NETWORKS_PER_KEY: usize = 32;
+/// Most sessions of one user: the one unused for longest ends when another begins.
+pub const SESSIONS_PER_USER: usize = 16;
+/// Most sessions of one cluster: each is a row in every node's memory.
+pub const SESSIONS: usize = 65_536;
+/// Longest life of a session, seconds: whoever stays logs in again each month.
+pub const SESSION_SECS: u64 = 30 * 86_400;
+/// Most ways of operators into tenants that are open at a time.
+pub const GRANTS: usize = 256;
+/// Longest time that an operator's way into a tenant is open, seconds: a shift.
+pub const GRANT_SECS: u64 = 8 * 3_600;
+/// Most versions of one stream's configuration that are kept, the newest.
+pub const STREAM_HISTORY: usize = 100;
+/// Most bytes of one stream's earlier configurations together: every node keeps
+/// them in memory. The newest stays whatever its size.
+pub const STREAM_HISTORY_BYTES: usize = 131_072;
+/// Most entries of one tenant's suppression list.
+pub const SUPPRESSIONS_PER_TENANT: usize = 4_096;
+/// Most entries of all suppression lists.
+pub const SUPPRESSIONS: usize = 65_536;
+/// Most plans: a row each.
+pub const PLANS: usize = 64;
+/// Most answers that are remembered for repeated requests, of all tenants.
+pub const ANSWERS: usize = 16_384;
+/// Most of them of one tenant, so that one alone does not use them up.
+pub const ANSWERS_PER_TENANT: usize = 2_048;
+/// Most bytes that remembered answers may have together: every node keeps them.
+pub const ANSWERS_BYTES: usize = 32 << 20;
+/// How long an answer is remembered, seconds: a day, so that a retry after a
+/// night's outage is still recognised.
+pub const ANSWER_SECS: u64 = 86_400;
+/// Longest idempotency key, bytes.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 128;
+/// Longest id of a request, bytes.
+pub const REQUEST_ID_BYTES: usize = 64;
+/// Longest reason for a change, bytes: a sentence or two.
+pub const REASON_BYTES: usize = 512;
+/// Longest sealed personal part of an audit record, bytes: an address and what
+/// the browser says of itself.
+pub const PERSONAL_BYTES: usize = 1_024;
+/// Longest audit record, bytes: what was before and after is cut to fit.
+pub const RECORD_BYTES: usize = 16_384;
+/// Most records that are written with one entry.
+pub const RECORDS_PER_ENTRY: usize = 256;
+/// Least time that audit records are kept, seconds: a year and a month.
+pub const RECORD_SECS: u64 = 396 * 86_400;
+/// Most people whose personal data is sealed with a key of their own.
+pub const SUBJECTS: usize = 262_144;

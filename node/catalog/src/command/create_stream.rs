@@ -7,6 +7,7 @@ use via_types::{Revision, StreamId, TenantId, Timestamp, limit};
 
 use super::Outcome;
 use crate::catalog::Catalog;
+use crate::entry::Deed;
 use crate::name;
 use crate::object::{Counters, Object, Stream};
 use crate::refusal::{Refusal, Thing};
@@ -28,7 +29,12 @@ pub struct CreateStream {
 }
 
 impl CreateStream {
-    pub(super) fn apply(self, catalog: &mut Catalog, at: Revision) -> Result<Outcome, Refusal> {
+    pub(super) fn apply(
+        self,
+        catalog: &mut Catalog,
+        at: Revision,
+        deed: Option<&Deed>,
+    ) -> Result<Outcome, Refusal> {
         let Self { tenant, name, config: own, at: created } = self;
         catalog.known(tenant)?;
         name::check(Thing::Stream, &name)?;
@@ -37,6 +43,11 @@ impl CreateStream {
         }
         if catalog.streams.by_id.len() >= limit::STREAMS {
             return Err(Refusal::full("streams", limit::STREAMS as u64));
+        }
+        // An entry from before there were quotas counts as it did then.
+        if deed.is_some() {
+            let own = catalog.streams.of(tenant).count();
+            catalog.within(Some(tenant), own, ("streams", |quotas| quotas.streams))?;
         }
         let (config, json) = catalog.in_force(&own)?;
         let number = catalog.counters.stream.checked_add(1);
@@ -47,6 +58,9 @@ impl CreateStream {
         let stream = Arc::new(stream);
         catalog.put(Object::Counters(Counters { stream: number, ..catalog.counters }));
         catalog.put(Object::Stream(Arc::clone(&stream)));
+        if let Some(deed) = deed {
+            catalog.keep_edition(None, &stream, deed);
+        }
         Ok(Outcome::Stream { stream, existed: false })
     }
 }

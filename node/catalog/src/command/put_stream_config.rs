@@ -7,6 +7,7 @@ use via_types::{Revision, StreamId, TenantId};
 
 use super::Outcome;
 use crate::catalog::Catalog;
+use crate::entry::Deed;
 use crate::object::{Object, Stream};
 use crate::refusal::Refusal;
 
@@ -25,20 +26,28 @@ pub struct PutStreamConfig {
 }
 
 impl PutStreamConfig {
-    pub(super) fn apply(self, catalog: &mut Catalog, at: Revision) -> Result<Outcome, Refusal> {
+    pub(super) fn apply(
+        self,
+        catalog: &mut Catalog,
+        at: Revision,
+        deed: Option<&Deed>,
+    ) -> Result<Outcome, Refusal> {
         let Self { tenant, stream, based_on, config: own } = self;
         catalog.known(tenant)?;
         let there = catalog.streams.by_id.get(&stream).filter(|there| there.tenant == tenant);
-        let there = there.ok_or(Refusal::NoStream(stream))?;
+        let there = Arc::clone(there.ok_or(Refusal::NoStream(stream))?);
         if there.revision != based_on {
             return Err(Refusal::Stale { based_on, current: there.revision });
         }
         let (config, json) = catalog.in_force(&own)?;
         if there.own == own {
-            return Ok(Outcome::Configured(Arc::clone(there)));
+            return Ok(Outcome::Configured(there));
         }
-        let stream = Arc::new(Stream { own, config, json, revision: at, ..Stream::clone(there) });
+        let stream = Arc::new(Stream { own, config, json, revision: at, ..Stream::clone(&there) });
         catalog.put(Object::Stream(Arc::clone(&stream)));
+        if let Some(deed) = deed {
+            catalog.keep_edition(Some(&there), &stream, deed);
+        }
         Ok(Outcome::Configured(stream))
     }
 }

@@ -125,7 +125,7 @@ impl Cluster {
     /// Changes the catalog; every node sees it at once.
     fn apply(&mut self, command: impl Into<Command>) -> Outcome {
         self.revision += 1;
-        let applied = self.catalog.apply(Revision::new(self.revision), command.into());
+        let applied = self.catalog.apply(Revision::new(self.revision), command);
         for (id, view) in &self.views {
             if self.deaf != Some(*id) {
                 view.send_replace(Arc::new(self.catalog.view()));

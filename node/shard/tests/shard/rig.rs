@@ -126,7 +126,7 @@ fn view(shards: u16, config: &StreamConfig) -> (Arc<View>, StreamId) {
         config: serde_json::to_string(config).expect("plain data"),
         at,
     };
-    let mut apply = |revision, command| {
+    let mut apply = |revision, command: Command| {
         catalog.apply(Revision::new(revision), command).outcome.expect("accepted")
     };
     apply(1, Command::FormCluster(form));
