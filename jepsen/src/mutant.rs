@@ -1,7 +1,7 @@
 //! Planted bugs: patches to the node's sources (`mutants/*.patch`), each built from
 //! a copy of what is committed, and attacked until its bug is found: one node on the
-//! loopback, or a cluster in namespaces where nothing less shows it. No flag of the
-//! node can turn one on; a patch that no longer fits is an error.
+//! loopback, or a cluster in namespaces where nothing less shows it; or simulated.
+//! No flag of the node can turn one on; a patch that no longer fits is an error.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ use crate::workload::Name;
 
 /// How long clients work in one test.
 const TIME: Duration = Duration::from_secs(15);
+/// How many clusters are simulated before it is asked whether one was wrong.
+const SEEDS: u32 = 8;
 
 macro_rules! mutants {
     ($(
@@ -97,11 +99,30 @@ pub struct Search<'a> {
     pub out: &'a Path,
 }
 
-/// Builds a node below `folder`, from what is committed: with a bug, or as it is.
+/// What is built with a bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The node, to be attacked.
+    Node,
+    /// The simulator, with the rooms of the node in it.
+    Simulator,
+}
+
+impl Target {
+    /// Returns the name of its package and of its binary.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Node => "via-node",
+            Self::Simulator => "via-sim",
+        }
+    }
+}
+
+/// Builds a program below `folder`, from what is committed: with a bug, or as it is.
 ///
 /// # Errors
 /// The patch does not fit, or what it makes does not build.
-pub fn build(mutant: Option<Mutant>, folder: &Path) -> anyhow::Result<PathBuf> {
+pub fn build(built: Target, mutant: Option<Mutant>, folder: &Path) -> anyhow::Result<PathBuf> {
     let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let top = crate_folder.parent().context("jepsen/ has a parent")?;
     let tree = folder.join("tree");
@@ -122,11 +143,12 @@ pub fn build(mutant: Option<Mutant>, folder: &Path) -> anyhow::Result<PathBuf> {
         run(apply.args(["apply", "--whitespace=nowarn"]).arg(&patch))?;
     }
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(&tree).args(["build", "--locked", "-p", "via-node", "--bin", "via-node"]);
+    let name = built.word();
+    cargo.current_dir(&tree).args(["build", "--locked", "-p", name, "--bin", name]);
     let target = folder.join("build");
     run(cargo.arg("--target-dir").arg(&target))?;
-    let binary = folder.join(format!("via-node-{word}"));
-    fs::copy(target.join("debug/via-node"), &binary)?;
+    let binary = folder.join(format!("{name}-{word}"));
+    fs::copy(target.join("debug").join(name), &binary)?;
     Ok(binary)
 }
 
@@ -137,6 +159,43 @@ impl Mutant {
     /// It needs a cluster, and there can be no network for one.
     pub fn is_possible(self) -> Result<(), Impossible> {
         if self.nodes() > 1 { Net::possible() } else { Ok(()) }
+    }
+
+    /// Says whether what it changes is part of the simulator, which keeps logs in
+    /// memory: what is wrong with log files it cannot see.
+    pub const fn is_simulated(self) -> bool {
+        !matches!(self, Self::AckBeforeFsync | Self::PurgeTooFar)
+    }
+
+    /// Runs simulated clusters until one of them is wrong or the budget is used up.
+    ///
+    /// # Errors
+    /// The simulator cannot be run.
+    pub fn simulate(search: &Search<'_>) -> anyhow::Result<Hunt> {
+        let began = Instant::now();
+        let mut seeds = 0;
+        loop {
+            let block = [seeds, SEEDS].map(|number| number.to_string());
+            let [from, many] = &block;
+            let mut command = Command::new(search.binary);
+            let output = command.args(["--from", from, "--seeds", many]).output()?;
+            let text = String::from_utf8_lossy(&output.stdout);
+            seeds += SEEDS;
+            let (took, tests) = (began.elapsed(), seeds);
+            match output.status.code() {
+                Some(0) if took < search.budget => {}
+                Some(0) => return Ok(Hunt { found: None, took, tests }),
+                Some(1) => {
+                    let wrong = text.lines().find_map(|line| line.strip_prefix("VIOLATION "));
+                    let found = Some(wrong.unwrap_or("a run did not end").to_owned());
+                    return Ok(Hunt { found, took, tests });
+                }
+                _ => {
+                    let said = String::from_utf8_lossy(&output.stderr);
+                    anyhow::bail!("{:?}: {}: {said}", search.binary, output.status);
+                }
+            }
+        }
     }
 
     /// Attacks a node with one seed after the other until the bug is found or the

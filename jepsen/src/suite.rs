@@ -13,7 +13,7 @@ use via_jepsen::checker::{Validity, Verdict};
 use via_jepsen::cluster::Network;
 use via_jepsen::cluster::console::{self, Program};
 use via_jepsen::history::{edn, json};
-use via_jepsen::mutant::{self, Hunt, Mutant, Search};
+use via_jepsen::mutant::{self, Hunt, Mutant, Search, Target};
 use via_jepsen::nemesis::Nemesis;
 use via_jepsen::net::Net;
 use via_jepsen::trial::{Outcome, Trial};
@@ -106,6 +106,9 @@ pub(crate) struct Mutants {
     /// Attacks the node as it is, with the same tests: nothing may be found.
     #[arg(long)]
     unplanted: bool,
+    /// Looks for them in simulated clusters instead of real ones.
+    #[arg(long)]
+    simulator: bool,
 }
 
 /// Reads a span like 90, 90s or 10m.
@@ -358,29 +361,35 @@ pub(crate) fn check(check: &Check) -> anyhow::Result<ExitCode> {
 /// Builds and attacks every planted bug, and fails unless all are found; or the
 /// node as it is, and fails unless nothing is.
 pub(crate) async fn mutants(mutants: &Mutants) -> anyhow::Result<ExitCode> {
-    let Mutants { only, budget, out, unplanted } = mutants;
+    let Mutants { only, budget, out, unplanted, simulator } = mutants;
     for word in only {
         let is_known = Mutant::ALL.iter().any(|mutant| mutant.word() == word);
         anyhow::ensure!(is_known, "there is no mutant {word:?}; see `via-jepsen list`");
     }
     std::fs::create_dir_all(out)?;
     let out = out.canonicalize()?;
-    let sound = if *unplanted { Some(mutant::build(None, &out)?) } else { None };
+    let target = if *simulator { Target::Simulator } else { Target::Node };
+    let sound = if *unplanted { Some(mutant::build(target, None, &out)?) } else { None };
     let wanted = |mutant: &&Mutant| only.is_empty() || only.iter().any(|w| w == mutant.word());
     let (mut wrong, mut skipped) = (0, 0);
     for mutant in Mutant::ALL.iter().filter(wanted) {
         let name = mutant.word();
-        if let Err(reason) = mutant.is_possible() {
+        if *simulator && !mutant.is_simulated() {
+            writeln!(std::io::stdout(), "ABSENT  {name:20} the simulator keeps logs in memory")?;
+            continue;
+        }
+        if let (false, Err(reason)) = (*simulator, mutant.is_possible()) {
             skipped += 1;
             writeln!(std::io::stdout(), "SKIPPED {name:20} {reason}")?;
             continue;
         }
         let binary = match &sound {
             Some(sound) => sound.clone(),
-            None => mutant::build(Some(*mutant), &out)?,
+            None => mutant::build(target, Some(*mutant), &out)?,
         };
         let search = Search { binary: &binary, budget: Duration::from_secs(*budget), out: &out };
-        let Hunt { found, took, tests } = mutant.hunt(&search).await?;
+        let hunt = if *simulator { Mutant::simulate(&search) } else { mutant.hunt(&search).await };
+        let Hunt { found, took, tests } = hunt?;
         let word = match (sound.is_some(), found.is_some()) {
             (false, true) => "found",
             (false, false) => "MISSED",
