@@ -2,14 +2,15 @@
 //! Votes, heartbeats and transfers are calls; entries go through one long
 //! stream per group and peer, pipelined; snapshots through one of their own.
 
-use std::future::Future;
+use std::future::{Future, ready};
+use std::iter::successors;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::unfold;
+use futures_util::stream::{empty, once, unfold};
 use futures_util::{Stream, StreamExt};
 use openraft::OptionalSend;
 use openraft::RaftNetworkFactory;
@@ -38,6 +39,10 @@ use crate::{Error, error, metrics};
 
 /// How long opening a stream may take: the first one includes a handshake.
 const OPEN: Duration = Duration::from_secs(2);
+/// How long a peer that could not be reached is left alone at first, and at most:
+/// one that comes back is sent what it missed within a second.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_MOST: Duration = Duration::from_millis(800);
 /// Chunks of a snapshot read ahead of the network.
 const CHUNKS_AHEAD: usize = 2;
 
@@ -265,7 +270,8 @@ async fn next_appended(
 
 impl NetBackoff<Types> for Peer {
     fn backoff(&self) -> Option<Backoff> {
-        None
+        let next = |pause: &Duration| Some((*pause * 2).min(PAUSE_MOST));
+        Some(Backoff::new(successors(Some(PAUSE_FIRST), next)))
     }
 }
 
@@ -285,10 +291,16 @@ impl NetStreamAppend<Types> for Peer {
                 let beats = input.then(move |request| this.beat(request, deadline));
                 return Ok(Box::pin(beats) as BoxStream<'s, _>);
             }
+            // openraft waits between attempts where it makes a batch, and nowhere
+            // else: whoever opens a stream first tries again without pause.
+            let mut input = input;
+            let Some(first) = input.next().await else {
+                return Ok(Box::pin(empty()) as BoxStream<'s, _>);
+            };
             let opening = Opening::Append(this.group);
             let Duplex { sender, receiver } = this.open(Service::Append, &opening).await?;
             let (wanted, unwanted) = oneshot::channel();
-            tokio::spawn(forward(input, sender, unwanted));
+            tokio::spawn(forward(once(ready(first)).chain(input), sender, unwanted));
             let answers = unfold(Some((receiver, wanted)), |state| async {
                 let (mut receiver, wanted) = state?;
                 let appended = next_appended(&mut *receiver).await?;

@@ -3,13 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::{join_all, select_all};
 use tokio::time::{Duration, timeout};
 use via_consensus::{Error, Group, Host, Options};
 use via_storage::{Log, MemoryLog};
-use via_transport::{Authority, Links, MemoryNetwork, QuicLinks, QuicOptions};
+use via_transport::{
+    Authority, Leg, Links, MemoryNetwork, Message, Passage, QuicLinks, QuicOptions, Service,
+    Weather,
+};
 use via_types::{Fate, GroupId, NodeId};
 
 use crate::journal::{CHECKPOINT, Disk};
@@ -231,6 +235,39 @@ async fn a_deposed_leader_does_not_acknowledge_or_answer() {
         node.disk.until(|payloads| payloads.len() == 2).await;
         assert_eq!(node.disk.payloads(), words(0..2));
     }
+    cluster.stop().await;
+}
+
+/// Counts the streams of entries that are opened to a node that is down.
+struct Openings(NodeId, AtomicUsize);
+
+impl Weather for Openings {
+    fn passage(&self, message: &Message<'_>) -> Passage {
+        let is_entries = message.leg == Leg::Opening && message.service == Service::Append;
+        if is_entries && message.to == self.0 {
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+        Passage::AT_ONCE
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_voter_that_is_down_is_not_tried_without_pause() {
+    let mut cluster = Cluster::start().await;
+    let leader = propose(&cluster, word(0)).await;
+    let down = (leader + 1) % 3;
+    cluster.kill(down).await;
+    let openings = Arc::new(Openings(cluster.nodes[down].id, AtomicUsize::new(0)));
+    cluster.network.set_weather(Arc::clone(&openings) as Arc<dyn Weather>);
+    // Virtual time: as long as it takes for pauses to have grown.
+    for number in 1..=100 {
+        propose(&cluster, word(number)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let tried = openings.1.load(Ordering::Relaxed);
+    assert!((5..=30).contains(&tried), "opened {tried} times in ten seconds");
+    cluster.restart(down).await;
+    cluster.nodes[down].disk.until(|payloads| payloads.len() == 101).await;
     cluster.stop().await;
 }
 
