@@ -1,5 +1,5 @@
-//! `cluster`: three real nodes on this machine's loopback, and a fourth that
-//! joins them. Owns the order of the measurements, which share one cluster, and
+//! `cluster`: real nodes on this machine's loopback, three unless more are asked
+//! for, and one that joins them. Owns the order of the measurements, which share one cluster, and
 //! the table; every part is a figure that has a target.
 
 mod flow;
@@ -12,9 +12,6 @@ use anyhow::{Result, ensure};
 use self::formation::Formation;
 use crate::node::{Choice, Site};
 use crate::table::{Row, Table};
-
-/// Nodes at the beginning.
-const NODES: usize = 3;
 
 /// Something that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -51,6 +48,9 @@ pub(crate) struct Args {
     /// Only these.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
+    /// Nodes at the beginning; each shard has three replicas, however many.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(3..=16))]
+    nodes: u8,
     /// Shards.
     #[arg(long, default_value_t = 64)]
     shards: u16,
@@ -70,6 +70,12 @@ pub(crate) struct Args {
     choice: Choice,
 }
 
+impl Args {
+    fn nodes(&self) -> usize {
+        usize::from(self.nodes)
+    }
+}
+
 /// Rows, and what else was found.
 type Found = (Vec<Row>, Vec<String>);
 
@@ -81,11 +87,11 @@ type Found = (Vec<Row>, Vec<String>);
 pub(crate) async fn run(args: &Args) -> Result<Table> {
     ensure!(args.runs > 0 && args.rounds > 0 && args.seconds > 0, "nothing would be measured");
     let site = Site::new(&args.choice)?;
-    let mut formation = Formation::new(&site, args.shards, NODES).await?;
+    let mut formation = Formation::new(&site, args.shards, args.nodes()).await?;
     let title = format!(
-        "cluster: {NODES} nodes, {} shards, three replicas each, on one machine; {} runs of {} s \
+        "cluster: {} nodes, {} shards, three replicas each, on one machine; {} runs of {} s \
          under load, exactly once, {} rounds of failing over and handing over",
-        args.shards, args.runs, args.seconds, args.rounds
+        args.nodes, args.shards, args.runs, args.seconds, args.rounds
     );
     let mut table = Table { title, ..Table::default() };
     let wanted = |part: &&Part| args.only.is_empty() || args.only.contains(part);

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use via_types::{EntityHash, ShardId, StreamId};
 
 use super::formation::{Formation, id};
-use super::{Args, Found, NODES};
+use super::{Args, Found};
 use crate::http::{self, Connection};
 use crate::table::{Row, Target, Unit};
 use crate::workload::key;
@@ -52,8 +52,8 @@ impl Noted {
 pub(super) async fn failover(args: &Args, formation: &mut Formation<'_>) -> Result<Found> {
     let (mut longest, mut all) = (Vec::new(), Vec::new());
     for round in 0..args.rounds {
-        let victim = round % NODES;
-        let door = formation.door((victim + 1) % NODES)?;
+        let victim = round % args.nodes();
+        let door = formation.door((victim + 1) % args.nodes())?;
         let shards = led_by(formation, victim).await?;
         let writers = Writers::begin(door, args.shards, &shards)?;
         tokio::time::sleep(BEFORE).await;
@@ -78,15 +78,18 @@ pub(super) async fn failover(args: &Args, formation: &mut Formation<'_>) -> Resu
 pub(super) async fn transfer(args: &Args, formation: &Formation<'_>) -> Result<Found> {
     let (mut all, mut failed) = (Vec::new(), 0);
     for round in 0..args.rounds {
-        let (from, to) = (round % NODES, (round + 1) % NODES);
-        let door = formation.door((round + 2) % NODES)?;
+        let from = round % args.nodes();
+        let door = formation.door((round + 1) % args.nodes())?;
         let shards = led_by(formation, from).await?;
-        let shard = *shards.get(round / NODES).context("a shard")?;
+        let shard = *shards.get(round / args.nodes()).context("a shard")?;
+        let places = formation.shards().await?;
+        let place = places.get(usize::from(shard.get())).context("the shard")?;
+        let to = place.placed.get(1).context("a replica that follows")?;
         let writers = Writers::begin(door, args.shards, &[shard])?;
         tokio::time::sleep(BEFORE).await;
         let deed = Instant::now();
         let path = format!("/api/v1/cluster/shards/{shard}/transfer");
-        let body = format!("{{\"to\":\"{}\"}}", id(to));
+        let body = format!("{{\"to\":\"{to}\"}}");
         let (status, answer) = http::post(door, &path, "application/json", body).await?;
         ensure!(status == StatusCode::OK, "{}", String::from_utf8_lossy(&answer));
         // It is handed back to where it should be led, which counts too.

@@ -1,4 +1,4 @@
-//! A node joins three: how many replicas move, against the fewest that could, and
+//! A node joins others: how many replicas move, against the fewest that could, and
 //! how late acknowledgements are while they do.
 
 use std::collections::BTreeSet;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::formation::{Formation, Shard};
-use super::{Args, Found, NODES, flow};
+use super::{Args, Found, flow};
 use crate::load::{self, Subject};
 use crate::table::{Row, Target, Unit};
 use crate::tally::Tally;
@@ -66,10 +66,11 @@ pub(super) async fn joining(args: &Args, formation: &mut Formation<'_>) -> Resul
     let replicas = before.iter().map(|shard| shard.placed.len()).sum::<usize>();
     let planned = planned(&before, &formation.shards().await?);
     ensure!(copied >= planned as f64, "{planned} replicas moved, {copied} were copied");
-    rows(&Moved { replicas, planned, copied, took, calm, moving })
+    rows(&Moved { nodes: args.nodes() + 1, replicas, planned, copied, took, calm, moving })
 }
 
 struct Moved {
+    nodes: usize,
     replicas: usize,
     planned: usize,
     copied: f64,
@@ -79,8 +80,8 @@ struct Moved {
 }
 
 fn rows(moved: &Moved) -> Result<Found> {
-    let Moved { replicas, planned, copied, took, calm, moving } = moved;
-    let share = copied / *replicas as f64 * (NODES + 1) as f64;
+    let Moved { nodes, replicas, planned, copied, took, calm, moving } = moved;
+    let share = copied / *replicas as f64 * *nodes as f64;
     let share = Row::new("node added: replicas moved, against 1/N", Unit::Times, vec![share]);
     let mut rows = vec![share.target(Some(Target::AtMost(1.2)))];
     let mut notes = vec![format!(
