@@ -37,7 +37,7 @@ const WAITING: usize = 4_096;
 /// How long sightings that are under way may still arrive at the end.
 const LAST_WORDS: Duration = Duration::from_millis(1_500);
 /// Likewise, when somebody wants the end: all of it takes less than a second.
-const HASTY_WORDS: Duration = Duration::from_millis(250);
+const HASTY_WORDS: Duration = Duration::from_millis(100);
 
 /// Runs a node with made-up and real events, and shows what it detects.
 #[derive(Clone, Debug, clap::Args)]

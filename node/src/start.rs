@@ -199,6 +199,11 @@ pub(crate) fn control_options(settings: &Settings, peers: Option<&Peers>) -> via
     options
 }
 
+fn default_tenant(control: &via_control::Handle) -> Result<via_types::TenantId> {
+    let view = control.view();
+    Ok(view.tenant_named(via_control::DEFAULT_TENANT).context("the default tenant")?.id)
+}
+
 /// Returns them for a start: the number of shards was fixed with the data, and a
 /// default yields to it.
 fn loaded_options(loaded: &Loaded, peers: Option<&Peers>) -> via_control::Options {
@@ -251,8 +256,7 @@ pub(crate) async fn start(
     let opened = via_shard::Host::open(shard_options(settings, node, shards), ground).await;
     let (shards, shard) = opened.with_context(|| opening("the shards", settings))?;
 
-    let view = control.view();
-    let tenant = view.tenant_named(via_control::DEFAULT_TENANT).context("the default tenant")?.id;
+    let tenant = default_tenant(&control)?;
     let word = Arc::new(Word::default());
     let has_room = readiness::room(disk.store);
     let rooms = via_gateway::Rooms {
