@@ -2,7 +2,7 @@
 //! Owns reading of variables and flags and the check of each value; files are
 //! read by `file`. Only [`Environment::of_process`] touches the process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
 use toml::Value;
@@ -174,10 +174,18 @@ pub(crate) fn variable(key: &str) -> String {
 /// Says what is odd about a variable that looks like one of ours but is not
 /// read; none when it is somebody else's.
 fn near_miss(name: &str) -> Option<String> {
-    let rest = name.strip_prefix("VIA_")?;
-    let key = rest.to_ascii_lowercase().replace("__", ".");
-    let field = settable(&key)?;
-    Some(format!("is not read; did you mean {}?", variable(&field.key)))
+    let whole = name.to_ascii_lowercase();
+    let key = whole.strip_prefix("via_")?.trim_start_matches('_').replace("__", ".");
+    match settable(&key) {
+        Some(field) => Some(format!("is not read; did you mean {}?", variable(&field.key))),
+        // Only ours have two of them; other programs are called via too.
+        None if whole.starts_with("via__") => {
+            let nearest = nearest_key(&key, keys()).map(variable);
+            let meant = nearest.map_or(String::new(), |meant| format!("; did you mean {meant}?"));
+            Some(format!("is not read: variables begin with {PREFIX} in capitals{meant}"))
+        }
+        None => None,
+    }
 }
 
 fn settable(key: &str) -> Option<&'static Field> {
@@ -187,13 +195,28 @@ fn settable(key: &str) -> Option<&'static Field> {
 /// Returns the fault of naming a setting that does not exist; `notation` turns
 /// a key into what one writes in that place.
 fn unknown(key: &str, notation: fn(&str) -> String) -> Fault {
-    let keys = Manual::get().fields.iter().map(|field| field.key.as_str());
-    let keys = keys.filter(|key| *key != "version");
-    let nearest = nearest_key(key, keys).map(notation);
+    let nearest = nearest_key(key, keys()).map(notation);
     let section = key.rsplit_once('.').map_or("", |(section, _)| section);
     let siblings = Manual::get().fields_of(section).filter(|field| field.key != "version");
-    let allowed = siblings.map(|field| notation(&field.key)).collect();
+    let mut allowed: Vec<String> = siblings.map(|field| notation(&field.key)).collect();
+    if allowed.is_empty() {
+        // There is no such section: these are.
+        let of = |key: &'static str| key.split_once('.').map_or(key, |(section, _)| section);
+        let sections: BTreeSet<&str> = keys().map(of).collect();
+        allowed = sections.into_iter().map(|section| notation(section) + dots(notation)).collect();
+    }
     Fault::Unknown { what: "setting", nearest, allowed }
+}
+
+/// Returns what follows a section's name in a notation.
+fn dots(notation: fn(&str) -> String) -> &'static str {
+    if notation("a.b").contains('.') { ".…" } else { "__…" }
+}
+
+/// Returns every key that may be set anywhere.
+fn keys() -> impl Iterator<Item = &'static str> + Clone {
+    let keys = Manual::get().fields.iter().map(|field| field.key.as_str());
+    keys.filter(|key| *key != "version")
 }
 
 /// A setting given on the command line.
@@ -302,11 +325,28 @@ mod tests {
     }
 
     #[test]
+    fn variables_in_small_letters_are_noticed_with_the_right_spelling() {
+        for (odd, meant) in [
+            ("via__engine__shards", "did you mean VIA__ENGINE__SHARDS?"),
+            ("Via__Engine__Shard", "did you mean VIA__ENGINE__SHARDS?"),
+            ("via_engine__shards", "did you mean VIA__ENGINE__SHARDS?"),
+            ("via__kitchen__sink", "VIA__ in capitals"),
+        ] {
+            let layer = of_environment(&[(odd, "16")].into_iter().collect());
+            assert!(layer.problems.is_empty() && layer.assignments.is_empty());
+            assert!(layer.notices[0].text.contains(meant), "{:?}", layer.notices);
+        }
+        let layer = of_environment(&[("via_service_host", "10.0.0.1")].into_iter().collect());
+        assert_eq!(layer.notices, [], "somebody else's");
+    }
+
+    #[test]
     fn a_bad_flag_is_named() {
         let flags = [
             Flag::Set("engine.shards".to_owned()),
             Flag::Set("engine.sharts=4".to_owned()),
             Flag::Set("version=1".to_owned()),
+            Flag::Set("foo.bar=1".to_owned()),
             Flag::Named {
                 name: "--listen".to_owned(),
                 key: "listen.address".to_owned(),
@@ -318,7 +358,9 @@ mod tests {
         assert!(said[1].contains("engine.sharts = \"4\": no such setting"), "{}", said[1]);
         assert!(said[1].contains("did you mean engine.shards?"), "{}", said[1]);
         assert!(said[2].contains("version"), "{}", said[2]);
-        assert!(said[3].starts_with("flag --listen: listen.address = \"nowhere\": must be"));
+        let sections = ["cluster.…", "detectors.…", "node.…"];
+        assert!(sections.iter().all(|section| said[3].contains(section)), "{}", said[3]);
+        assert!(said[4].starts_with("flag --listen: listen.address = \"nowhere\": must be"));
     }
 
     #[test]

@@ -59,6 +59,14 @@ pub struct Loaded {
     pub(crate) values: BTreeMap<String, Value>,
 }
 
+impl Loaded {
+    /// Says whether somebody wrote the setting of that key, rather than leaving it
+    /// to its default.
+    pub fn is_given(&self, key: &str) -> bool {
+        self.origins.get(key).is_some_and(|origin| *origin != Origin::Default)
+    }
+}
+
 /// Reads, checks and merges all sources.
 ///
 /// # Errors

@@ -16,9 +16,11 @@ mod report;
 mod rows;
 mod sample;
 mod scores;
+mod source;
 mod subjects;
 mod summary;
 mod trace;
+mod unit;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -43,8 +45,8 @@ use trace::Traces;
 /// of log lines in a .log file.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A CSV file, a file of log lines (.log), a folder of both, or - for
-    /// standard input.
+    /// A CSV file, as it is or packed with gzip, a file of log lines (.log), a
+    /// folder of both, or - for standard input.
     #[arg(required_unless_present = "folder")]
     pub(crate) input: Option<PathBuf>,
     /// A folder to analyze, instead of the input.
@@ -163,6 +165,8 @@ struct Outcome {
     /// Values missing in rows that were judged by their other values.
     gaps: u64,
     named: Vec<(u64, String)>,
+    /// Lines skipped as comments.
+    comments: u64,
     span: Option<(Timestamp, Timestamp)>,
     findings: Findings,
     traces: Option<Traces>,
@@ -254,7 +258,7 @@ fn run_folder(
     collect(args.source(), &written, &mut found)?;
     found.sort();
     if found.is_empty() {
-        bail!("no .csv or .log file below {}", args.source().display());
+        bail!("no .csv, .csv.gz, .tsv, .txt or .log file below {}", args.source().display());
     }
     let (logs, found): (Vec<_>, Vec<_>) = found.into_iter().partition(|path| logs::is_log(path));
     for log in &logs {
@@ -269,7 +273,10 @@ fn run_folder(
         .into_iter()
         .map(|input| {
             let inner = input.strip_prefix(args.source()).unwrap_or(&input);
-            let mirrored = |root: &PathBuf| root.join(inner);
+            // What is written is not packed.
+            let bare =
+                if has_ending(inner, "gz") { inner.with_extension("") } else { inner.into() };
+            let mirrored = |root: &PathBuf| root.join(&bare);
             // The ending is added, so that no two pages have one name.
             let page = |root: &PathBuf| {
                 let mut page = mirrored(root).into_os_string();
@@ -321,15 +328,35 @@ fn collect(folder: &Path, written: &[&Path], found: &mut Vec<PathBuf>) -> Result
             if !written.iter().any(|written| is_same_file(written, &path)) {
                 collect(&path, written, found)?;
             }
-        } else if is_csv(&path) || logs::is_log(&path) {
+        } else if is_table(&path)? || logs::is_log(&path) {
             found.push(path);
         }
     }
     Ok(())
 }
 
-fn is_csv(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
+/// Says whether a file of a folder is a table by its name; of texts, whether the
+/// first two lines have as many fields, of two at least.
+fn is_table(path: &Path) -> Result<bool> {
+    let bare = if has_ending(path, "gz") { path.with_extension("") } else { path.to_owned() };
+    if has_ending(&bare, "csv") || has_ending(&bare, "tsv") {
+        return Ok(true);
+    }
+    if !has_ending(&bare, "txt") {
+        return Ok(false);
+    }
+    let naming = || path.display().to_string();
+    let Ok(beginning) = beginning::of(source::file(path).with_context(naming)?) else {
+        return Ok(false);
+    };
+    let (reader, _) = source::table(beginning);
+    let lengths: Vec<usize> =
+        reader.into_byte_records().take(2).map_while(Result::ok).map(|row| row.len()).collect();
+    Ok(matches!(lengths[..], [one, two] if one == two && one > 1))
+}
+
+fn has_ending(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending))
 }
 
 /// Says whether two names lead to one file that exists.
@@ -363,8 +390,9 @@ fn analyze(job: &Job, wishes: &Wishes, settings: &Settings) -> Result<Outcome> {
         Box::new(File::open(&job.input).with_context(naming)?)
     };
     let again = (!is_piped).then_some(job.input.as_path());
-    let stem =
-        job.input.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let packed = has_ending(&job.input, "gz").then(|| job.input.with_extension(""));
+    let stem = packed.as_deref().unwrap_or(&job.input).file_stem();
+    let stem = stem.map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let rows = Rows::open(input, again, &stem, wishes).with_context(naming)?;
     let scores = job.out.as_deref().map(Scores::create).transpose()?;
     let analysis = Analysis::new(rows, settings, job.plot.is_some(), stem);

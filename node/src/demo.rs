@@ -36,6 +36,8 @@ use watch::Told;
 const WAITING: usize = 4_096;
 /// How long sightings that are under way may still arrive at the end.
 const LAST_WORDS: Duration = Duration::from_millis(1_500);
+/// Likewise, when somebody wants the end: all of it takes less than a second.
+const HASTY_WORDS: Duration = Duration::from_millis(100);
 
 /// Runs a node with made-up and real events, and shows what it detects.
 #[derive(Clone, Debug, clap::Args)]
@@ -154,6 +156,7 @@ pub(crate) async fn run(
         live: None,
         rounds: 0,
         missed: 0,
+        learned: None,
     };
     let stage = Watched { stages, sightings, seconds: args.seconds };
     let result = show.run(stage, tokio::spawn(feeder.run(stopped)), stop, interrupted).await;
@@ -214,6 +217,8 @@ struct Show<W> {
     live: Option<Live>,
     rounds: u32,
     missed: u64,
+    /// Percent of the history that were shown as learned last.
+    learned: Option<u32>,
 }
 
 impl<W: Write> Show<W> {
@@ -226,14 +231,14 @@ impl<W: Write> Show<W> {
     ) -> Result<()> {
         let mut interrupted = std::pin::pin!(interrupted);
         let mut second = tokio::time::interval(Duration::from_secs(1));
-        loop {
+        let patience = loop {
             tokio::select! {
-                () = &mut interrupted => break,
+                () = &mut interrupted => break HASTY_WORDS,
                 _ = second.tick() => {
                     self.second()?;
                     let played = self.live.as_ref().map(|live| live.since.elapsed().as_secs());
                     if watched.seconds.is_some_and(|end| played.is_some_and(|now| now >= end)) {
-                        break;
+                        break LAST_WORDS;
                     }
                 }
                 changed = watched.stages.changed() => match changed {
@@ -242,17 +247,17 @@ impl<W: Write> Show<W> {
                         self.stage(stage)?;
                     }
                     // The feeder has ended: it says why below.
-                    Err(_) => break,
+                    Err(_) => break LAST_WORDS,
                 },
                 told = watched.sightings.recv() => match told {
                     Some(told) => self.told(told)?,
                     None => bail!("the live feed ended"),
                 },
             }
-        }
+        };
         stop.send_replace(true);
         let totals = (&mut feeder).await.context("feeding")??;
-        self.last_words(&mut watched.sightings).await?;
+        self.last_words(&mut watched.sightings, patience).await?;
         self.plan_ahead();
         let verdict = self.tally.verdict(self.shop_nanos());
         if self.missed > 0 {
@@ -262,8 +267,12 @@ impl<W: Write> Show<W> {
     }
 
     /// Waits for what is under way: the last events' detections.
-    async fn last_words(&mut self, sightings: &mut mpsc::Receiver<Told>) -> Result<()> {
-        let end = tokio::time::Instant::now() + LAST_WORDS;
+    async fn last_words(
+        &mut self,
+        sightings: &mut mpsc::Receiver<Told>,
+        patience: Duration,
+    ) -> Result<()> {
+        let end = tokio::time::Instant::now() + patience;
         while let Ok(Some(told)) = tokio::time::timeout_at(end, sightings.recv()).await {
             self.told(told)?;
         }
@@ -273,7 +282,13 @@ impl<W: Write> Show<W> {
     fn stage(&mut self, stage: Stage) -> Result<()> {
         match stage {
             Stage::Learning { share, sent } => {
-                screen::learning(&mut self.screen, share, sent, self.history)
+                let percent = (share * 100.0) as u32;
+                // What came in while it was learned is learned too: 100 % come again.
+                if self.learned.is_some_and(|before| percent <= before) {
+                    return Ok(());
+                }
+                self.learned = Some(percent);
+                screen::learning(&mut self.screen, percent, sent, self.history)
             }
             Stage::Live(live) => {
                 screen::live(&mut self.screen, &live, self.attacks)?;

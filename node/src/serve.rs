@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use via_cluster_config::Settings;
+use via_cluster_config::Loaded;
 use via_control::Invitation;
 
 use crate::flags::Flags;
@@ -17,6 +17,8 @@ use crate::{demo, logging, start};
 
 /// Threads of the runtime: at least two, since applying an entry may block one.
 const LEAST_THREADS: usize = 2;
+/// The status of a process that Ctrl-C ended: 128 and the signal's number.
+const INTERRUPTED: i32 = 130;
 
 /// Runs a node: alone, as the first of a cluster, or as one more of it.
 #[derive(Debug, clap::Args)]
@@ -84,7 +86,8 @@ pub(crate) fn runtime() -> Result<Runtime> {
 }
 
 /// Hears SIGTERM and Ctrl-C from now on; resolves at the first of them. What comes
-/// while the node is still being opened is not lost, and kills nobody.
+/// while the node is still being opened is not lost, and kills nobody. The second
+/// Ctrl-C ends the process at once: what was acknowledged is in the log (D-1).
 ///
 /// # Errors
 /// Signals cannot be heard.
@@ -97,6 +100,15 @@ fn interrupted() -> Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        tokio::spawn(async move {
+            // Nobody hears any more: there is no second one.
+            if interrupt.recv().await.is_some() {
+                anstream::eprintln!(
+                    "via-node: interrupted again: ended at once; what was acknowledged is kept"
+                );
+                std::process::exit(INTERRUPTED);
+            }
+        });
     })
 }
 
@@ -104,13 +116,13 @@ fn interrupted() -> Result<impl Future<Output = ()>> {
 /// nobody has been acknowledged anything (D-1).
 async fn start_unless(
     interrupted: &mut (impl Future<Output = ()> + Unpin),
-    settings: &Settings,
+    loaded: &Loaded,
     token: Option<&Invitation>,
 ) -> Result<Option<Running>> {
     tokio::select! {
         biased;
         () = interrupted => Ok(None),
-        node = start::start(settings, token, Some(start::metrics()?)) => node.map(Some),
+        node = start::start(loaded, token, Some(start::metrics()?)) => node.map(Some),
     }
 }
 
@@ -129,7 +141,7 @@ pub(crate) fn serve(args: &Args) -> Result<()> {
     }
     let result = runtime.block_on(async {
         let mut interrupted = std::pin::pin!(interrupted);
-        let started = start_unless(&mut interrupted, &loaded.settings, token.as_ref()).await?;
+        let started = start_unless(&mut interrupted, &loaded, token.as_ref()).await?;
         let Some(mut node) = started else {
             tracing::info!("told to stop before it served");
             return Ok(());
@@ -187,11 +199,12 @@ pub(crate) fn demo(args: &demo::Args) -> Result<()> {
         set: vec!["observability.log_level=warn".to_owned()],
         ..Flags::default()
     };
-    let settings: Settings = flags.load()?.settings;
+    let loaded = flags.load()?;
+    let settings = &loaded.settings;
     logging::start(&settings.observability)?;
     let result = runtime.block_on(async {
         let mut interrupted = std::pin::pin!(interrupted);
-        let Some(mut node) = start_unless(&mut interrupted, &settings, None).await? else {
+        let Some(mut node) = start_unless(&mut interrupted, &loaded, None).await? else {
             return Ok(());
         };
         let stage = demo::Node {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use via_cluster_config::Settings;
+use via_cluster_config::{Loaded, Settings};
 use via_control::Invitation;
 use via_gateway::Drained;
 use via_storage::{Log, Store};
@@ -199,16 +199,30 @@ pub(crate) fn control_options(settings: &Settings, peers: Option<&Peers>) -> via
     options
 }
 
+fn default_tenant(control: &via_control::Handle) -> Result<via_types::TenantId> {
+    let view = control.view();
+    Ok(view.tenant_named(via_control::DEFAULT_TENANT).context("the default tenant")?.id)
+}
+
+/// Returns them for a start: the number of shards was fixed with the data, and a
+/// default yields to it.
+fn loaded_options(loaded: &Loaded, peers: Option<&Peers>) -> via_control::Options {
+    let mut options = control_options(&loaded.settings, peers);
+    options.adopts_shards |= !loaded.is_given("engine.shards");
+    options
+}
+
 /// Brings a node up; it serves when this returns, though shards with a long
 /// log may still be catching up (`/readyz` tells).
 ///
 /// # Errors
 /// What the node needs and does not have, in words.
 pub(crate) async fn start(
-    settings: &Settings,
+    loaded: &Loaded,
     token: Option<&Invitation>,
     metrics: Option<PrometheusHandle>,
 ) -> Result<Running> {
+    let settings = &loaded.settings;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let disk = open(settings).await?;
     let log: Arc<dyn Log> = Arc::clone(&disk.log) as Arc<dyn Log>;
@@ -220,7 +234,7 @@ pub(crate) async fn start(
     let options = via_consensus::Options { spool, ..via_consensus::Options::new(node) };
     let consensus = via_consensus::Host::new(options, Arc::clone(&log), shared.clone())?;
 
-    let options = control_options(settings, peers.as_ref());
+    let options = loaded_options(loaded, peers.as_ref());
     let ground = via_control::Ground {
         host: &consensus,
         store: Arc::clone(&disk.store),
@@ -242,8 +256,7 @@ pub(crate) async fn start(
     let opened = via_shard::Host::open(shard_options(settings, node, shards), ground).await;
     let (shards, shard) = opened.with_context(|| opening("the shards", settings))?;
 
-    let view = control.view();
-    let tenant = view.tenant_named(via_control::DEFAULT_TENANT).context("the default tenant")?.id;
+    let tenant = default_tenant(&control)?;
     let word = Arc::new(Word::default());
     let has_room = readiness::room(disk.store);
     let rooms = via_gateway::Rooms {

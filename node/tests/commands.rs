@@ -78,14 +78,20 @@ fn the_demo_feeds_its_node_and_drains_at_ctrl_c() {
         let read = screen.read_line(&mut shown).expect("its screen");
         assert!(read > 0, "it ended early: {shown}");
     }
-    let interrupted = Command::new("kill").args(["-INT", &demo.id().to_string()]).status();
-    assert!(interrupted.expect("kill runs").success());
+    interrupt(&demo);
     screen.read_to_string(&mut shown).expect("its screen");
     let status = demo.wait().expect("it ends");
     assert!(status.success(), "{status}: {shown}");
     let totals = shown.lines().find(|line| line.starts_with("events:")).expect("totals");
     assert!(totals.contains(" 0 refused") && !totals.contains(" 0 accepted"), "{totals}");
     assert!(folder.path().join("data").exists(), "what was asked for stays");
+    let learned: Vec<&str> = shown.lines().filter(|line| line.contains("100 % of")).collect();
+    assert_eq!(learned.len(), 1, "{shown}");
+}
+
+fn interrupt(child: &Child) {
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupted.expect("kill runs").success());
 }
 
 fn terminate(child: &Child) {
@@ -160,7 +166,13 @@ fn what_nobody_reads_on_is_no_failure() {
 
 /// A node that serves, and what it has said so far.
 fn serve(folder: &Path) -> (Child, BufReader<std::process::ChildStderr>, String) {
-    let set = ["--set", "node.shutdown_grace=1s", "--set", "engine.shards=2"];
+    serve_with(folder, &["--set", "node.shutdown_grace=1s", "--set", "engine.shards=2"])
+}
+
+fn serve_with(
+    folder: &Path,
+    set: &[&str],
+) -> (Child, BufReader<std::process::ChildStderr>, String) {
     let mut served = node(&["serve", "--data-dir", "data", "--listen", "127.0.0.1:0"])
         .args(set)
         .current_dir(folder)
@@ -222,4 +234,46 @@ fn a_client_that_will_not_finish_does_not_make_stopping_a_failure() {
     served.kill().expect("it runs");
     served.wait().expect("it ends");
     assert!(kept.contains(r#""events":1"#), "{kept}");
+}
+
+#[test]
+fn a_second_ctrl_c_ends_a_node_that_waits_for_a_client() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let set = ["--set", "node.shutdown_grace=10m", "--set", "engine.shards=2"];
+    let (mut served, mut log, address) = serve_with(folder.path(), &set);
+    until_ready(&address);
+    let mut busy = TcpStream::connect(&address).expect("it listens");
+    let head = "POST /api/v1/streams/s/events HTTP/1.1\r\nHost: via\r\nContent-Type: \
+                application/json\r\nContent-Length: 15\r\n\r\n{";
+    busy.write_all(head.as_bytes()).expect("it reads");
+    // Once another request was served, the first has been taken as well.
+    assert!(ask(&address, "GET /livez", "").starts_with("HTTP/1.1 200"));
+    interrupt(&served);
+    let mut said = String::new();
+    while !said.contains("draining") {
+        assert!(log.read_line(&mut said).expect("its log") > 0, "it ended early: {said}");
+    }
+    interrupt(&served);
+    log.read_to_string(&mut said).expect("its log");
+    assert_eq!(served.wait().expect("it ends").code(), Some(130), "{said}");
+    assert!(said.contains("interrupted again"), "{said}");
+}
+
+#[test]
+fn the_number_of_shards_is_what_is_stored_unless_another_was_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for set in [&["--set", "engine.shards=2"][..], &[]] {
+        let (mut served, _log, address) = serve_with(folder.path(), set);
+        until_ready(&address);
+        served.kill().expect("it runs");
+        served.wait().expect("it ends");
+    }
+    let other = node(&["serve", "--data-dir", "data", "--listen", "127.0.0.1:0"])
+        .args(["--set", "engine.shards=8"])
+        .current_dir(folder.path())
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&other.stderr);
+    assert!(!other.status.success(), "{said}");
+    assert!(said.contains("formed with 2 shards") && said.contains("says 8"), "{said}");
 }

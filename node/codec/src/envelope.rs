@@ -111,9 +111,22 @@ where
     T: DeserializeOwned,
     First: DeserializeOwned + Into<T>,
 {
+    if kind.version() == 2 { decode_since::<T, First>(kind, 1, bytes) } else { decode(kind, bytes) }
+}
+
+/// Decodes like [`decode`], or, of the one older `version`, what was a `Before`
+/// then.
+///
+/// # Errors
+/// Any [`Error`]: nothing is guessed (invariant D-7).
+pub fn decode_since<T, Before>(kind: Kind, version: u8, bytes: &[u8]) -> Result<T, Error>
+where
+    T: DeserializeOwned,
+    Before: DeserializeOwned + Into<T>,
+{
     let payload = open(kind, bytes)?;
-    if payload.version == 1 && kind.version() == 2 {
-        return whole::<First>(kind, &payload).map(Into::into);
+    if payload.version == version && version < kind.version() {
+        return whole::<Before>(kind, &payload).map(Into::into);
     }
     decode(kind, bytes)
 }

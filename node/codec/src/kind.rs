@@ -66,7 +66,7 @@ kinds! {
     /// One detection at rest.
     Detection = 5, version 2, at most 256 << 10, Lz4;
     /// A shard's producers, unique ids and counters.
-    Ledger = 6, version 2, at most limit::ENTRY_BYTES, Lz4;
+    Ledger = 6, version 3, at most limit::ENTRY_BYTES, Lz4;
     /// One command of the catalog's log.
     CatalogEntry = 7, version 2, at most limit::ENTRY_BYTES, Plain;
     /// The catalog, whole or one record of it.

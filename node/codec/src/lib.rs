@@ -11,8 +11,8 @@ mod kind;
 
 pub use entry::{decode_entry, holds_events};
 pub use envelope::{
-    OVERHEAD, Payload, decode, decode_since_first, encode, encode_into, encoded_bytes, open,
-    try_encode_into,
+    OVERHEAD, Payload, decode, decode_since, decode_since_first, encode, encode_into,
+    encoded_bytes, open, try_encode_into,
 };
 pub use error::Error;
 pub use kind::Kind;

@@ -17,8 +17,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How long a client that neither sends nor closes is waited for at the end.
 const QUIET: Duration = Duration::from_secs(1);
-/// How long a client may go on sending after the end.
-const LINGER: Duration = Duration::from_secs(5);
+/// How long a client may go on sending after the end: [`limit::LINGER_BYTES`] at
+/// 36 Mbit/s.
+const LINGER: Duration = Duration::from_secs(30);
 /// Bytes dropped at a time.
 const DROPPED_BYTES: usize = 8 << 10;
 

@@ -84,6 +84,7 @@ codes! {
     NeverOpened = "never_opened", CONFLICT, FailedPrecondition, REJECTED, "The producer's epoch was never opened", "Open the producer with POST /api/v1/producers, and send the id and epoch it answers.";
     Fenced = "fenced", CONFLICT, FailedPrecondition, REJECTED, "A newer epoch of the producer is open", "Another incarnation of this producer took over; open the producer again if this one is right.";
     SequenceTooOld = "sequence_too_old", CONFLICT, OutOfRange, Fate::Unknown, "The sequence is no longer remembered", "Whether it was applied cannot be told any more, however often it is repeated; repeat within the last 1,024 sequences.";
+    SequenceReused = "sequence_reused", CONFLICT, FailedPrecondition, REJECTED, "The sequence was used for other events", "A sequence names one content for ever; send other events under a new sequence.";
     StaleRevision = "stale_revision", PRECONDITION_FAILED, Aborted, REJECTED, "The configuration has changed since", "Read it again and apply the change to the current revision.";
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, InvalidArgument, REJECTED, "The request is too large", "Send it in pieces, or as NDJSON, which may be of any length.";
     DecompressionBomb = "decompression_bomb", PAYLOAD_TOO_LARGE, InvalidArgument, REJECTED, "The body expands beyond what is allowed", "The detail says by how much; send it less compressed, or plain.";
@@ -239,6 +240,7 @@ impl From<via_shard::Error> for Problem {
             E::Fenced { .. } => Code::Fenced,
             E::NeverOpened { .. } => Code::NeverOpened,
             E::SequenceTooOld { .. } => Code::SequenceTooOld,
+            E::SequenceReused { .. } => Code::SequenceReused,
             E::BadCursor(_) => Code::BadCursor,
             E::Overloaded { .. } | E::Crowded { .. } => Code::Overloaded,
             E::NotReady { .. } | E::Elsewhere { .. } => Code::NotReady,

@@ -265,6 +265,7 @@ impl Courier {
             | Refusal::Malformed(_)
             | Refusal::Fenced { .. }
             | Refusal::SequenceTooOld { .. }
+            | Refusal::SequenceReused { .. }
             | Refusal::Overloaded(_)
             | Refusal::Crowded(_)
             | Refusal::NotReady(_)

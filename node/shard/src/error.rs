@@ -64,6 +64,19 @@ pub enum Error {
         /// How many are remembered.
         window: u64,
     },
+    /// The sequence names another batch, which was applied (invariant D-2); nothing
+    /// of this one was.
+    #[error(
+        "sequence {given} was used before for other events, of which {accepted} were accepted and {refused} refused; of these none was applied: send them under a new sequence"
+    )]
+    SequenceReused {
+        /// The sequence sent.
+        given: u64,
+        /// How many events of the other batch changed state.
+        accepted: u32,
+        /// How many did not.
+        refused: u32,
+    },
     /// A bounded queue or the memory budget is full (invariant D-6).
     #[error("shard {shard} cannot take more now: {what}")]
     Overloaded {
@@ -148,6 +161,7 @@ impl Error {
             | Self::Malformed(_)
             | Self::NeverOpened { .. }
             | Self::Fenced { .. }
+            | Self::SequenceReused { .. }
             | Self::BadCursor(_) => Fate::Rejected,
             Self::Overloaded { .. }
             | Self::Crowded { .. }

@@ -5,12 +5,15 @@
 use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
+use via_codec::Kind;
 use via_types::batch::Origin;
 use via_types::{Epoch, LogIndex, ProducerId, RowReason, Timestamp, limit};
 
+mod second;
+
 /// Most remembered of one producer: (sequence, part) pairs and refused rows.
 const SEEN_PER_PRODUCER: usize = 8_192;
-/// Most remembered of all producers together: about 2 MiB saved.
+/// Most remembered of all producers together: about 3 MiB saved.
 const SEEN: usize = 131_072;
 /// What is left when the longest idle have been forgotten, so that it is seldom.
 const SEEN_AFTER: usize = SEEN / 4 * 3;
@@ -20,9 +23,17 @@ const SEEN_AFTER: usize = SEEN / 4 * 3;
 pub(crate) struct Told {
     pub(crate) accepted: u32,
     pub(crate) refused: Box<[(u32, RowReason)]>,
+    /// What the batch held ([`via_types::Batch::content`]); 0 when it is not known.
+    pub(crate) content: u32,
 }
 
 impl Told {
+    /// Says whether it is told of a batch of that content and so many rows.
+    fn is_of(&self, (content, rows): (u32, usize)) -> bool {
+        let fits = self.content == 0 || self.content == content;
+        fits && self.accepted as usize + self.refused.len() == rows
+    }
+
     fn weight(&self) -> usize {
         1 + self.refused.len()
     }
@@ -35,6 +46,8 @@ pub(crate) enum Verdict<'a> {
     Fresh,
     /// Executed before, with this outcome.
     Repeated(&'a Told),
+    /// Another batch of that name was executed before, with this outcome.
+    Reused(&'a Told),
     /// A newer epoch is known.
     Fenced { current: Epoch },
     /// Too far behind to tell.
@@ -105,8 +118,22 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Says what to do with a batch from `origin`.
-    pub(crate) fn judge(&self, origin: Origin) -> Verdict<'_> {
+    /// Reads what [`Self::encoded`] wrote, now or before batches' contents were
+    /// remembered.
+    ///
+    /// # Errors
+    /// Anything else (invariant D-7).
+    pub(crate) fn decoded(bytes: &[u8]) -> Result<Self, via_codec::Error> {
+        via_codec::decode_since::<Self, second::Ledger>(Kind::Ledger, 2, bytes)
+    }
+
+    /// Returns it as bytes.
+    pub(crate) fn encoded(&self) -> Vec<u8> {
+        via_codec::encode(Kind::Ledger, self)
+    }
+
+    /// Says what to do with a batch from `origin` of that content and so many rows.
+    pub(crate) fn judge(&self, origin: Origin, batch: (u32, usize)) -> Verdict<'_> {
         let Some(producer) = self.producers.get(&origin.producer) else {
             return Verdict::Fresh;
         };
@@ -118,7 +145,8 @@ impl Ledger {
         }
         let pair = (origin.sequence.get(), origin.part);
         match producer.seen.get(&pair) {
-            Some(told) => Verdict::Repeated(told),
+            Some(told) if told.is_of(batch) => Verdict::Repeated(told),
+            Some(told) => Verdict::Reused(told),
             None if pair < producer.floor => Verdict::TooOld { newest: producer.newest },
             None => Verdict::Fresh,
         }
@@ -230,6 +258,9 @@ mod tests {
         }
     }
 
+    /// A batch of one row.
+    const ONE: (u32, usize) = (5, 1);
+
     fn accepted(accepted: u32) -> Told {
         Told { accepted, ..Told::default() }
     }
@@ -238,12 +269,14 @@ mod tests {
     fn recognises_a_repeat_and_what_it_had_accepted() {
         let mut ledger = Ledger::default();
         let first = origin(1, 1, 5, 0);
-        assert_eq!(ledger.judge(first), Verdict::Fresh);
-        let told = Told { accepted: 7, refused: Box::new([(3, RowReason::Late)]) };
+        assert_eq!(ledger.judge(first, (5, 8)), Verdict::Fresh);
+        let told = Told { accepted: 7, refused: Box::new([(3, RowReason::Late)]), content: 5 };
         ledger.note(first, told.clone(), LogIndex::new(1));
-        assert_eq!(ledger.judge(first), Verdict::Repeated(&told));
-        assert_eq!(ledger.judge(origin(1, 1, 5, 1)), Verdict::Fresh);
-        assert_eq!(ledger.judge(origin(1, 1, 4, 0)), Verdict::Fresh);
+        assert_eq!(ledger.judge(first, (5, 8)), Verdict::Repeated(&told));
+        assert_eq!(ledger.judge(first, (6, 8)), Verdict::Reused(&told));
+        assert_eq!(ledger.judge(first, (5, 7)), Verdict::Reused(&told));
+        assert_eq!(ledger.judge(origin(1, 1, 5, 1), ONE), Verdict::Fresh);
+        assert_eq!(ledger.judge(origin(1, 1, 4, 0), ONE), Verdict::Fresh);
     }
 
     #[test]
@@ -251,9 +284,9 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.note(origin(1, 2, 1, 0), accepted(1), LogIndex::new(1));
         let current = Epoch::new(2);
-        assert_eq!(ledger.judge(origin(1, 1, 9, 0)), Verdict::Fenced { current });
+        assert_eq!(ledger.judge(origin(1, 1, 9, 0), ONE), Verdict::Fenced { current });
         ledger.note(origin(1, 3, 1, 0), accepted(1), LogIndex::new(2));
-        assert!(matches!(ledger.judge(origin(1, 2, 2, 0)), Verdict::Fenced { .. }));
+        assert!(matches!(ledger.judge(origin(1, 2, 2, 0), ONE), Verdict::Fenced { .. }));
     }
 
     #[test]
@@ -262,7 +295,7 @@ mod tests {
         ledger.note(origin(1, 1, 1, 0), accepted(1), LogIndex::new(1));
         let newest = limit::SEQUENCE_WINDOW + 10;
         ledger.note(origin(1, 1, newest, 0), accepted(1), LogIndex::new(2));
-        assert_eq!(ledger.judge(origin(1, 1, 1, 0)), Verdict::TooOld { newest });
+        assert_eq!(ledger.judge(origin(1, 1, 1, 0), ONE), Verdict::TooOld { newest });
     }
 
     #[test]
@@ -281,8 +314,8 @@ mod tests {
         let held = ledger.producers.values().flat_map(|producer| producer.seen.values());
         assert_eq!(held.map(Told::weight).sum::<usize>(), counted);
         let current = Epoch::new(2);
-        assert_eq!(ledger.judge(origin(0, 1, 9, 0)), Verdict::Fenced { current });
-        assert_eq!(ledger.judge(origin(0, 2, 1, 0)), Verdict::TooOld { newest: 1 });
+        assert_eq!(ledger.judge(origin(0, 1, 9, 0), ONE), Verdict::Fenced { current });
+        assert_eq!(ledger.judge(origin(0, 2, 1, 0), ONE), Verdict::TooOld { newest: 1 });
     }
 
     #[test]
@@ -291,13 +324,13 @@ mod tests {
         let parts = SEEN_PER_PRODUCER as u32 + 1000;
         for part in 0..parts {
             let one = origin(1, 1, 7, part);
-            assert_eq!(ledger.judge(one), Verdict::Fresh);
+            assert_eq!(ledger.judge(one, ONE), Verdict::Fresh);
             let refused = Box::new([(0, RowReason::Late)]);
-            ledger.note(one, Told { accepted: 1, refused }, LogIndex::new(1));
+            ledger.note(one, Told { accepted: 1, refused, content: 0 }, LogIndex::new(1));
         }
-        assert_eq!(ledger.judge(origin(1, 1, 7, 0)), Verdict::TooOld { newest: 7 });
-        assert!(matches!(ledger.judge(origin(1, 1, 7, parts - 1)), Verdict::Repeated(_)));
-        assert_eq!(ledger.judge(origin(1, 1, 7, parts)), Verdict::Fresh);
+        assert_eq!(ledger.judge(origin(1, 1, 7, 0), ONE), Verdict::TooOld { newest: 7 });
+        assert!(matches!(ledger.judge(origin(1, 1, 7, parts - 1), (5, 2)), Verdict::Repeated(_)));
+        assert_eq!(ledger.judge(origin(1, 1, 7, parts), ONE), Verdict::Fresh);
         assert!(ledger.seen <= SEEN_PER_PRODUCER);
     }
 
@@ -306,9 +339,16 @@ mod tests {
         let mut ledger = Ledger::default();
         let refused = (0..2 * SEEN_PER_PRODUCER as u32).map(|row| (row, RowReason::Late)).collect();
         ledger.note(origin(1, 1, 1, 0), accepted(1), LogIndex::new(1));
-        ledger.note(origin(1, 1, 2, 0), Told { accepted: 0, refused }, LogIndex::new(1));
-        assert!(matches!(ledger.judge(origin(1, 1, 2, 0)), Verdict::Repeated(_)));
-        assert_eq!(ledger.judge(origin(1, 1, 1, 0)), Verdict::TooOld { newest: 2 });
+        ledger.note(
+            origin(1, 1, 2, 0),
+            Told { accepted: 0, refused, content: 0 },
+            LogIndex::new(1),
+        );
+        assert!(matches!(
+            ledger.judge(origin(1, 1, 2, 0), (5, 2 * SEEN_PER_PRODUCER)),
+            Verdict::Repeated(_)
+        ));
+        assert_eq!(ledger.judge(origin(1, 1, 1, 0), ONE), Verdict::TooOld { newest: 2 });
     }
 
     #[test]
@@ -319,6 +359,21 @@ mod tests {
             assert!(!ledger.repeats(unique));
         }
         assert!(ledger.repeats(1));
+    }
+
+    #[test]
+    fn a_ledger_of_version_2_is_read_and_its_contents_are_not_known() {
+        let bytes = include_bytes!("../tests/golden/ledger-v2.bin");
+        let mut ledger = Ledger::decoded(bytes).expect("as version 2 wrote it");
+        let told = Told { accepted: 2, refused: Box::new([(1, RowReason::Late)]), content: 0 };
+        assert_eq!(ledger.judge(origin(1, 2, 7, 0), (5, 3)), Verdict::Repeated(&told));
+        assert_eq!(ledger.judge(origin(1, 2, 7, 0), (5, 2)), Verdict::Reused(&told));
+        assert_eq!(ledger.judge(origin(1, 2, 8, 0), (5, 3)), Verdict::Fresh);
+        assert!(ledger.repeats(77) && !ledger.repeats(78));
+        assert_eq!((ledger.counts.events, ledger.counts.late_events), (3, 1));
+        for length in 0..bytes.len() {
+            assert!(Ledger::decoded(&bytes[..length]).is_err(), "cut to {length}");
+        }
     }
 
     proptest! {
@@ -334,7 +389,7 @@ mod tests {
             for (index, (producer, epoch, sequence, part)) in sends.into_iter().enumerate() {
                 let origin = origin(producer, epoch, sequence, part);
                 let known = newest.get(&producer).copied().unwrap_or(0);
-                match ledger.judge(origin) {
+                match ledger.judge(origin, ONE) {
                     Verdict::Fresh => {
                         prop_assert!(epoch >= known);
                         prop_assert!(executed.insert(origin));
@@ -345,6 +400,7 @@ mod tests {
                         prop_assert_eq!(told.accepted, 1);
                         prop_assert!(executed.contains(&origin));
                     }
+                    Verdict::Reused(_) => prop_assert!(false, "all hold one row"),
                     Verdict::Fenced { .. } => prop_assert!(epoch < known),
                     Verdict::TooOld { .. } => prop_assert!(false, "40 sequences fit the window"),
                 }
@@ -356,13 +412,12 @@ mod tests {
             let mut ledger = Ledger::default();
             for (index, (producer, sequence)) in sends.iter().enumerate() {
                 let origin = origin(*producer, 1, *sequence, 0);
-                if ledger.judge(origin) == Verdict::Fresh {
+                if ledger.judge(origin, ONE) == Verdict::Fresh {
                     ledger.note(origin, accepted(1), LogIndex::new(index as u64 + 1));
                 }
                 ledger.repeats(*sequence);
             }
-            let bytes = via_codec::encode(via_codec::Kind::Ledger, &ledger);
-            let again: Ledger = via_codec::decode(via_codec::Kind::Ledger, &bytes).expect("reads back");
+            let again = Ledger::decoded(&ledger.encoded()).expect("reads back");
             prop_assert_eq!(again, ledger);
         }
     }

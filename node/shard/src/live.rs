@@ -32,6 +32,7 @@ pub(crate) type Answered = Result<Receipt, Refused>;
 pub(crate) enum Refused {
     Fenced { given: via_types::Epoch, current: via_types::Epoch },
     TooOld { given: u64, newest: u64 },
+    Reused { given: u64, accepted: u32, refused: u32 },
 }
 
 /// A profile in the store: true as of an index (see `entry::ProfileImage`).
@@ -135,26 +136,26 @@ impl Live {
         away: &[TurnedAway],
     ) -> Result<Answered, Error> {
         let position = Some((self.shard, at));
+        let mut content = 0;
         if let Some(origin) = batch.origin {
-            match self.ledger.judge(origin) {
+            content = batch.content();
+            match self.ledger.judge(origin, (content, batch.len())) {
                 Verdict::Fresh => {}
                 Verdict::Repeated(told) => {
-                    // The same number on another body may have fewer rows.
-                    let rows = batch.len() as u32;
                     let receipt = Receipt {
                         position,
                         accepted: told.accepted,
                         repeated: true,
-                        refused: told
-                            .refused
-                            .iter()
-                            .filter(|(row, _)| *row < rows)
-                            .copied()
-                            .collect(),
+                        refused: told.refused.to_vec(),
                         scores: Vec::new(),
                     };
                     self.ledger.counts.repeated_batches += 1;
                     return Ok(Ok(receipt));
+                }
+                Verdict::Reused(told) => {
+                    let (accepted, refused) = (told.accepted, told.refused.len() as u32);
+                    let given = origin.sequence.get();
+                    return Ok(Err(Refused::Reused { given, accepted, refused }));
                 }
                 Verdict::Fenced { current } => {
                     return Ok(Err(Refused::Fenced { given: origin.epoch, current }));
@@ -172,7 +173,7 @@ impl Live {
         receipt.position = position;
         if let Some(origin) = batch.origin {
             let refused = receipt.refused.as_slice().into();
-            self.ledger.note(origin, Told { accepted: receipt.accepted, refused }, at);
+            self.ledger.note(origin, Told { accepted: receipt.accepted, refused, content }, at);
         }
         self.count(batch, &receipt);
         Ok(Ok(receipt))
@@ -386,7 +387,7 @@ impl Live {
         self.saving = self.engine.dirty();
         self.engine.begin_round();
         self.tail_events = 0;
-        Round { boundary: applied, ledger: via_codec::encode(Kind::Ledger, &self.ledger) }
+        Round { boundary: applied, ledger: self.ledger.encoded() }
     }
 
     /// Returns up to `max` profiles of the round, true as of `applied`, and how

@@ -126,7 +126,7 @@ fn stored_ledger(store: &dyn Store, shard: ShardId, pieces: u16) -> Result<Ledge
         let missing = || Error::Malformed(format!("piece {piece} of {shard}'s ledger is missing"));
         bytes.extend_from_slice(&record.ok_or_else(missing)?);
     }
-    Ok(via_codec::decode(Kind::Ledger, &bytes)?)
+    Ok(Ledger::decoded(&bytes)?)
 }
 
 /// Rebuilds the executing state as of the entry before `promotion`.

@@ -79,6 +79,9 @@ pub(crate) fn answer(replica: &Replica, tickets: Vec<(Ticket, Instant)>, committ
             Refused::TooOld { given, newest } => {
                 Error::SequenceTooOld { given, newest, window: limit::SEQUENCE_WINDOW }
             }
+            Refused::Reused { given, accepted, refused } => {
+                Error::SequenceReused { given, accepted, refused }
+            }
         });
         if let Ok(receipt) = &result {
             events += u64::from(receipt.accepted);

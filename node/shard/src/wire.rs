@@ -388,6 +388,7 @@ mod tests {
             Error::NeverOpened { producer: ProducerId::new(1), given },
             Error::Fenced { given, current },
             Error::SequenceTooOld { given: 1, newest: 2, window: 3 },
+            Error::SequenceReused { given: 1, accepted: 2, refused: 3 },
             Error::Overloaded { shard, what: "x".into() },
             Error::Crowded { shard, reason: RowReason::LowPriority },
             Error::NotReady { shard, what: "x".to_owned() },

@@ -65,6 +65,7 @@ impl<'a> Analysis<'a> {
             partly: 0,
             gaps: 0,
             named: Vec::new(),
+            comments: 0,
             span: None,
             findings: Findings::default(),
             traces: plot.then(|| Traces::new(lanes)),
@@ -98,6 +99,7 @@ impl<'a> Analysis<'a> {
             scores.finish()?;
         }
         self.outcome.entities = self.judge.entities();
+        self.outcome.comments = self.rows.comments();
         self.outcome.took = self.started.elapsed();
         Ok(self.outcome)
     }

@@ -10,8 +10,9 @@ use via_types::limit;
 use super::decimal::{Decimal, is_number};
 use super::figure;
 use super::moment::{self, Form, Told};
-use super::sample::{Fields, are_numbers, count_up, filled, odd_field, told};
+use super::sample::{Fields, are_numbers, count_up, filled, is_absent, odd_field, told};
 use super::subjects::{self, SUBJECTS, Subject, is_called_entity};
+use super::unit::{self, Unit};
 
 /// What the user asked for.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +33,8 @@ pub(crate) struct Head<'a> {
     pub(crate) names: Vec<String>,
     /// The first rows.
     pub(crate) sample: &'a [Fields],
+    /// What stands beside every column's numbers, taken off the first rows.
+    pub(crate) units: Vec<Option<Unit>>,
     /// What separates fields.
     pub(crate) delimiter: u8,
     /// Reads a whole column of dates in figures, to tell days from months; none
@@ -46,12 +49,16 @@ pub(crate) struct Columns {
     pub(crate) names: Vec<String>,
     /// Where the time is and how it is written; none: rows are seconds.
     pub(crate) time: Option<(usize, Form)>,
+    /// Where the time of day is, when the time is but a date.
+    pub(crate) clock: Option<usize>,
     /// The values; several make one multivariate entity, none is 1 each.
     pub(crate) values: Vec<usize>,
     /// Whom each row is about: at least one, at most [`SUBJECTS`].
     pub(crate) subjects: Vec<Subject>,
     /// How each column writes numbers.
     pub(crate) decimals: Vec<Decimal>,
+    /// What stands beside each column's numbers.
+    pub(crate) units: Vec<Option<Unit>>,
     /// Columns that play no part, and why.
     pub(crate) ignored: Vec<(usize, Cow<'static, str>)>,
 }
@@ -68,12 +75,14 @@ impl Columns {
     /// A wished column does not exist, a date may mean two days, or nothing can
     /// be taken for a value.
     pub(crate) fn choose(head: Head<'_>, wishes: &Wishes) -> Result<Self> {
-        let Head { names, sample, delimiter, whole } = head;
+        let Head { names, sample, units, delimiter, whole } = head;
         let decimal = |column| Decimal::of(filled(sample, column), delimiter);
         let mut columns = Self {
             decimals: (0..names.len()).map(decimal).collect(),
             names,
+            units,
             time: None,
+            clock: None,
             values: Vec::new(),
             subjects: Vec::new(),
             ignored: Vec::new(),
@@ -93,6 +102,7 @@ impl Columns {
             Some((column, told)) => Some((column, columns.settle(column, told, whole)?)),
             None => None,
         };
+        columns.clock = columns.likely_clock(sample);
         if wishes.values.is_empty() {
             columns.likely_values(sample, wishes);
         } else {
@@ -153,6 +163,32 @@ impl Columns {
         }
     }
 
+    /// Finds the time of day that stands in a column of its own, beside a column of
+    /// dates that have none.
+    fn likely_clock(&self, sample: &[Fields]) -> Option<usize> {
+        let (date, form) = self.time?;
+        if matches!(form, Form::Epoch(_)) || filled(sample, date).any(|text| text.contains(':')) {
+            return None;
+        }
+        let is_free = |column: &usize| {
+            *column != date && !self.is_entity(*column) && !self.is_distinct(*column)
+        };
+        let is_clock = |column: &usize| {
+            moment::is_most_of(filled(sample, *column), |text| moment::hour(text).is_some())
+        };
+        (0..self.names.len()).filter(is_free).find(is_clock)
+    }
+
+    /// Returns a row's time as text: what its column holds, and the time of day
+    /// when that has a column of its own.
+    pub(crate) fn moment(&self, time: String, field: impl Fn(usize) -> String) -> String {
+        let Some(clock) = self.clock else { return time };
+        let clock = field(clock);
+        // A date alone would be midnight, which nobody said.
+        let clock = if is_absent(clock.trim()) { "(no time of day)" } else { clock.trim() };
+        format!("{} {clock}", time.trim())
+    }
+
     /// Asks the whole column which figure is the day, where its beginning does
     /// not tell.
     fn settle(
@@ -180,6 +216,7 @@ impl Columns {
         let mut named = Vec::new();
         for column in 0..self.names.len() {
             let has_part = self.time.is_some_and(|(time, _)| time == column)
+                || self.clock == Some(column)
                 || self.is_entity(column)
                 || self.is_distinct(column);
             if has_part {
@@ -221,7 +258,9 @@ impl Columns {
             return "empty".into();
         };
         let odd = figure::excerpt(odd);
-        if moment::is_most_of(filled(sample, column), is_number) {
+        if let Some(units) = unit::differing(sample, column) {
+            units.into()
+        } else if moment::is_most_of(filled(sample, column), is_number) {
             format!("its commas may part thousands or fractions, as in {odd}").into()
         } else if self.time.is_none() && self.is_called_time(column) {
             format!("called a time, but {odd} is not written as one that can be read").into()
@@ -281,12 +320,18 @@ impl Columns {
         for (column, name) in self.names.iter().enumerate() {
             let why: Cow<'_, str> = if self.time.is_some_and(|(time, _)| time == column) {
                 "is the time".into()
+            } else if self.clock == Some(column) {
+                "is the time of day".into()
             } else if self.is_entity(column) {
                 "names the entity".into()
             } else {
-                match odd_field(sample, column, self.decimals[column]) {
-                    Some(odd) => format!("is not numbers, as {}", figure::excerpt(odd)).into(),
-                    None => "is empty".into(),
+                let odd = odd_field(sample, column, self.decimals[column]);
+                match (unit::differing(sample, column), odd) {
+                    (Some(units), _) => format!("is no value: {units}").into(),
+                    (None, Some(odd)) => {
+                        format!("is not numbers, as {}", figure::excerpt(odd)).into()
+                    }
+                    (None, None) => "is empty".into(),
                 }
             };
             parts.push(format!("{name:?} {why}"));
@@ -311,9 +356,10 @@ mod tests {
         let mut lines = csv.lines();
         let split = |line: &str| line.split(',').map(str::to_owned).collect::<Fields>();
         let names = split(lines.next().unwrap());
-        let sample: Vec<_> = lines.map(split).collect();
+        let mut sample: Vec<_> = lines.map(split).collect();
         let whole = |_: usize| Ok(None);
-        let head = Head { names, sample: &sample, delimiter: b',', whole: &whole };
+        let units = unit::take(&mut sample, names.len());
+        let head = Head { names, sample: &sample, units, delimiter: b',', whole: &whole };
         Columns::choose(head, wishes)
     }
 

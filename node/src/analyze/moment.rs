@@ -80,6 +80,24 @@ pub(crate) struct Orders {
     differing: usize,
     day_first: usize,
     month_first: usize,
+    /// Dates whose year has two figures, read with the day, the month and the year
+    /// first.
+    short: [Span; 3],
+}
+
+/// The first and the last of some dates.
+#[derive(Clone, Copy, Debug, Default)]
+struct Span(Option<(i64, i64)>);
+
+impl Span {
+    fn add(&mut self, at: Timestamp) {
+        let at = at.as_nanos();
+        self.0 = Some(self.0.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
+    }
+
+    fn length(self) -> Option<i64> {
+        self.0.map(|(first, last)| last.saturating_sub(first))
+    }
 }
 
 impl Orders {
@@ -91,6 +109,20 @@ impl Orders {
         self.differing += usize::from(day != month);
         self.day_first += usize::from(month.is_none() && day.is_some());
         self.month_first += usize::from(day.is_none() && month.is_some());
+        if let Some(year_first) = year_first(text) {
+            let read = [day, month, Some(year_first)];
+            for (span, read) in self.short.iter_mut().zip(read) {
+                read.into_iter().for_each(|at| span.add(at));
+            }
+        }
+    }
+
+    /// Says whether two figures that might be a year stand first rather than last:
+    /// read so, the dates lie closer together. Such a form is not read at all.
+    fn is_year_first(&self) -> bool {
+        let [day, month, year] = self.short.map(Span::length);
+        let last = day.into_iter().chain(month).min();
+        year.zip(last).is_some_and(|(first, last)| first < last)
     }
 
     fn are_dates(&self) -> bool {
@@ -99,6 +131,9 @@ impl Orders {
 
     /// Returns what the texts so far say; none when they contradict each other.
     fn told(&self) -> Option<Told> {
+        if self.is_year_first() {
+            return None;
+        }
         let telling = self.day_first + self.month_first;
         if telling == 0 {
             Some(Told::DayOrMonth)
@@ -169,8 +204,32 @@ fn calendar(text: &str) -> Option<Timestamp> {
     i64::try_from(instant.as_nanosecond()).ok().map(Timestamp::from_nanos)
 }
 
+/// Reads `YY/MM/DD`, to tell whether it is that.
+fn year_first(text: &str) -> Option<Timestamp> {
+    let date = |year: i8, month: i8, day: i16| {
+        Date::new(century(year.into()), month, i8::try_from(day).ok()?).ok()
+    };
+    let day = text.trim().split([' ', 'T']).next().unwrap_or_default();
+    let last = day.rsplit(['.', '/', '-']).next().unwrap_or_default();
+    if last.len() == 2 { figures_of(text, 1..=2, date) } else { None }
+}
+
+/// Returns the year that two figures mean: 1969 to 2068, as POSIX has it.
+fn century(year: i16) -> i16 {
+    if year < 69 { 2000 + year } else { 1900 + year }
+}
+
 /// Reads a date of three figures, the year last, and the time behind it.
 fn figures(text: &str, date: impl Fn(i8, i8, i16) -> Option<Date>) -> Option<Timestamp> {
+    let whole = figures_of(text, 4..=4, &date);
+    whole.or_else(|| figures_of(text, 2..=2, |one, two, year| date(one, two, century(year))))
+}
+
+fn figures_of(
+    text: &str,
+    lengths: std::ops::RangeInclusive<usize>,
+    date: impl Fn(i8, i8, i16) -> Option<Date>,
+) -> Option<Timestamp> {
     let text = text.trim();
     let (day, time) = match text.split_once([' ', 'T']) {
         Some((day, time)) => (day, hour(time.trim_start())?),
@@ -183,7 +242,7 @@ fn figures(text: &str, date: impl Fn(i8, i8, i16) -> Option<Date>) -> Option<Tim
         let is_figure = part.bytes().all(|byte| byte.is_ascii_digit());
         (is_figure && lengths.contains(&part.len())).then(|| part.parse::<i16>().ok())?
     };
-    let (first, second, year) = (figure(1..=2)?, figure(1..=2)?, figure(4..=4)?);
+    let (first, second, year) = (figure(1..=2)?, figure(1..=2)?, figure(lengths)?);
     if parts.next().is_some() {
         return None;
     }
@@ -281,10 +340,29 @@ mod tests {
             assert_eq!(Form::DayFirst.read(text), Some(expected), "{text}");
         }
         assert_eq!(Form::MonthFirst.read("4/1/2014"), Some(expected));
-        for odd in
-            ["32.01.2014", "1.4.14", "1.4-2014", "1.4.2014.1", "1.4.2014 noon", "1.4.2014 00:00Z"]
-        {
+        for odd in [
+            "32.01.2014",
+            "1.4.4",
+            "1.4.014",
+            "1.4-2014",
+            "1.4.2014.1",
+            "1.4.2014 noon",
+            "1.4.2014 00:00Z",
+        ] {
             assert_eq!(Form::DayFirst.read(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_year_of_two_figures_is_read_where_it_is_last() {
+        let expected = Timestamp::from_nanos(1_396_310_400_000_000_000);
+        assert_eq!(Form::DayFirst.read("01.04.14"), Some(expected));
+        assert_eq!(Form::MonthFirst.read("4/1/14 0:00"), Some(expected));
+        assert!(Form::DayFirst.read("01.04.70").expect("a date") < expected, "of the last century");
+        assert_eq!(form(&["30.01.24", "31.01.24", "01.02.24"]), Some(Form::DayFirst));
+        assert_eq!(form(&["1/30/24", "1/31/24", "2/1/24"]), Some(Form::MonthFirst));
+        for first in [["24/01/15", "24/01/16"], ["24-01-31", "24-02-01"]] {
+            assert_eq!(form_of(first.into_iter()), None, "the year is first: {first:?}");
         }
     }
 

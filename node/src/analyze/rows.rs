@@ -2,26 +2,24 @@
 //! first rows (to tell the columns) and one batch, whatever the file's length.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use csv::{ByteRecord, Reader, ReaderBuilder};
+use csv::{ByteRecord, Reader};
 use via_types::batch::column_hash;
 use via_types::{Batch, Lane, Timestamp, limit};
 
-use super::beginning::{self, Beginning};
+use super::beginning;
 use super::columns::{Columns, Head, Wishes};
 use super::decimal::is_number;
 use super::moment::{Form, Orders};
+use super::source::{self, Comments, read, table, text};
 use super::subjects::{SUBJECTS, Subject};
-use super::{figure, judge, sample};
+use super::{figure, judge, sample, unit};
 
 /// Rows by which the columns are told apart.
 const SAMPLE_ROWS: usize = 100;
-/// Longest row: a longer one has a quote that is never closed (invariant D-6).
-const ROW_BYTES: usize = 4 << 20;
 /// Rows judged together; more would not be faster.
 const BATCH_ROWS: usize = 512;
 
@@ -56,6 +54,7 @@ pub(crate) struct Block {
 /// A table being read.
 pub(crate) struct Rows {
     reader: Reader<Box<dyn Read>>,
+    comments: Comments,
     /// Lines of the file before those that the reader sees.
     skipped: u64,
     /// Lines end with two bytes, of which the reader counts the second with the next.
@@ -83,15 +82,17 @@ impl Rows {
         key: &str,
         wishes: &Wishes,
     ) -> Result<Self> {
-        let Beginning { delimiter, skipped, has_returns, whole: input } = beginning::of(input)?;
-        let mut reader = table(delimiter, input);
+        let beginning = beginning::of(source::unpacked(input)?)?;
+        let (delimiter, skipped) = (beginning.delimiter, beginning.skipped);
+        let has_returns = beginning.has_returns;
+        let (mut reader, comments) = table(beginning);
         let mut first = ByteRecord::new();
         if !reader.read_byte_record(&mut first).context("line 1")? {
             bail!("the file is empty");
         }
         let mut sample = Vec::new();
         let has_header = !first.iter().any(|field| is_number(&text(field)));
-        let names = if has_header {
+        let names: Vec<String> = if has_header {
             first.iter().map(|field| text(field).trim().to_owned()).collect()
         } else {
             let names = (1..=first.len()).map(|number| format!("column{number}")).collect();
@@ -108,7 +109,7 @@ impl Rows {
         if sample.is_empty() {
             bail!("the file has a header and no rows");
         }
-        let fields: Vec<Vec<String>> =
+        let mut fields: Vec<Vec<String>> =
             sample.iter().map(|record| record.iter().map(text).collect()).collect();
         let is_whole = sample.len() < SAMPLE_ROWS;
         let whole = |column: usize| match again {
@@ -117,19 +118,36 @@ impl Rows {
                 order(&mut records, column)
             }
             Some(path) => {
-                let input = File::open(path).context("reading it a second time")?;
-                let records = table(delimiter, Box::new(input)).into_byte_records();
+                let input = source::file(path).context("reading it a second time")?;
+                let records = table(beginning::of(input)?).0.into_byte_records();
                 order(&mut records.skip(usize::from(has_header)), column)
             }
             None => Ok(None),
         };
-        let head = Head { names, sample: &fields, delimiter, whole: &whole };
+        let units = unit::take(&mut fields, names.len());
+        let head = Head { names, sample: &fields, units, delimiter, whole: &whole };
         let columns = Columns::choose(head, wishes)?;
         sample.reverse();
         let key = clipped(key).to_owned();
         let (keys, record) = (vec![HashMap::new(); columns.subjects.len()], ByteRecord::new());
         let number = 0;
-        Ok(Self { reader, skipped, has_returns, sample, columns, key, number, keys, record })
+        Ok(Self {
+            reader,
+            comments,
+            skipped,
+            has_returns,
+            sample,
+            columns,
+            key,
+            number,
+            keys,
+            record,
+        })
+    }
+
+    /// Returns how many lines were comments so far.
+    pub(crate) fn comments(&self) -> u64 {
+        self.comments.borrow().count
     }
 
     /// Returns which column is what.
@@ -186,7 +204,7 @@ impl Rows {
         self.number += 1;
         let field = |column: usize| text(record.get(column).unwrap_or_default());
         let time = match self.columns.time {
-            Some((column, _)) => field(column),
+            Some((column, _)) => self.columns.moment(field(column), field),
             None => number.to_string(),
         };
         let value = self.columns.values.first().map_or_else(|| "1".to_owned(), |at| field(*at));
@@ -200,7 +218,8 @@ impl Rows {
         };
         let places = self.places(record, (&time, number), &entities, batches);
         let begins = record.position().map_or((0, 0), |at| (at.line(), at.byte()));
-        let line = self.skipped + begins.0 + u64::from(self.has_returns && begins.1 > 0);
+        let line = begins.0 + u64::from(self.has_returns && begins.1 > 0);
+        let line = self.skipped + self.comments.borrow_mut().beyond(line);
         let missing = |lane: &&Lane| lane.values.last().is_some_and(|value| value.is_nan());
         let judged = places.iter().flatten().position(Option::is_some);
         let gaps = judged.map_or(0, |at| batches[at].lanes.iter().filter(missing).count());
@@ -287,17 +306,14 @@ fn read_value(record: &ByteRecord, columns: &Columns, column: usize) -> Result<f
     if sample::is_absent(text.trim()) {
         return Err("no value".to_owned());
     }
-    let number = columns.decimals[column].read(&text);
+    let bare = match &columns.units[column] {
+        Some(unit) => unit.strip(&text).ok_or_else(|| {
+            format!("{} is not in {:?} as the others are", figure::excerpt(&text), unit.name())
+        })?,
+        None => &text,
+    };
+    let number = columns.decimals[column].read(bare);
     number.ok_or_else(|| format!("{} is not a finite number", figure::excerpt(&text)))
-}
-
-fn table(delimiter: u8, input: Box<dyn Read>) -> Reader<Box<dyn Read>> {
-    ReaderBuilder::new()
-        .delimiter(delimiter)
-        .flexible(true)
-        .has_headers(false)
-        .buffer_capacity(1 << 18)
-        .from_reader(input)
 }
 
 /// Reads a column of dates in figures and says in which order they are.
@@ -313,19 +329,6 @@ fn order(
         }
     }
     Ok(orders.decide())
-}
-
-fn read(reader: &mut Reader<Box<dyn Read>>, record: &mut ByteRecord) -> Result<bool> {
-    let line = reader.position().line();
-    let more = reader.read_byte_record(record).with_context(|| format!("after line {line}"))?;
-    if record.as_slice().len() > ROW_BYTES {
-        bail!("after line {line}: a row of more than {ROW_BYTES} bytes; is a quote never closed?");
-    }
-    Ok(more)
-}
-
-fn text(field: &[u8]) -> String {
-    String::from_utf8_lossy(field).into_owned()
 }
 
 /// Cuts a name to the longest key allowed.
@@ -350,6 +353,77 @@ mod tests {
         let mut block = Block::default();
         assert!(open(csv).unwrap().next(&mut block).unwrap());
         block
+    }
+
+    fn opened(bytes: &[u8]) -> Rows {
+        Rows::open(Box::new(std::io::Cursor::new(bytes.to_vec())), None, "cpu", &Wishes::default())
+            .unwrap()
+    }
+
+    #[test]
+    fn comments_before_the_header_and_between_rows_are_skipped_and_counted() {
+        let csv = "# from the boiler\n#\ntimestamp,value\n2020-01-01,1\n\
+                   # \"serviced\n2020-01-02,2\n2020-01-03,\"3\"\n";
+        let mut rows = opened(csv.as_bytes());
+        let mut block = Block::default();
+        assert!(rows.next(&mut block).unwrap());
+        assert_eq!(block.batches[0].value.as_slice(), [1.0, 2.0, 3.0]);
+        let lines: Vec<u64> = block.rows.iter().map(|row| row.line).collect();
+        assert_eq!((lines, rows.comments()), (vec![4, 6, 7], 3));
+        let mut named = opened(b"# a note\n# time,load\n1700000000,5\n1700000060,7\n");
+        assert_eq!((named.columns().name(1), named.comments()), ("load", 1));
+        assert!(named.next(&mut block).unwrap());
+        assert_eq!((block.rows.len(), block.rows[0].line), (2, 3));
+        let mut hashed = opened(b"ticket,v\n#1,5\n#2,6\n#3,8\n");
+        assert!(hashed.next(&mut block).unwrap());
+        assert_eq!((block.rows.len(), hashed.comments()), (3, 0), "all rows begin so");
+    }
+
+    #[test]
+    fn a_packed_table_is_read_like_a_plain_one() {
+        use std::io::Write as _;
+        let csv = "timestamp,value\n2020-01-01,1\n2020-01-02,2.5\n";
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(csv.as_bytes()).unwrap();
+        let packed = packed.finish().unwrap();
+        let mut block = Block::default();
+        assert!(opened(&packed).next(&mut block).unwrap());
+        assert_eq!(block.batches[0].value.as_slice(), whole(csv).batches[0].value.as_slice());
+        let cut = &packed[..packed.len() - 4];
+        let cut = Box::new(std::io::Cursor::new(cut.to_vec()));
+        let read = Rows::open(cut, None, "cpu", &Wishes::default());
+        assert!(read.is_err(), "a file that is cut off is told");
+    }
+
+    #[test]
+    fn a_time_of_day_in_a_column_of_its_own_is_read_with_its_date() {
+        let csv = "date,time,value\n2020-01-01,00:05,1\n2020-01-01,0:10,2\n2020-01-02,,3\n";
+        let block = whole(&format!("{csv}{}", "2020-01-02,12:00:30,4\n".repeat(9)));
+        assert_eq!(block.batches[0].at[1] - block.batches[0].at[0], 300_000_000_000);
+        assert_eq!(block.rows[0].time, "2020-01-01 00:05");
+        let why = block.rows[2].places.clone().unwrap_err();
+        assert!(why.contains("no time of day"), "{why}");
+        assert_eq!(block.batches[0].len(), 11);
+        let german = whole("Datum;Uhrzeit;Wert\n31.01.24;23:55;1,5\n01.02.24;00:05;2,5\n");
+        assert_eq!(german.batches[0].at[1] - german.batches[0].at[0], 600_000_000_000);
+    }
+
+    #[test]
+    fn a_column_of_one_unit_is_read_and_a_row_with_another_says_so() {
+        let mut csv = "timestamp,latency,share,cost\n".to_owned();
+        csv.push_str(&"2020-01-01,12.5 ms,45%,\"$1,234.50\"\n".repeat(100));
+        csv.push_str("2020-01-02,1.2 s,46%,$7\n");
+        let block = whole(&csv);
+        let lanes = &block.batches[0].lanes;
+        let first: Vec<f64> = lanes.iter().map(|lane| lane.values[0]).collect();
+        assert_eq!(first, [12.5, 45.0, 1_234.5]);
+        assert!(lanes[0].values[100].is_nan() && lanes[2].values[100] == 7.0);
+        let alone = "timestamp,latency\n".to_owned() + &"2020-01-01,5 ms\n".repeat(100);
+        let block = whole(&(alone + "2020-01-02,1.2 s\n"));
+        let why = block.rows[100].places.clone().unwrap_err();
+        assert!(why.contains("\"1.2 s\" is not in \"ms\""), "{why}");
+        let error = open("timestamp,latency\n2020-01-01,5 ms\n2020-01-02,1.2 s\n").err().unwrap();
+        assert!(error.to_string().contains("\"1.2 s\" in row 2"), "{error}");
     }
 
     #[test]
@@ -473,7 +547,7 @@ mod tests {
     #[test]
     fn a_quote_that_is_never_closed_is_told_and_not_repeated_whole() {
         let calm: String = (0..200).map(|row| format!("{}\n", row * 7 % 100)).collect();
-        let tail = "9\n".repeat(ROW_BYTES);
+        let tail = "9\n".repeat(source::ROW_BYTES);
         let mut rows = open(&format!("value\n{calm}\"12\n{tail}")).unwrap();
         let error = rows.next(&mut Block::default()).unwrap_err().to_string();
         assert!(error.contains("line 202") && error.contains("never closed"), "{error}");

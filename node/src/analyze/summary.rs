@@ -38,6 +38,10 @@ pub(super) fn file(
         let partly = plural(outcome.partly, "row");
         writeln!(screen, "  {partly} judged by some of these columns alone")?;
     }
+    if outcome.comments > 0 {
+        let comments = plural(outcome.comments, "line");
+        writeln!(screen, "  {comments} skipped that begin with #")?;
+    }
     if outcome.gaps > 0 {
         writeln!(screen, "  {} missing in judged rows", plural(outcome.gaps, "value"))?;
     }
@@ -124,7 +128,11 @@ pub(super) fn roles(outcome: &Outcome) -> String {
         names.join(", ")
     };
     let time = match columns.time {
-        Some((column, form)) => format!("time {:?} ({})", columns.name(column), form.name()),
+        Some((column, form)) => {
+            let clock = columns.clock.map(|clock| format!(" and {:?}", columns.name(clock)));
+            let clock = clock.unwrap_or_default();
+            format!("time {:?}{clock} ({})", columns.name(column), form.name())
+        }
         None => "no time (rows are seconds)".to_owned(),
     };
     let values = match columns.values.len() {

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use via_cluster_config::{Origin, Settings};
+use via_cluster_config::Settings;
 use via_control::{ClusterId, Error, Service};
 use via_storage::Log;
 use via_transport::{Authority, Safe, Validity};
@@ -40,9 +40,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     flags.name("--name", "cluster.name", args.name.clone());
     flags.name("--shards", "engine.shards", args.shards.clone());
     let loaded = flags.load()?;
+    let is_asked = loaded.is_given("engine.shards");
     let settings = loaded.settings;
     logging::start(&settings.observability)?;
-    let is_asked = loaded.origins.get("engine.shards").is_some_and(|from| *from != Origin::Default);
     let directory = settings.node.data_directory.display();
     let safe = Safe::of(&settings.node.data_directory);
     if let Some(there) = safe.identity()? {

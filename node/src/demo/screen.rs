@@ -44,12 +44,11 @@ pub(crate) fn welcome(screen: &mut impl Write, node: SocketAddr, data: &Path) ->
 /// on few lines.
 pub(crate) fn learning(
     screen: &mut impl Write,
-    share: f64,
+    percent: u32,
     sent: u64,
     history: Duration,
 ) -> Result<()> {
     let minutes = history.as_secs().div_ceil(60);
-    let percent = (share * 100.0) as u32;
     let line = format!(
         "learning the shop's past in fast motion: {percent:3} % of {minutes} minutes, {} events",
         count(sent)

@@ -265,6 +265,34 @@ fn damage_is_refused_or_set_aside_and_never_believed() {
     assert!(refused + set_aside > 0, "no damage was noticed");
 }
 
+/// Invariant D-7: one flipped bit of the file that says how the store was made
+/// costs that file alone.
+#[test]
+fn a_store_outlives_its_damaged_parameters() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state");
+    drop(filled(&path));
+    let sound = fs::read(path.join("conf")).unwrap();
+    let mut set_aside = 0;
+    for at in 0..sound.len() {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 0x04;
+        fs::write(path.join("conf"), bytes).unwrap();
+        let opened = open(&path);
+        assert_eq!(opened.set_aside, None, "byte {at}");
+        let value = opened.store.get(Space::Profiles, &7_u16.to_be_bytes()).unwrap();
+        assert_eq!(value.map(|value| value.len()), Some(10 + 7 * 20), "byte {at}");
+        drop(opened);
+        let aside = path.join("conf.damaged-1");
+        if aside.exists() {
+            fs::remove_file(aside).unwrap();
+            set_aside += 1;
+            assert_eq!(fs::read(path.join("conf")).unwrap(), sound, "it is written anew");
+        }
+    }
+    assert!(set_aside > 10, "{set_aside}");
+}
+
 #[test]
 fn a_store_that_is_none_is_set_aside() {
     let directory = tempfile::tempdir().unwrap();

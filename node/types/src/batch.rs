@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 use bytemuck::Pod;
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::{EntityHash, Epoch, ProducerId, Sequence, StreamId};
 
@@ -260,6 +260,32 @@ impl Batch {
         Ok(())
     }
 
+    /// Returns a checksum of what a client said in this batch, by which a repeat is
+    /// told from other content under the same name (invariant D-2); never 0. When
+    /// its events were is left out: one that does not say is stamped anew each time
+    /// it is sent. So are marks, which the stream's configuration chooses.
+    pub fn content(&self) -> u32 {
+        fn add<T: Pod>(hash: &mut Xxh3, column: &[T]) {
+            let bytes: &[u8] = bytemuck::cast_slice(column);
+            hash.update(&(bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        }
+        let mut hash = Xxh3::new();
+        hash.update(&self.stream.get().to_le_bytes());
+        for texts in [&self.keys, &self.attributes] {
+            add(&mut hash, &texts.bytes);
+            add(&mut hash, &texts.ends);
+        }
+        add(&mut hash, &self.entity);
+        add(&mut hash, &self.value);
+        add(&mut hash, &self.unique);
+        for lane in &self.lanes {
+            add(&mut hash, lane.name.as_bytes());
+            add(&mut hash, &lane.values);
+        }
+        (hash.digest() as u32).max(1)
+    }
+
     /// Returns the key of event `row`.
     pub fn key(&self, row: usize) -> &str {
         self.keys.get(self.entity[row])
@@ -338,6 +364,33 @@ mod tests {
         assert_eq!(batch.key(0), "käse");
         assert_eq!(batch.key(1), "");
         assert_eq!(batch.hashes[0], EntityHash::of(StreamId::new(3), "käse"));
+    }
+
+    #[test]
+    fn content_is_what_was_said_and_not_when() {
+        let batch = two_events();
+        let mut later = batch.clone();
+        later.at = vec![7, 8].into();
+        later.mark = vec![1, 2].into();
+        assert_eq!(later.content(), batch.content());
+        let changes: [fn(&mut Batch); 6] = [
+            |batch| batch.stream = StreamId::new(4),
+            |batch| batch.value[1] = 1.0,
+            |batch| batch.entity[1] = 0,
+            |batch| {
+                batch.attributes.push("{}");
+            },
+            |batch| batch.unique = vec![0, 1].into(),
+            |batch| {
+                let values = vec![1.0, 2.0].into();
+                batch.lanes.push(Lane { name: "p99".to_owned(), values });
+            },
+        ];
+        for change in changes {
+            let mut other = batch.clone();
+            change(&mut other);
+            assert_ne!(other.content(), batch.content(), "{other:?}");
+        }
     }
 
     #[test]

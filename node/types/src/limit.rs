@@ -17,8 +17,9 @@ pub const LANES: usize = 64;
 pub const BATCH_EVENTS: usize = 65_536;
 /// Most bytes read and dropped behind an answer that came before its request
 /// had ended: a client that sends all before it reads would otherwise find a
-/// reset instead of the reason. As much as the largest JSON body by default.
-pub const LINGER_BYTES: usize = 32 << 20;
+/// reset instead of the reason. Four times the largest JSON body by default: who
+/// is refused for its length is over that.
+pub const LINGER_BYTES: usize = 128 << 20;
 /// Free bytes of the data directory's disk at and below which nothing new is
 /// taken: what was taken still needs room to be saved.
 pub const DISK_RESERVE: u64 = 32 << 20;

@@ -136,6 +136,7 @@ impl<'a> Visitor<'a> for Fields<'_, 'a> {
 
     fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
         let raw = self.0;
+        let (mut attributes, mut values) = (None, None);
         while let Some(field) = map.next_key_seed(FieldName)? {
             match field {
                 Field::Entity => {
@@ -158,8 +159,14 @@ impl<'a> Visitor<'a> for Fields<'_, 'a> {
                         number.ok_or_else(|| raw.refuse(Fault::new(RowCode::BadField, wrong)))?;
                     once(&mut raw.value, Some(number), "value")?;
                 }
-                Field::Attributes => map.next_value_seed(Attributes(raw))?,
-                Field::Values => map.next_value_seed(Values(raw))?,
+                Field::Attributes => {
+                    once(&mut attributes, Some(()), "attributes")?;
+                    map.next_value_seed(Attributes(raw))?;
+                }
+                Field::Values => {
+                    once(&mut values, Some(()), "values")?;
+                    map.next_value_seed(Values(raw))?;
+                }
                 Field::Unknown(name) => {
                     let words = format!(
                         "field {name:?} is unknown; allowed are entity, timestamp, value, \
@@ -444,6 +451,13 @@ mod tests {
     #[test]
     fn each_kind_of_bad_line_has_its_code() {
         assert_eq!(code(b"{"), RowCode::BadJson);
+        for twice in [
+            br#"{"entity":"a","entity":"b"}"#.as_slice(),
+            br#"{"entity":"a","attributes":{"k":"1"},"attributes":{"l":"2"}}"#,
+            br#"{"entity":"a","values":{"k":1},"values":{"l":2}}"#,
+        ] {
+            assert_eq!(code(twice), RowCode::BadField, "which of them is meant?");
+        }
         assert_eq!(code(b"{\"entity\":\"a\"} x"), RowCode::BadJson);
         assert_eq!(code(b"{\"value\":NaN}"), RowCode::BadJson);
         assert_eq!(code(b"{\"value\":Infinity}"), RowCode::BadJson);

@@ -200,6 +200,17 @@ mod tests {
     }
 
     #[test]
+    fn what_iso_8601_allows_beyond_that_is_read_if_it_names_its_offset() {
+        for text in
+            ["2023-11-14 22:13:20Z", "20231114T221320Z", "2023-11-14T23:13:20+01:00[Europe/Paris]"]
+        {
+            assert_eq!(Stamp::Text(text.into()).nanos(), Ok(NOON), "{text}");
+        }
+        assert_eq!(Stamp::Text("2023-11-14T22:13Z".into()).nanos(), Ok(NOON - 20_000_000_000));
+        assert!(Stamp::Text("2023-11-14T22:13:20".into()).nanos().is_err(), "where?");
+    }
+
+    #[test]
     fn refuses_what_is_no_time() {
         for text in [
             "",

@@ -290,3 +290,22 @@ async fn at_its_limit_the_node_refuses_work_but_not_health() {
     assert_eq!(rig.get("/livez").await.status, 200);
     assert_eq!(rig.get("/readyz").await.status, 200);
 }
+
+/// A client that sends all before it reads sees why it was refused, also when that
+/// is more than the node would take.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_far_over_the_limit_is_answered_and_not_reset() {
+    let rig = Rig::start().await;
+    let mut stream = rig.connect().await;
+    let length = 60 << 20;
+    let head = format!(
+        "POST {EVENTS} HTTP/1.1\r\nHost: via\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let piece = vec![b' '; 1 << 20];
+    for _ in 0..length >> 20 {
+        stream.write_all(&piece).await.expect("it is read on");
+    }
+    read(&mut stream).await.problem(413, "too_large");
+}

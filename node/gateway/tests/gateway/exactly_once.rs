@@ -58,6 +58,27 @@ async fn a_repeated_request_changes_nothing_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn other_events_under_a_used_number_are_refused_and_not_called_repeated() {
+    let rig = Rig::start().await;
+    let producer = Producer::open(&rig, "p").await;
+    producer.send(&rig, "1", br#"{"entity":"a","value":1}"#).await;
+    for other in [
+        br#"{"entity":"a","value":2}"#.as_slice(),
+        b"{\"entity\":\"a\",\"value\":1}\n{\"entity\":\"a\",\"value\":1}",
+        br#"{"entity":"a","value":1,"attributes":{"ip":"10.0.0.1"}}"#,
+    ] {
+        let answer = rig.send("POST", EVENTS, &producer.headers("1"), other).await;
+        let told = answer.problem(409, "sequence_reused");
+        assert_eq!(told["fate"], "rejected");
+        let detail = told["detail"].as_str().unwrap();
+        assert!(detail.contains("1 were accepted and 0 refused"), "{detail}");
+    }
+    let again = producer.send(&rig, "1", br#"{"entity":"a","value":1}"#).await;
+    assert_eq!((&again["accepted"], &again["repeated"]), (&1.into(), &true.into()));
+    assert_eq!(rig.events("s", "a").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_older_epoch_is_fenced_off() {
     let rig = Rig::start().await;
     let old = Producer::open(&rig, "p").await;

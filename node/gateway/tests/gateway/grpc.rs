@@ -45,8 +45,11 @@ async fn a_columnar_batch_is_written_once() {
     let request = WriteRequest { origin: Some(origin), ..batch("s", 5_000, 7) };
     let first = client.write(request.clone()).await.expect("writes").into_inner();
     assert_eq!((first.accepted, first.repeated, first.tag), (5_000, false, 7));
-    let again = client.write(request).await.expect("writes").into_inner();
+    let again = client.write(request.clone()).await.expect("writes").into_inner();
     assert_eq!((again.accepted, again.repeated), (5_000, true));
+    let other = WriteRequest { value: vec![0; 5_000 * 8].into(), ..request };
+    let refused = client.write(other).await.expect_err("other events");
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
     assert_eq!(rig.events("s", "e4").await, 500);
 }
 

@@ -23,6 +23,7 @@ pub(crate) enum Refusal {
     Elsewhere(Hint),
     Other { fate: Fate, words: String },
     Crowded(RowReason),
+    SequenceReused { given: u64, accepted: u32, refused: u32 },
 }
 
 impl Refusal {
@@ -43,6 +44,9 @@ impl Refusal {
             Error::Fenced { given, current } => Self::Fenced { given: *given, current: *current },
             Error::SequenceTooOld { given, newest, window } => {
                 Self::SequenceTooOld { given: *given, newest: *newest, window: *window }
+            }
+            Error::SequenceReused { given, accepted, refused } => {
+                Self::SequenceReused { given: *given, accepted: *accepted, refused: *refused }
             }
             Error::Overloaded { what, .. } => Self::Overloaded(what.to_string()),
             Error::Crowded { reason, .. } => Self::Crowded(*reason),
@@ -77,6 +81,9 @@ impl Refusal {
             Self::Fenced { given, current } => Error::Fenced { given, current },
             Self::SequenceTooOld { given, newest, window } => {
                 Error::SequenceTooOld { given, newest, window }
+            }
+            Self::SequenceReused { given, accepted, refused } => {
+                Error::SequenceReused { given, accepted, refused }
             }
             Self::Overloaded(what) => Error::Overloaded { shard, what: what.into() },
             Self::Crowded(reason) => Error::Crowded { shard, reason },

@@ -90,8 +90,33 @@ async fn a_repeat_is_told_what_was_refused_the_first_time() {
     let again = write(batch.clone()).await.expect("acknowledged");
     assert_eq!((again.accepted, again.repeated), (2, true));
     assert_eq!(again.refused, first.refused);
-    let shorter = write(batch.select(&[0])).await.expect("acknowledged");
-    assert_eq!(shorter.refused, [], "rows that this body has not");
+}
+
+/// Invariants D-2 and D-5: what a number names is not silently swapped.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_events_under_a_used_sequence_are_refused_and_told_what_was_counted() {
+    let mut rig = Rig::start(options()).await;
+    let shard = shard_of(&rig, "a");
+    let mut batch = batch(rig.stream, "a", 3, rig.tick());
+    batch.unique = vec![5, 5, 6].into();
+    batch.origin = Some(origin(1, 2, 1));
+    rig.handle().write(shard, batch.clone(), Answer::Counts).await.expect("acknowledged");
+    let mut other_values = batch.clone();
+    other_values.value[2] += 1.0;
+    for other in [batch.select(&[0]), other_values] {
+        for _ in 0..2 {
+            let write = rig.handle().write(shard, other.clone(), Answer::Counts);
+            let error = write.await.expect_err("other events");
+            let told = matches!(error, Error::SequenceReused { accepted: 2, refused: 1, .. });
+            assert!(told && error.fate() == Fate::Rejected, "{error}");
+            rig.crash(0).await;
+        }
+    }
+    let mut later = batch.clone();
+    later.at.iter_mut().for_each(|at| *at += 1);
+    let again = rig.handle().write(shard, later, Answer::Counts).await.expect("acknowledged");
+    assert!(again.repeated, "when its events came does not make it another batch");
+    assert_eq!(counted(&rig, "a").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

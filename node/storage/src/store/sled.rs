@@ -83,14 +83,14 @@ pub fn open(options: &Options) -> Result<Opened, Error> {
     let directory = &options.directory;
     fs::create_dir_all(directory).map_err(failed("create", directory))?;
     let lock = lock(&directory.with_extension("lock"))?;
-    let (db, set_aside) = match open_when_free(options) {
+    let (db, set_aside) = match open_without_damage(options) {
         Ok(db) => (db, None),
         Err(what) if is_held(&what) => return Err(Error::Locked { path: directory.join("db") }),
         Err(what) if !is_damage(&what) => return Err(what.into_error()),
         Err(what) => {
             let aside = set_aside(directory)?;
             tracing::error!(?what, aside = %aside.display(), "the state store is damaged; an empty one takes its place");
-            (try_open(options).map_err(Failure::into_error)?, Some(aside))
+            (try_open(options, check_layout).map_err(Failure::into_error)?, Some(aside))
         }
     };
     let handle = File::open(directory).map_err(failed("open", directory))?;
@@ -126,12 +126,48 @@ impl Failure {
     }
 }
 
+/// Says whether a store that opened may be trusted.
+type Check = fn(&sled::Db) -> Result<(), Failure>;
+
+/// Opens the store; when that fails and the file that says how it was made is
+/// damaged, once more without that file, which is set aside: sled writes it anew.
+fn open_without_damage(options: &Options) -> Result<sled::Db, Failure> {
+    let what = match open_when_free(options, check_layout) {
+        Err(what) if is_damage(&what) && !is_held(&what) => what,
+        outcome => return outcome,
+    };
+    let conf = options.directory.join("conf");
+    if is_sound(&conf) {
+        return Err(what);
+    }
+    let aside = free_name(&conf);
+    if let Err(error) = fs::rename(&conf, &aside) {
+        tracing::warn!(%error, conf = %conf.display(), "a damaged file cannot be set aside");
+        return Err(what);
+    }
+    tracing::error!(?what, aside = %aside.display(), "a file of the state store is damaged and set aside; the store is opened without it");
+    // One that is empty then was damaged elsewhere too.
+    open_when_free(options, |db| match db.contains_key(META).map_err(Failure::Sled)? {
+        true => check_layout(db),
+        false => Err(Failure::Layout("nothing is left in it".to_owned())),
+    })
+}
+
+/// Says whether the file's last four bytes are the checksum of the others, as
+/// sled's file of parameters has it; what cannot be read is not judged.
+fn is_sound(conf: &Path) -> bool {
+    let Ok(bytes) = fs::read(conf) else { return true };
+    bytes
+        .split_last_chunk()
+        .is_none_or(|(content, checksum)| crc32fast::hash(content) == u32::from_le_bytes(*checksum))
+}
+
 /// Opens the store once its files are free: the lock beside it is ours, so that
 /// only threads of a store closed just now can still hold them.
-fn open_when_free(options: &Options) -> Result<sled::Db, Failure> {
+fn open_when_free(options: &Options, check: Check) -> Result<sled::Db, Failure> {
     let since = Instant::now();
     loop {
-        match try_open(options) {
+        match try_open(options, check) {
             Err(what) if is_held(&what) && since.elapsed() < PATIENCE => {
                 std::thread::sleep(Duration::from_millis(2));
             }
@@ -161,7 +197,7 @@ fn is_damage(failure: &Failure) -> bool {
     }
 }
 
-fn try_open(options: &Options) -> Result<sled::Db, Failure> {
+fn try_open(options: &Options, check: Check) -> Result<sled::Db, Failure> {
     let config = sled::Config::new()
         .path(&options.directory)
         .cache_capacity(options.cache_bytes)
@@ -170,7 +206,7 @@ fn try_open(options: &Options) -> Result<sled::Db, Failure> {
     // sled panics on some damage; nothing of it is used after that.
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let db = config.open().map_err(Failure::Sled)?;
-        check_layout(&db)?;
+        check(&db)?;
         Ok(db)
     }));
     opened.unwrap_or_else(|panic| Err(Failure::Panic(panic_text(&*panic))))
@@ -193,9 +229,14 @@ fn check_layout(db: &sled::Db) -> Result<(), Failure> {
     }
 }
 
+/// Returns the first name for something damaged that is not taken.
+fn free_name(path: &Path) -> PathBuf {
+    let names = (1_u32..).map(|number| path.with_extension(format!("damaged-{number}")));
+    names.into_iter().find(|path| !path.exists()).expect("some number is free")
+}
+
 fn set_aside(directory: &Path) -> Result<PathBuf, Error> {
-    let aside = (1_u32..).map(|number| directory.with_extension(format!("damaged-{number}")));
-    let aside = aside.into_iter().find(|path| !path.exists()).expect("some number is free");
+    let aside = free_name(directory);
     fs::rename(directory, &aside).map_err(failed("set aside", directory))?;
     fs::create_dir_all(directory).map_err(failed("create", directory))?;
     Ok(aside)
