@@ -243,7 +243,7 @@ mod tests {
         let text = key(1).public().to_string();
         let at = text.find('+').unwrap() + 1;
         let other = if text.as_bytes()[at] == b'0' { "1" } else { "0" };
-        let mut wrong = text.clone();
+        let mut wrong = text;
         wrong.replace_range(at..=at, other);
         assert_eq!(wrong.parse::<PublicKey>(), Err(BadKey));
         assert_eq!("a+b".parse::<PublicKey>(), Err(BadKey));

@@ -209,9 +209,11 @@ fn asked(
     let deed = Deed { idempotency, ..Deed::new(Author::Unknown, secs(at as i64)) };
     let command = CreateTenant { name: name.to_owned(), at: secs(0) }.into();
     let applied = catalog.apply(Revision::new(at), Entry { deed: Some(deed), command });
-    let id = applied.outcome.map(|outcome| match outcome {
-        via_catalog::Outcome::Tenant { tenant, existed: false } => tenant.id.get(),
-        other => panic!("{other:?}"),
+    let id = applied.outcome.map(|outcome| {
+        let via_catalog::Outcome::Tenant { tenant, existed: false } = outcome else {
+            panic!("{outcome:?}");
+        };
+        tenant.id.get()
     });
     (id, applied.recorded.len())
 }

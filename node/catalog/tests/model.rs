@@ -33,7 +33,6 @@ enum Heard {
     Refused,
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the model knows some commands only")]
 fn heard(outcome: Result<Outcome, Refusal>) -> Heard {
     match outcome {
         Ok(Outcome::Formed(_) | Outcome::Registered(_) | Outcome::Defaults(_)) => Heard::Done,
