@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use via_cluster_config::Settings;
 use via_control::Invitation;
-use via_gateway::Drained;
+use via_gateway::{Drained, FirstUsers};
 use via_storage::{Log, Store};
 use via_transport::{Links, QuicLinks};
 use via_types::clock::SystemClock;
@@ -38,6 +38,8 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     /// Where it listens for peers; none when it is alone.
     pub(crate) peer_address: Option<SocketAddr>,
+    /// Who may log in from now on, when nobody could before.
+    pub(crate) first_users: Option<FirstUsers>,
     /// Makes streams.
     pub(crate) control: via_control::Handle,
     /// Tells the time.
@@ -157,6 +159,13 @@ fn gateway_options(settings: &Settings, tenant: via_types::TenantId) -> via_gate
     via_gateway::Options {
         listen: settings.listen.address,
         tenant,
+        access: via_gateway::Access {
+            required: settings.access.required,
+            session_idle: settings.access.session_idle,
+            session_lifetime: settings.access.session_lifetime,
+            hashes: settings.access.concurrent_hashes as usize,
+            ..via_gateway::Access::default()
+        },
         create_streams: limits.auto_create_streams,
         check_config: Arc::new(via_cluster_config::check_stream),
         connections: limits.connections as usize,
@@ -255,11 +264,17 @@ pub(crate) async fn start(
     };
     let options = gateway_options(settings, tenant);
     let (door, handle) = via_gateway::Service::bind(options, rooms).await?;
+    // Only the first node of a cluster: two could not agree on one password.
+    let first_users = match settings.access.required && node == FIRST {
+        true => via_gateway::first_users(&control, clock.now()).await?,
+        false => None,
+    };
     let (door_stop, door_stopped) = watch::channel(false);
     let (shards_stop, shards_stopped) = watch::channel(false);
     let (catalog_stop, catalog_stopped) = watch::channel(false);
     Ok(Running {
         address: handle.address(),
+        first_users,
         peer_address: control.peer_address(),
         control,
         clock,

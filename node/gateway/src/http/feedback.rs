@@ -2,7 +2,7 @@
 //! stream learns from, and what it changed. Decides nothing of what is learned.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use via_shard::{Labelled, Said};
@@ -150,7 +150,7 @@ pub(crate) struct LabelledView {
     params(("id" = String, Path, description = "Like d17-1042-3")), request_body = NewFeedback,
     responses((status = 200, description = "The detection, and what the label changed", body = LabelledView)))]
 pub(crate) async fn say(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path(id): Path<String>,
     body: Document,
 ) -> Result<Json<LabelledView>, Problem> {
@@ -163,7 +163,7 @@ pub(crate) async fn say(
     params(("id" = String, Path, description = "Like d17-1042-3")),
     responses((status = 200, description = "The detection, and what that changed", body = LabelledView)))]
 pub(crate) async fn take_back(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path(id): Path<String>,
 ) -> Result<Json<LabelledView>, Problem> {
     shown(&gate, label(&gate, &id, Said::default()).await?)
@@ -181,6 +181,10 @@ pub(crate) async fn label(gate: &Gate, id: &str, said: Said) -> Result<Labelled,
     }
     let id: DetectionId =
         id.parse().map_err(|error| Problem::new(Code::BadParameter, format!("id: {error}")))?;
+    if !gate.caller().sees_all() {
+        let found = gate.shard().detection(gate.tenant(), id).await?;
+        found.filter(|it| gate.caller().sees(it.detection.stream)).ok_or_else(|| unknown(id))?;
+    }
     let done = gate.shard().label(gate.tenant(), id, said).await?;
     done.ok_or_else(|| unknown(id))
 }
