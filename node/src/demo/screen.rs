@@ -2,14 +2,13 @@
 //! end. Decides columns and colours; says nothing that others did not say.
 
 use std::io::{IsTerminal as _, Write};
-use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 use via_traffic::Verdict;
 
+use super::Node;
 use super::feed::{Live, Totals};
 use super::tally::{News, Tally};
 use super::watch::Sighting;

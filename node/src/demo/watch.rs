@@ -47,11 +47,7 @@ pub(crate) enum Told {
 ///
 /// # Errors
 /// The feed cannot be opened, or says what cannot be understood.
-pub(crate) async fn follow(
-    node: SocketAddr,
-    key: String,
-    told: mpsc::Sender<Told>,
-) -> Result<()> {
+pub(crate) async fn follow(node: SocketAddr, key: String, told: mpsc::Sender<Told>) -> Result<()> {
     let mut feed = door::follow(node, &key, "/api/v1/live").await?;
     let mut line = String::new();
     let mut data = String::new();
