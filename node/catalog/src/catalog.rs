@@ -318,9 +318,10 @@ impl Catalog {
             }
         }
         for object in self.tables.objects() {
-            let is_stray = match &object {
-                Object::Edition(edition) => !self.streams.by_id.contains_key(&edition.stream),
-                other => other.tenant().is_some_and(|tenant| !known(tenant)),
+            let is_stray = if let Object::Edition(edition) = &object {
+                !self.streams.by_id.contains_key(&edition.stream)
+            } else {
+                object.tenant().is_some_and(|tenant| !known(tenant))
             };
             if is_stray {
                 return Err(Damage(format!("{} belongs to nobody", object.key())));

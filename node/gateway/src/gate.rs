@@ -237,6 +237,18 @@ impl Gate {
         Err(via_shard::Error::NeverOpened { producer, given: epoch }.into())
     }
 
+    /// Refuses another tenant's producer as one that was never opened: tenants
+    /// share shards, and their ledgers.
+    pub(crate) fn is_own(&self, origin: Option<Origin>) -> Result<(), Problem> {
+        let Some(Origin { producer, epoch, .. }) = origin else { return Ok(()) };
+        let view = self.view();
+        let known = view.producer(producer);
+        if known.is_none_or(|known| known.tenant == self.tenant()) {
+            return Ok(());
+        }
+        Err(via_shard::Error::NeverOpened { producer, given: epoch }.into())
+    }
+
     /// Makes the stream of that name, which says nothing of its configuration.
     pub(crate) async fn create_stream(&self, name: &str) -> Result<Arc<Stream>, Problem> {
         let own = serde_json::json!({});

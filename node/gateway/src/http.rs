@@ -1,6 +1,7 @@
 //! The HTTP interface: one file per resource. Translates between requests and
 //! the rooms behind the gate; decides nothing that those rooms decide.
 
+pub(crate) mod audit;
 pub(crate) mod cluster;
 pub(crate) mod config_schema;
 pub(crate) mod detections;
@@ -17,4 +18,5 @@ pub(crate) mod producers;
 pub(crate) mod sessions;
 pub(crate) mod stats;
 pub(crate) mod streams;
+pub(crate) mod users;
 pub(crate) mod view;

@@ -81,6 +81,7 @@ codes! {
     UnknownEntity = "unknown_entity", NOT_FOUND, NotFound, REJECTED, "The entity was never seen", "Check its key; keys are compared byte by byte.";
     UnknownNode = "unknown_node", NOT_FOUND, NotFound, REJECTED, "There is no such node", "GET /api/v1/cluster/nodes lists every node; name one by its id or its name.";
     UnknownSession = "unknown_session", NOT_FOUND, NotFound, REJECTED, "There is no such session", "GET /api/v1/sessions lists your own.";
+    UnknownUser = "unknown_user", NOT_FOUND, NotFound, REJECTED, "There is no such user", "GET /api/v1/users lists every user.";
     UnknownKey = "unknown_key", NOT_FOUND, NotFound, REJECTED, "There is no such API key", "GET /api/v1/keys lists every key.";
     UnknownDetection = "unknown_detection", NOT_FOUND, NotFound, REJECTED, "There is no such detection", "Old detections are forgotten after the configured time.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, Unimplemented, REJECTED, "There is no such method here", "Over HTTP the Allow header lists the route's methods; gRPC has those of via.v1.Ingest and via.v1.Tuning.";

@@ -18,8 +18,8 @@ use crate::gate::Gate;
 use crate::grpc;
 use crate::health;
 use crate::http::{
-    cluster, detections, docs, edge, entities, events, feed, feedback, keys, overrides, producers,
-    sessions, stats, streams,
+    audit, cluster, detections, docs, edge, entities, events, feed, feedback, keys, overrides,
+    producers, sessions, stats, streams, users,
 };
 
 #[derive(OpenApi)]
@@ -63,6 +63,12 @@ pub(crate) fn documented() -> OpenApiRouter<Gate> {
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::revoke))
         .routes(routes!(keys::rotate))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::show, users::change, users::delete))
+        .routes(routes!(users::reset_password))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::head))
+        .routes(routes!(audit::export))
         .routes(routes!(stats::show))
         .routes(routes!(cluster::status))
         .routes(routes!(cluster::nodes))

@@ -114,7 +114,7 @@ pub(crate) fn check(password: &str, login: &str) -> Result<(), Problem> {
         return refused("it is among the passwords that everybody tries first".to_owned());
     }
     let login = login.to_lowercase();
-    let is_one_thing = plain.chars().all(|c| Some(c) == plain.chars().next());
+    let is_one_thing = plain.chars().all(|c| plain.starts_with(c));
     if is_one_thing || (login.len() > 3 && plain.contains(&login)) {
         return refused("it is made of the user's name, or of one character".to_owned());
     }

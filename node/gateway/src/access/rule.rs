@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use http::Method;
 use via_types::access::Action::{self, Delete, Execute, Read, Write};
 use via_types::access::Resource::{
-    self, Config, Detections, Entities, Events, Keys, Nodes, Reports, Streams,
+    self, Audit, Config, Detections, Entities, Events, Keys, Nodes, Reports, Streams, Users,
 };
 
 /// What is needed to be answered.
@@ -46,6 +46,15 @@ const ROUTES: &[(&str, &str, Rule)] = &[
     ("GET", "/api/v1/keys/{key}", Home(Keys, Read)),
     ("DELETE", "/api/v1/keys/{key}", Home(Keys, Delete)),
     ("POST", "/api/v1/keys/{key}/rotate", Home(Keys, Write)),
+    ("GET", "/api/v1/users", Home(Users, Read)),
+    ("POST", "/api/v1/users", Home(Users, Write)),
+    ("GET", "/api/v1/users/{user}", Home(Users, Read)),
+    ("PUT", "/api/v1/users/{user}", Home(Users, Write)),
+    ("DELETE", "/api/v1/users/{user}", Home(Users, Delete)),
+    ("POST", "/api/v1/users/{user}/password", Home(Users, Write)),
+    ("GET", "/api/v1/audit", Home(Audit, Read)),
+    ("GET", "/api/v1/audit/head", Home(Audit, Read)),
+    ("GET", "/api/v1/audit/export", Home(Audit, Execute)),
     ("GET", "/api/v1/streams", Tenant(Streams, Read)),
     ("POST", "/api/v1/streams", Tenant(Streams, Write)),
     ("GET", "/api/v1/streams/{stream}", Tenant(Streams, Read)),

@@ -4,8 +4,14 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
 use via_catalog::command::{CreateTenant, CreateUser, PutAccount};
 use via_catalog::{Author, Credentials, Deed, Outcome, Plan, Quotas, Standing, TrailId};
+use via_proto::v1::ingest_client::IngestClient;
+use via_proto::v1::{OpenProducerRequest, WriteRequest};
 use via_types::{Clock as _, Role, TenantId, Timestamp};
 
 use crate::rig::{Answer, Rig};
@@ -63,7 +69,7 @@ impl Rig {
     }
 
     /// Logs the administrator in; returns the token.
-    async fn admin(&self) -> String {
+    pub(crate) async fn admin(&self) -> String {
         let (password, _) = self.first().await;
         let begun = self.login(&json!({"password": password})).await;
         assert_eq!(begun.status, 201, "{}", begun.json());
@@ -364,6 +370,74 @@ async fn a_new_password_ends_other_sessions_and_is_no_common_one() {
     rig.as_by(&tokens[1], who, &Value::Null).await.problem(401, "unauthenticated");
     assert_eq!(rig.login(&json!({"password": "a much longer one"})).await.status, 201);
     rig.login(&json!({"password": password})).await.problem(401, "unauthenticated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_and_a_stream_of_writes_end_when_their_key_is_taken_away() {
+    let rig = Rig::guarded().await;
+    let token = rig.admin().await;
+    let body =
+        json!({"name": "k", "permissions": ["detections:read", "events:write", "streams:write"]});
+    let made = rig.as_by(&token, ("POST", "/api/v1/keys"), &body).await.json();
+    let (key, id) = (made["key"].as_str().unwrap(), made["id"].as_str().unwrap());
+    let mut feed = rig.connect().await;
+    let head = format!("GET /api/v1/live HTTP/1.0\r\nAuthorization: Bearer {key}\r\n\r\n");
+    feed.write_all(head.as_bytes()).await.expect("it listens");
+    let mut first = [0; 12];
+    feed.read_exact(&mut first).await.expect("an answer");
+    assert_eq!(&first, b"HTTP/1.0 200");
+
+    let mut client = client(&rig, Some(key)).await;
+    let (more, requests) = tokio::sync::mpsc::channel(4);
+    more.send(WriteRequest { stream: "s".to_owned(), tag: 1, ..WriteRequest::default() })
+        .await
+        .unwrap();
+    let answers = client.write_stream(tokio_stream::wrappers::ReceiverStream::new(requests)).await;
+    let mut answers = answers.expect("it begins").into_inner();
+    assert!(answers.message().await.expect("it goes on").is_some());
+
+    let path = format!("/api/v1/keys/{id}");
+    assert_eq!(rig.as_by(&token, ("DELETE", &path), &Value::Null).await.status, 204);
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(10), feed.read_to_end(&mut rest));
+    ended.await.expect("it ends").expect("in order");
+    more.send(WriteRequest { stream: "s".to_owned(), tag: 2, ..WriteRequest::default() })
+        .await
+        .unwrap();
+    let refused = answers.message().await.expect_err("it is good for nothing");
+    assert_eq!(refused.code(), Code::Unauthenticated);
+}
+
+type Bearing =
+    InterceptedService<Channel, Box<dyn FnMut(Request<()>) -> Result<Request<()>, Status> + Send>>;
+
+async fn client(rig: &Rig, key: Option<&str>) -> IngestClient<Bearing> {
+    let channel = Channel::from_shared(format!("http://{}", rig.address)).unwrap().connect().await;
+    let bearer = key.map(|key| format!("Bearer {key}").parse().unwrap());
+    let bear = move |mut request: Request<()>| {
+        if let Some(bearer) = bearer.clone() {
+            request.metadata_mut().insert("authorization", bearer);
+        }
+        Ok(request)
+    };
+    IngestClient::with_interceptor(channel.expect("it serves"), Box::new(bear))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grpc_asks_who_it_is_and_lets_in_who_may() {
+    let rig = Rig::guarded().await;
+    let token = rig.admin().await;
+    let open = || OpenProducerRequest { name: "p".to_owned() };
+    let unknown = client(&rig, None).await.open_producer(open()).await.expect_err("nobody");
+    assert_eq!(unknown.code(), Code::Unauthenticated);
+    let body = json!({"name": "k", "permissions": ["detections:read"]});
+    let made = rig.as_by(&token, ("POST", "/api/v1/keys"), &body).await.json();
+    let key = made["key"].as_str().unwrap();
+    let refused = client(&rig, Some(key)).await.open_producer(open()).await.expect_err("no write");
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    assert!(refused.message().contains("events:write"), "{}", refused.message());
+    let mut admin = client(&rig, Some(&token)).await;
+    assert_eq!(admin.open_producer(open()).await.expect("may").into_inner().epoch, 1);
 }
 
 /// The end of time, for sessions that tests make.

@@ -17,3 +17,4 @@ mod rig;
 mod schema;
 mod slow;
 mod tuning;
+mod users;

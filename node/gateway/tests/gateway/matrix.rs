@@ -16,7 +16,8 @@ use crate::rig::Rig;
 /// is the platform's, or belongs where somebody is at home.
 fn needed(method: &str, path: &str) -> Need {
     use Action::{Delete, Execute, Read, Write};
-    use Resource::{Config, Detections, Entities, Events, Keys, Nodes, Reports, Streams};
+    use Resource::Users;
+    use Resource::{Audit, Config, Detections, Entities, Events, Keys, Nodes, Reports, Streams};
     let is_read = method == "GET";
     let (resource, action) = match path {
         "/livez" | "/readyz" | "/api/v1/openapi.json" | "/api/v1/docs" => return Need::Nothing,
@@ -29,13 +30,15 @@ fn needed(method: &str, path: &str) -> Need {
         path if path.starts_with("/api/v1/cluster") => {
             return Need::Platform(Nodes, if is_read { Read } else { Execute });
         }
-        path if path.starts_with("/api/v1/keys") => {
+        "/api/v1/audit/export" => return Need::Home(Audit, Execute),
+        path if path.starts_with("/api/v1/audit") => return Need::Home(Audit, Read),
+        path if path.starts_with("/api/v1/keys") || path.starts_with("/api/v1/users") => {
             let action = match method {
                 "GET" => Read,
                 "DELETE" => Delete,
                 _ => Write,
             };
-            return Need::Home(Keys, action);
+            return Need::Home(if path.contains("keys") { Keys } else { Users }, action);
         }
         path if path.ends_with("/config") || path.ends_with("/overrides") => {
             (Config, if is_read { Read } else { Write })
@@ -98,6 +101,7 @@ fn filled(path: &str) -> String {
         ("{id}", "d1-1-1"),
         ("{session}", "login999"),
         ("{key}", "k999"),
+        ("{user}", "u999"),
         ("{node}", "n9"),
         ("{shard}", "s9"),
         ("{code}", "not_found"),
@@ -220,6 +224,8 @@ async fn what_is_another_tenant_s_is_as_absent_as_what_is_nobody_s() {
     let key = key["id"].as_str().unwrap().to_owned();
     let session = rig.as_by(&theirs, ("GET", "/api/v1/sessions"), &Value::Null).await.json();
     let session = session["items"][0]["id"].as_str().unwrap().to_owned();
+    let whoami = rig.as_by(&theirs, ("GET", "/api/v1/whoami"), &Value::Null).await.json();
+    let user = whoami["id"].as_str().unwrap().to_owned();
     let event = json!({"entity": "e", "value": 1.0, "timestamp": "2023-11-14T22:13:20Z"});
     let written = rig.as_by(&theirs, ("POST", "/api/v1/streams/theirs/events"), &event).await;
     assert_eq!(written.status, 200, "{}", written.json());
@@ -234,6 +240,10 @@ async fn what_is_another_tenant_s_is_as_absent_as_what_is_nobody_s() {
         ("GET", "/api/v1/live?stream={}", "theirs", "absent"),
         ("GET", "/api/v1/keys/{}", &key, "k99999"),
         ("DELETE", "/api/v1/keys/{}", &key, "k99999"),
+        ("GET", "/api/v1/users/{}", &user, "u99999"),
+        ("PUT", "/api/v1/users/{}", &user, "u99999"),
+        ("DELETE", "/api/v1/users/{}", &user, "u99999"),
+        ("POST", "/api/v1/users/{}/password", &user, "u99999"),
         ("DELETE", "/api/v1/sessions/{}", &session, "login99999"),
     ] {
         let ask = async |name: &str| {
@@ -244,7 +254,11 @@ async fn what_is_another_tenant_s_is_as_absent_as_what_is_nobody_s() {
                 ("If-Match", "\"1\""),
                 ("X-Request-Id", "r-1"),
             ];
-            let body: &[u8] = if method == "PUT" { b"{}" } else { b"" };
+            let body: &[u8] = match path {
+                _ if method != "PUT" => b"",
+                "/api/v1/users/{}" => b"{\"roles\":[],\"is_active\":true}",
+                _ => b"{}",
+            };
             let answer = rig.send(method, &path.replace("{}", name), &headers, body).await;
             assert_eq!(answer.status, 404, "{method} {path}");
             (
@@ -270,4 +284,35 @@ async fn what_is_another_tenant_s_is_as_absent_as_what_is_nobody_s() {
     assert_eq!(own.status, 201);
     let unseen = rig.as_by(&mine, ("GET", "/api/v1/streams/theirs/entities/e"), &Value::Null).await;
     unseen.problem(404, "unknown_entity");
+}
+
+#[tokio::test]
+async fn another_tenant_s_producer_is_one_that_was_never_opened() {
+    let rig = Rig::guarded().await;
+    let own = rig.control.view().tenant_named("default").unwrap().id;
+    let other = rig.tenant("other").await;
+    let theirs = rig.session(Some(other), Role::Admin).await;
+    let mine = rig.session(Some(own), Role::Admin).await;
+    let opened = rig.as_by(&theirs, ("POST", "/api/v1/producers"), &json!({"name": "p"})).await;
+    let producer = opened.json()["producer"].to_string();
+    for token in [&mine, &theirs] {
+        let made = rig.as_by(token, ("POST", "/api/v1/streams"), &json!({"name": "s"})).await;
+        assert_eq!(made.status, 201);
+    }
+    let write = async |token: &str, producer: &str, sequence: &str| {
+        let bearer = format!("Bearer {token}");
+        let headers = [
+            ("Authorization", bearer.as_str()),
+            ("Content-Type", "application/json"),
+            ("X-Via-Producer", producer),
+            ("X-Via-Epoch", "1"),
+            ("X-Via-Sequence", sequence),
+        ];
+        let body = br#"{"entity":"e","value":1,"timestamp":"2023-11-14T22:13:20Z"}"#;
+        rig.send("POST", "/api/v1/streams/s/events", &headers, body).await
+    };
+    write(&mine, &producer, "100000").await.problem(409, "never_opened");
+    write(&mine, "77", "100000").await.problem(409, "never_opened");
+    let first = write(&theirs, &producer, "1").await;
+    assert_eq!((first.status, &first.json()["accepted"]), (200, &json!(1)), "nobody was before");
 }
