@@ -209,8 +209,7 @@ pub(crate) fn demo(args: &demo::Args) -> Result<()> {
             return Ok(());
         };
         tell(node.first_users.take());
-        let tenant = node.control.view().tenant_named(via_control::DEFAULT_TENANT).map(|it| it.id);
-        let tenant = tenant.context("the default tenant")?;
+        let tenant = start::default_tenant(&node.control)?;
         let key = via_gateway::key_of_admin(&node.control, (tenant, "demo"), node.clock.now());
         let stage = demo::Node {
             address: node.address,

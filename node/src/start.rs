@@ -208,6 +208,24 @@ pub(crate) fn control_options(settings: &Settings, peers: Option<&Peers>) -> via
     options
 }
 
+pub(crate) fn default_tenant(control: &via_control::Handle) -> Result<via_types::TenantId> {
+    let view = control.view();
+    Ok(view.tenant_named(via_control::DEFAULT_TENANT).context("the default tenant")?.id)
+}
+
+/// Makes the first users, where there are none and anybody is asked; on the
+/// first node of a cluster only, since two could not agree on one password.
+async fn first_users(
+    settings: &Settings,
+    control: &via_control::Handle,
+    clock: &dyn Clock,
+) -> Result<Option<FirstUsers>> {
+    if !settings.access.required || control.node() != FIRST {
+        return Ok(None);
+    }
+    Ok(via_gateway::first_users(control, clock.now()).await?)
+}
+
 /// Brings a node up; it serves when this returns, though shards with a long
 /// log may still be catching up (`/readyz` tells).
 ///
@@ -251,8 +269,7 @@ pub(crate) async fn start(
     let opened = via_shard::Host::open(shard_options(settings, node, shards), ground).await;
     let (shards, shard) = opened.with_context(|| opening("the shards", settings))?;
 
-    let view = control.view();
-    let tenant = view.tenant_named(via_control::DEFAULT_TENANT).context("the default tenant")?.id;
+    let tenant = default_tenant(&control)?;
     let word = Arc::new(Word::default());
     let has_room = readiness::room(disk.store);
     let rooms = via_gateway::Rooms {
@@ -264,17 +281,12 @@ pub(crate) async fn start(
     };
     let options = gateway_options(settings, tenant);
     let (door, handle) = via_gateway::Service::bind(options, rooms).await?;
-    // Only the first node of a cluster: two could not agree on one password.
-    let first_users = match settings.access.required && node == FIRST {
-        true => via_gateway::first_users(&control, clock.now()).await?,
-        false => None,
-    };
     let (door_stop, door_stopped) = watch::channel(false);
     let (shards_stop, shards_stopped) = watch::channel(false);
     let (catalog_stop, catalog_stopped) = watch::channel(false);
     Ok(Running {
         address: handle.address(),
-        first_users,
+        first_users: first_users(settings, &control, &*clock).await?,
         peer_address: control.peer_address(),
         control,
         clock,

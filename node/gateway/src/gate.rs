@@ -92,6 +92,17 @@ impl Gate {
         &self.caller
     }
 
+    /// Returns what the caller is called; none where nobody is asked.
+    pub(crate) fn name(&self) -> Option<String> {
+        let view = self.view();
+        let name = match self.caller.author {
+            Author::User { user, .. } => view.user(user).map(|user| user.login.as_str()),
+            Author::ApiKey { key, .. } => view.api_key(key).map(|key| key.name.as_str()),
+            Author::Node(_) | Author::Unknown | Author::Console(_) => None,
+        };
+        name.map(|name| name.chars().take(limit::NAME_BYTES).collect())
+    }
+
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.inner.ledger
     }

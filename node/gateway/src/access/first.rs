@@ -15,8 +15,9 @@ use crate::problem::Problem;
 
 /// Digits of a drawn password: 142 bits.
 const DIGITS: usize = 24;
-/// By what they log in.
+/// How long a key of [`key_of_admin`] is good.
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
+/// By what they log in.
 const LOGIN: &str = "admin";
 
 /// Who may log in from now on. Has no `Debug`: it must not get into a log.

@@ -57,7 +57,7 @@ pub(crate) struct NewFeedback {
     /// In the author's words, at most 2,048 bytes.
     #[serde(default)]
     note: String,
-    /// Who says it, at most 128 bytes.
+    /// Who says it, at most 128 bytes; where it is known who asks, that counts.
     #[serde(default)]
     author: String,
 }
@@ -179,6 +179,11 @@ pub(crate) async fn label(gate: &Gate, id: &str, said: Said) -> Result<Labelled,
             return Err(Problem::new(Code::BadRequest, words));
         }
     }
+    // Nobody speaks in another's name.
+    let said = match gate.name() {
+        Some(author) => Said { author, ..said },
+        None => said,
+    };
     let id: DetectionId =
         id.parse().map_err(|error| Problem::new(Code::BadParameter, format!("id: {error}")))?;
     if !gate.caller().sees_all() {

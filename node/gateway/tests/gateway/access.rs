@@ -14,6 +14,7 @@ use via_proto::v1::ingest_client::IngestClient;
 use via_proto::v1::{OpenProducerRequest, WriteRequest};
 use via_types::{Clock as _, Role, TenantId, Timestamp};
 
+use crate::feedback::wild;
 use crate::rig::{Answer, Rig};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -438,6 +439,18 @@ async fn grpc_asks_who_it_is_and_lets_in_who_may() {
     assert!(refused.message().contains("events:write"), "{}", refused.message());
     let mut admin = client(&rig, Some(&token)).await;
     assert_eq!(admin.open_producer(open()).await.expect("may").into_inner().epoch, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_says_of_a_detection_is_said_in_their_own_name() {
+    let mut rig = Rig::guarded().await;
+    rig.token = Some(rig.admin().await);
+    let found = wild(&rig).await;
+    let path = format!("/api/v1/detections/{}/feedback", found["id"].as_str().expect("a name"));
+    let body = br#"{"label":"confirmed","author":"somebody else"}"#;
+    let said = rig.send("PUT", &path, &[JSON], body).await;
+    assert_eq!(said.status, 200, "{}", said.json());
+    assert_eq!(said.json()["detection"]["feedback"]["author"], "admin");
 }
 
 /// The end of time, for sessions that tests make.

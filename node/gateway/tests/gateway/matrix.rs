@@ -210,6 +210,33 @@ async fn asking(
     answer.status != 403
 }
 
+/// Asks for what is not there; returns the answer without its name and length.
+async fn absence(
+    rig: &Rig,
+    token: &str,
+    (method, path): (&str, &str),
+    name: &str,
+) -> (Vec<String>, String) {
+    let bearer = format!("Bearer {token}");
+    let headers = [
+        ("Authorization", bearer.as_str()),
+        ("Content-Type", "application/json"),
+        ("If-Match", "\"1\""),
+        ("X-Request-Id", "r-1"),
+    ];
+    let body: &[u8] = match path {
+        _ if method != "PUT" => b"",
+        "/api/v1/users/{}" => b"{\"roles\":[],\"is_active\":true}",
+        _ => b"{}",
+    };
+    let answer = rig.send(method, &path.replace("{}", name), &headers, body).await;
+    assert_eq!(answer.status, 404, "{method} {path}");
+    let of_time = |line: &&str| line.starts_with("content-length") || line.starts_with("date");
+    let head = answer.head.lines().filter(|line| !of_time(line));
+    let body = String::from_utf8(answer.body.clone()).unwrap();
+    (head.map(|line| line.replace(name, "?")).collect(), body.replace(name, "?"))
+}
+
 #[tokio::test]
 async fn what_is_another_tenant_s_is_as_absent_as_what_is_nobody_s() {
     let rig = Rig::guarded().await;
@@ -246,35 +273,9 @@ async fn what_is_another_tenant_s_is_as_absent_as_what_is_nobody_s() {
         ("POST", "/api/v1/users/{}/password", &user, "u99999"),
         ("DELETE", "/api/v1/sessions/{}", &session, "login99999"),
     ] {
-        let ask = async |name: &str| {
-            let bearer = format!("Bearer {mine}");
-            let headers = [
-                ("Authorization", bearer.as_str()),
-                ("Content-Type", "application/json"),
-                ("If-Match", "\"1\""),
-                ("X-Request-Id", "r-1"),
-            ];
-            let body: &[u8] = match path {
-                _ if method != "PUT" => b"",
-                "/api/v1/users/{}" => b"{\"roles\":[],\"is_active\":true}",
-                _ => b"{}",
-            };
-            let answer = rig.send(method, &path.replace("{}", name), &headers, body).await;
-            assert_eq!(answer.status, 404, "{method} {path}");
-            (
-                answer.head.replace(name, "?"),
-                String::from_utf8(answer.body).unwrap().replace(name, "?"),
-            )
-        };
-        let (foreign, absent) = (ask(theirs).await, ask(nobodys).await);
-        assert_eq!(foreign.1, absent.1, "{method} {path}");
-        let lengths = |head: &str| {
-            head.lines()
-                .filter(|it| !it.starts_with("content-length") && !it.starts_with("date"))
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(lengths(&foreign.0), lengths(&absent.0), "{method} {path}");
+        let foreign = absence(&rig, &mine, (method, path), theirs).await;
+        let absent = absence(&rig, &mine, (method, path), nobodys).await;
+        assert_eq!(foreign, absent, "{method} {path}");
     }
     let all = rig.as_by(&mine, ("GET", "/api/v1/streams"), &Value::Null).await.json();
     assert_eq!(all["items"], json!([]));

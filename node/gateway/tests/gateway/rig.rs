@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A running node.
 pub(crate) struct Rig {
     pub(crate) address: SocketAddr,
+    /// What every request shows that shows nothing of its own.
+    pub(crate) token: Option<String>,
     /// The catalog behind the door.
     pub(crate) control: via_control::Handle,
     /// The time on the node's clock.
@@ -128,7 +130,7 @@ impl Rig {
         let gateway = tokio::spawn(service.run(until(stopped)));
         let address = handle.address();
         let (control, clock) = (catalog, hands);
-        let rig = Self { address, control, clock, stop, _rooms: rooms_stop, gateway };
+        let rig = Self { address, token: None, control, clock, stop, _rooms: rooms_stop, gateway };
         rig.until_ready().await;
         rig
     }
@@ -175,6 +177,10 @@ impl Rig {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: via\r\nConnection: close\r\n");
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        let own = headers.iter().any(|(name, _)| *name == "Authorization");
+        if let Some(token) = self.token.as_ref().filter(|_| !own) {
+            head.push_str(&format!("Authorization: Bearer {token}\r\n"));
         }
         if !body.is_empty() || method != "GET" {
             head.push_str(&format!("Content-Length: {}\r\n", body.len()));
