@@ -100,7 +100,14 @@ impl Site {
         let settings = self.set.iter().flat_map(|setting| ["--set", setting]);
         let begun = Instant::now();
         let mut child = Command::new(&self.executable)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .args([
+                "serve",
+                "--set",
+                "access.required=false",
+                "--listen",
+                "127.0.0.1:0",
+                "--data-dir",
+            ])
             .arg(self.data.path().join(folder))
             .args(settings)
             .args(arguments)

@@ -27,6 +27,7 @@ class Node:
         with open(self._folder / "node.log", "ab") as log:
             self._process = subprocess.Popen(
                 [self._binary, "serve", "--data-dir", str(self._folder / "data"),
+                 "--set", "access.required=false",
                  "--listen", f"127.0.0.1:{self.port}"], stdout=log, stderr=log)
         until = time.monotonic() + within
         while True:

@@ -261,9 +261,9 @@ mod tests {
              [detectors.burst], [detectors.spectral], [detectors.change_point], \
              [detectors.forest], [detectors.multi_scale], [detectors.behavioural], \
              [detectors.drift]",
-            "via.toml:8: kitchen: no such section; allowed here: [node], [listen], [cluster], \
-             [engine], [detectors], [thresholds], [business_hours], [calendar], [pressure], \
-             [persistence], [observability], [limits]",
+            "via.toml:8: kitchen: no such section; allowed here: [node], [listen], [access], \
+             [cluster], [engine], [detectors], [thresholds], [business_hours], [calendar], \
+             [pressure], [persistence], [observability], [limits]",
             "via.toml:4: engine.explain = 3: is a whole number, but must be \"none\" or \"basic\" or \
              \"full\"",
             "via.toml:5: engine.warmup_events = 1: must be a whole number, from 2 to 1000000",

@@ -13,6 +13,7 @@
 //! # Ok::<(), via_cluster_config::Errors>(())
 //! ```
 
+mod access;
 mod file;
 mod layer;
 mod load;
@@ -30,6 +31,7 @@ mod settings;
 mod stream;
 mod units;
 
+pub use access::Access;
 pub use layer::{Environment, Flag};
 pub use load::{File, Loaded, Sources, check, load};
 pub use membership::Cluster;

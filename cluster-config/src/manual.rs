@@ -336,7 +336,7 @@ mod tests {
     fn sections_come_in_the_order_of_declaration() {
         let names: Vec<&str> =
             Manual::get().sections.iter().map(|section| section.name.as_str()).collect();
-        assert_eq!(names[..4], ["node", "listen", "cluster", "engine"]);
+        assert_eq!(names[..4], ["node", "listen", "access", "cluster"]);
         assert_eq!(names.last(), Some(&"limits"));
     }
 }

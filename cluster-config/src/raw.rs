@@ -3,6 +3,7 @@
 //! them drives checking, the manual and the example file. Knows no layers, no
 //! files. Relations between fields are in `relation`.
 
+mod access;
 mod course;
 mod detectors;
 mod membership;
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use access::AccessSection;
 pub(crate) use detectors::{Detectors, MethodName, MinDeviation, Overrides, Side, Thresholds};
 pub(crate) use membership::ClusterSection;
 pub(crate) use pressure::{GivesWay, LeaveFirst, PressureSection};
@@ -41,6 +43,8 @@ pub(crate) struct Raw {
     pub(crate) node: NodeSection,
     /// Where clients reach it.
     pub(crate) listen: ListenSection,
+    /// Who is let in, and for how long.
+    pub(crate) access: AccessSection,
     /// The cluster that a node belongs to; nothing of it matters to a node alone.
     pub(crate) cluster: ClusterSection,
     /// How events are judged, on streams that say nothing else.
@@ -73,6 +77,7 @@ impl Default for Raw {
             version: VERSION,
             node: NodeSection::default(),
             listen: ListenSection::default(),
+            access: AccessSection::default(),
             cluster: ClusterSection::default(),
             engine: EngineSection::default(),
             detectors: Detectors::default(),

@@ -2,7 +2,7 @@
 //! Called with values that are each valid alone. Knows no places: names keys,
 //! and the caller knows where they were written.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::raw::{MethodName, Overrides, Raw};
 use crate::settings::Settings;
@@ -25,7 +25,13 @@ pub(crate) fn broken(raw: &Raw) -> Vec<Broken> {
     let buffers = buffers.iter().fold(0_u64, |sum, size| sum.saturating_add(size.bytes()));
     let backwards = distribution.min.zip(distribution.max).is_some_and(|(min, max)| min >= max);
     let pressure = &raw.pressure;
-    let checks: [(bool, &[&'static str], &'static str); 7] = [
+    let checks: [(bool, &[&'static str], &'static str); 8] = [
+        (
+            is_open(raw) && !raw.access.open_to_network,
+            &["access.required", "listen.address"],
+            "a node that asks nobody who they are listens on loopback only, unless \
+             access.open_to_network is true",
+        ),
         (
             limits.line > limits.body,
             &["limits.line", "limits.body"],
@@ -81,12 +87,12 @@ pub(crate) struct Odd {
 /// Returns everything odd; `is_set` says whether an operator wrote a key.
 pub(crate) fn odd(raw: &Raw, settings: &Settings, is_set: &dyn Fn(&str) -> bool) -> Vec<Odd> {
     let mut odd = Vec::new();
-    if !is_loopback(settings.listen.address.ip()) {
+    if !settings.access.required {
         let text = format!(
-            "{} is reachable from other machines, and requests are not authenticated",
+            "NOBODY IS ASKED WHO THEY ARE: whoever reaches {} is an administrator",
             settings.listen.address
         );
-        odd.push(Odd { key: "listen.address".to_owned(), text });
+        odd.push(Odd { key: "access.required".to_owned(), text });
     }
     let detectors = raw.detectors.each();
     if !detectors.iter().any(|(_, enabled, _)| *enabled) {
@@ -121,6 +127,13 @@ fn idle_figures(
     odd
 }
 
+/// Says whether strangers on other machines are administrators.
+fn is_open(raw: &Raw) -> bool {
+    let address = raw.listen.address.parse::<SocketAddr>();
+    // An address that cannot be read is refused for itself.
+    !raw.access.required && address.is_ok_and(|address| !is_loopback(address.ip()))
+}
+
 fn is_loopback(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }
@@ -149,12 +162,20 @@ mod tests {
         raw.pressure.elevated = 0.9;
         raw.pressure.high = 0.9;
         raw.pressure.critical = 0.8;
+        raw.access.required = false;
+        raw.listen.address = "0.0.0.0:80".to_owned();
+        assert_eq!(broken(&raw).len(), 8);
+        raw.access.open_to_network = true;
         assert_eq!(broken(&raw).len(), 7);
+        raw.access.open_to_network = false;
+        raw.listen.address = "[::1]:80".to_owned();
+        assert_eq!(broken(&raw).len(), 7, "loopback");
     }
 
     #[test]
-    fn an_open_address_and_silence_are_odd() {
+    fn an_open_door_and_silence_are_odd() {
         let mut raw = Raw::default();
+        raw.access.required = false;
         raw.detectors.volume.enabled = false;
         raw.detectors.distribution.enabled = false;
         raw.detectors.cardinality.enabled = false;

@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 use via_types::StreamConfig;
 use via_types::config::{self, Explain, Mapping, Method, Priority, Threshold, Timing};
 
-use crate::membership::Cluster;
-use crate::pressure::Pressure;
 use crate::raw::{Detectors, MethodName, MinDeviation, Overrides, Raw, Side, Thresholds};
+use crate::{access::Access, membership::Cluster, pressure::Pressure};
 
 /// Everything an operator may set.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +21,8 @@ pub struct Settings {
     pub node: Node,
     /// Where clients reach it.
     pub listen: Listen,
+    /// Who is let in.
+    pub access: Access,
     /// The cluster that it belongs to.
     pub cluster: Cluster,
     /// How many shards there are.
@@ -244,6 +245,7 @@ impl Settings {
                 shutdown_grace: raw.node.shutdown_grace.duration(),
             },
             listen: Listen { address },
+            access: Access::of(&raw.access),
             cluster: Cluster::of(&raw.cluster, peers),
             engine: Engine { shards: raw.engine.shards },
             stream: stream(raw),

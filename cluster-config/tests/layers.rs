@@ -165,10 +165,16 @@ fn a_relation_with_a_bad_value_is_not_told() {
 }
 
 #[test]
-fn an_open_address_gives_a_notice() {
-    let loaded = loaded("version = 1\n", &[], &["listen.address=0.0.0.0:8080"]);
-    let notice = loaded.notices[0].to_string();
-    assert!(notice.starts_with("flag --set: 0.0.0.0:8080 is reachable"), "{notice}");
+fn a_door_that_asks_nobody_gives_a_notice_and_is_for_this_machine_only() {
+    let open = "access.required=false";
+    let notice = loaded("version = 1\n", &[], &[open]).notices[0].to_string();
+    assert!(notice.starts_with("flag --set: NOBODY IS ASKED WHO THEY ARE"), "{notice}");
+    let everywhere = "listen.address=0.0.0.0:8080";
+    assert!(loaded("version = 1\n", &[], &[everywhere]).notices.is_empty());
+    let words = refused("version = 1\n", &[], &[open, everywhere]).join("\n");
+    assert!(words.contains("access.open_to_network"), "{words}");
+    let meant = [open, everywhere, "access.open_to_network=true"];
+    assert!(!loaded("version = 1\n", &[], &meant).settings.access.required);
 }
 
 #[test]

@@ -26,6 +26,10 @@ pub struct Site {
 /// Settings that make faults meet more of the machinery in less time: few
 /// shards, checkpoints every second, small log files, short patience.
 const SETTINGS: &str = r#"
+[access]
+required = false
+open_to_network = true
+
 [engine]
 shards = 8
 

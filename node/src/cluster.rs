@@ -6,6 +6,7 @@ mod table;
 mod wait;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -93,6 +94,9 @@ struct Target {
     /// Where any node serves HTTP, `host:port`.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     target: String,
+    /// Shows the key or the session's token that is in this file: an operator's.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -152,7 +156,13 @@ impl Target {
 
     fn ask(&self, path: &str, body: Option<&str>) -> Result<Value> {
         let address = http::find(&self.target)?;
-        let answer = http::ask(address, &format!("/api/v1/cluster{path}"), body)?;
+        let key = self.key_file.as_ref().map(|file| {
+            let read = std::fs::read_to_string(file);
+            read.with_context(|| format!("reading {}", file.display()))
+        });
+        let key = key.transpose()?;
+        let shown = (key.as_deref().map(str::trim), body);
+        let answer = http::ask(address, &format!("/api/v1/cluster{path}"), shown)?;
         let document: Value = serde_json::from_str(&answer.body)
             .with_context(|| format!("{address} answered {} and no JSON", answer.status))?;
         if answer.status != 200 {

@@ -74,6 +74,8 @@ pub(crate) struct Attacks(Vec<Attack>);
 pub(crate) struct Node {
     /// Where it serves.
     pub(crate) address: SocketAddr,
+    /// Lets the demo in, and whoever looks on.
+    pub(crate) key: String,
     /// Where its data are.
     pub(crate) data: PathBuf,
     /// Makes the streams.
@@ -116,12 +118,12 @@ pub(crate) async fn run(
     interrupted: impl Future<Output = ()>,
 ) -> Result<()> {
     let mut screen = anstream::stdout();
-    screen::welcome(&mut screen, node.address, &node.data)?;
+    screen::welcome(&mut screen, node)?;
     make_streams(node).await?;
     let now_nanos = node.clock.now().as_nanos();
     let history = Duration::from_secs(u64::from(args.history) * 60);
     let mut plan = Plan::new(now_nanos, history, args.speed, args.attacks.0.clone());
-    if let Some(known_nanos) = known_until(node.address).await? {
+    if let Some(known_nanos) = known_until(node).await? {
         // Sent again it would be late, and refused; left out it would be silence.
         plan.go_on_from(known_nanos);
         writeln!(
@@ -138,7 +140,7 @@ pub(crate) async fn run(
         writeln!(screen, "this machine's own figures are left out: {error:#}")?;
     }
     let feeder = Feeder {
-        feed: Feed::new(node.address, now_nanos),
+        feed: Feed::new((node.address, node.key.clone()), now_nanos),
         plan: plan.clone(),
         clock: Arc::clone(&node.clock),
         seed: args.seed,
@@ -146,7 +148,7 @@ pub(crate) async fn run(
         stage,
     };
     let (told, sightings) = mpsc::channel(WAITING);
-    let follower = tokio::spawn(watch::follow(node.address, told));
+    let follower = tokio::spawn(watch::follow(node.address, node.key.clone(), told));
     let show = Show {
         screen,
         tally: Tally::new(plan.live_nanos),
@@ -185,13 +187,14 @@ async fn make_streams(node: &Node) -> Result<()> {
 
 /// Asks the node until when it knows the shop, by a host that is heard of
 /// every few seconds; none when it never was.
-async fn known_until(node: SocketAddr) -> Result<Option<i64>> {
+async fn known_until(node: &Node) -> Result<Option<i64>> {
     #[derive(serde::Deserialize)]
     struct Profile {
         last: String,
     }
     let path = format!("/api/v1/streams/{}/entities/web-1", Stream::HostCpu.name());
-    let answer = Door::new(node).get(&path).await.context("asking for the shop's past")?;
+    let mut door = Door::new(node.address, &node.key);
+    let answer = door.get(&path).await.context("asking for the shop's past")?;
     if answer.status != 200 {
         return Ok(None);
     }

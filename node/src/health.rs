@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let settings = args.flags.load()?.settings;
     let address = Listen::from_this_machine(settings.listen.address);
     let path = if args.ready { "/readyz" } else { "/livez" };
-    let answer = http::ask(address, path, None)?;
+    let answer = http::ask(address, path, (None, None))?;
     if answer.status != 200 {
         bail!("http://{address}{path}: {}", answer.body.trim());
     }

@@ -31,13 +31,18 @@ pub(crate) fn find(target: &str) -> Result<SocketAddr> {
     found.into_iter().next().with_context(|| format!("{plain:?} has no address"))
 }
 
-/// Asks with GET, or with POST when there is a body, which is JSON.
+/// Asks with GET, or with POST when there is a body, which is JSON; `key` says
+/// who asks.
 ///
 /// # Errors
 /// The node does not answer, or does not speak HTTP.
-pub(crate) fn ask(address: SocketAddr, path: &str, body: Option<&str>) -> Result<Answer> {
-    let told =
-        exchange(address, path, body).with_context(|| format!("asking http://{address}{path}"))?;
+pub(crate) fn ask(
+    address: SocketAddr,
+    path: &str,
+    (key, body): (Option<&str>, Option<&str>),
+) -> Result<Answer> {
+    let told = exchange(address, path, (key, body))
+        .with_context(|| format!("asking http://{address}{path}"))?;
     let parts = told.split_once("\r\n\r\n");
     let status = |head: &str| head.split_whitespace().nth(1)?.parse().ok();
     match parts.and_then(|(head, body)| Some((status(head)?, body))) {
@@ -46,11 +51,16 @@ pub(crate) fn ask(address: SocketAddr, path: &str, body: Option<&str>) -> Result
     }
 }
 
-fn exchange(address: SocketAddr, path: &str, body: Option<&str>) -> std::io::Result<String> {
+fn exchange(
+    address: SocketAddr,
+    path: &str,
+    (key, body): (Option<&str>, Option<&str>),
+) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, CONNECT)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let head = |method: &str| format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\n");
+    let key = key.map_or_else(String::new, |key| format!("Authorization: Bearer {key}\r\n"));
+    let head = |method: &str| format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\n{key}");
     let request = match body {
         None => format!("{}\r\n", head("GET")),
         Some(body) => {

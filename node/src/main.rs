@@ -3,6 +3,7 @@
 //! goes down.
 
 mod analyze;
+mod audit;
 mod cluster;
 mod configure;
 mod demo;
@@ -45,6 +46,8 @@ enum Command {
     Cluster(cluster::Args),
     /// Detects anomalies in a CSV file, or in every CSV file of a folder.
     Analyze(analyze::Args),
+    /// Checks exports of audit logs.
+    Audit(audit::Args),
     /// Checks, prints, describes or migrates configuration.
     Config(configure::Args),
     /// Asks a running node whether it lives; exits 1 when not.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(&args),
         Command::Cluster(args) => cluster::run(&args),
         Command::Analyze(args) => while_watched(analyze::run(&args)),
+        Command::Audit(args) => while_watched(audit::run(&args)),
         Command::Config(args) => while_watched(configure::run(&args)),
         Command::Health(args) => health::run(&args),
     };

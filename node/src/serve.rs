@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use via_cluster_config::Loaded;
 use via_control::Invitation;
+use via_gateway::FirstUsers;
 
 use crate::flags::Flags;
 use crate::start::Running;
@@ -153,6 +154,7 @@ pub(crate) fn serve(args: &Args) -> Result<()> {
             data = %loaded.settings.node.data_directory.display(),
             "serving"
         );
+        tell(node.first_users.take());
         let failure = tokio::select! {
             () = &mut interrupted => None,
             failure = node.failed() => failure.err(),
@@ -163,6 +165,18 @@ pub(crate) fn serve(args: &Args) -> Result<()> {
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
+}
+
+/// Tells whoever starts the node how to log in, once: on standard error, and not
+/// as a line of the log, which may be kept.
+fn tell(first: Option<FirstUsers>) {
+    let Some(FirstUsers { login, administrator, operator }) = first else { return };
+    anstream::eprintln!(
+        "\nNobody could log in here yet. Two users are made; their passwords are shown this once:\n\n  \
+         administrator of the tenant \"default\":  {login}  {administrator}\n  \
+         operator of the platform:              {login}  {operator}\n\n\
+         Log in with POST /api/v1/sessions, change them with PUT /api/v1/whoami/password.\n"
+    );
 }
 
 /// Stops the node within its grace. One among others may wait in vain for a
@@ -207,8 +221,12 @@ pub(crate) fn demo(args: &demo::Args) -> Result<()> {
         let Some(mut node) = start_unless(&mut interrupted, &loaded, None).await? else {
             return Ok(());
         };
+        tell(node.first_users.take());
+        let tenant = start::default_tenant(&node.control)?;
+        let key = via_gateway::key_of_admin(&node.control, (tenant, "demo"), node.clock.now());
         let stage = demo::Node {
             address: node.address,
+            key: key.await?,
             data: folder.path().to_owned(),
             control: node.control.clone(),
             clock: node.clock.clone(),

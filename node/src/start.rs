@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use via_cluster_config::{Loaded, Settings};
 use via_control::Invitation;
-use via_gateway::Drained;
+use via_gateway::{Drained, FirstUsers};
 use via_storage::{Log, Store};
 use via_transport::{Links, QuicLinks};
 use via_types::clock::SystemClock;
@@ -38,6 +38,8 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     /// Where it listens for peers; none when it is alone.
     pub(crate) peer_address: Option<SocketAddr>,
+    /// Who may log in from now on, when nobody could before.
+    pub(crate) first_users: Option<FirstUsers>,
     /// Makes streams.
     pub(crate) control: via_control::Handle,
     /// Tells the time.
@@ -157,6 +159,13 @@ fn gateway_options(settings: &Settings, tenant: via_types::TenantId) -> via_gate
     via_gateway::Options {
         listen: settings.listen.address,
         tenant,
+        access: via_gateway::Access {
+            required: settings.access.required,
+            session_idle: settings.access.session_idle,
+            session_lifetime: settings.access.session_lifetime,
+            hashes: settings.access.concurrent_hashes as usize,
+            ..via_gateway::Access::default()
+        },
         create_streams: limits.auto_create_streams,
         check_config: Arc::new(via_cluster_config::check_stream),
         connections: limits.connections as usize,
@@ -199,7 +208,7 @@ pub(crate) fn control_options(settings: &Settings, peers: Option<&Peers>) -> via
     options
 }
 
-fn default_tenant(control: &via_control::Handle) -> Result<via_types::TenantId> {
+pub(crate) fn default_tenant(control: &via_control::Handle) -> Result<via_types::TenantId> {
     let view = control.view();
     Ok(view.tenant_named(via_control::DEFAULT_TENANT).context("the default tenant")?.id)
 }
@@ -210,6 +219,19 @@ fn loaded_options(loaded: &Loaded, peers: Option<&Peers>) -> via_control::Option
     let mut options = control_options(&loaded.settings, peers);
     options.adopts_shards |= !loaded.is_given("engine.shards");
     options
+}
+
+/// Makes the first users, where there are none and anybody is asked; on the
+/// first node of a cluster only, since two could not agree on one password.
+async fn first_users(
+    settings: &Settings,
+    control: &via_control::Handle,
+    clock: &dyn Clock,
+) -> Result<Option<FirstUsers>> {
+    if !settings.access.required || control.node() != FIRST {
+        return Ok(None);
+    }
+    Ok(via_gateway::first_users(control, clock.now()).await?)
 }
 
 /// Brings a node up; it serves when this returns, though shards with a long
@@ -273,6 +295,7 @@ pub(crate) async fn start(
     let (catalog_stop, catalog_stopped) = watch::channel(false);
     Ok(Running {
         address: handle.address(),
+        first_users: first_users(settings, &control, &*clock).await?,
         peer_address: control.peer_address(),
         control,
         clock,

@@ -11,6 +11,9 @@ use serde_json::Value;
 
 const LONG: Duration = Duration::from_secs(60);
 
+/// Nobody is asked who they are: what is tested is something else.
+const OPEN: &str = "access.required=false";
+
 fn via(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_via-node"));
     command.args(arguments).current_dir(folder);
@@ -49,7 +52,7 @@ struct Node {
 impl Node {
     fn start(folder: &Path, arguments: &[&str]) -> Self {
         let set = ["--set", "node.shutdown_grace=1s", "--peer-listen", "127.0.0.1:0"];
-        let mut child = via(folder, &["serve", "--listen", "127.0.0.1:0"])
+        let mut child = via(folder, &["serve", "--set", OPEN, "--listen", "127.0.0.1:0"])
             .args(arguments)
             .args(set)
             .stderr(Stdio::piped())
@@ -152,7 +155,7 @@ fn three_processes_form_a_cluster_and_outlive_their_leader() {
         Node::start(folder, &arguments)
     };
     let two = join("b", &["--token", &token, "--zone", "z2"]);
-    let serve = ["serve", "--listen", "127.0.0.1:0", "--peer-listen", "127.0.0.1:0"];
+    let serve = ["serve", "--set", OPEN, "--listen", "127.0.0.1:0", "--peer-listen", "127.0.0.1:0"];
     let used = [&serve[..], &["--data-dir", "c", "--join", &one.peer, "--token", &token]].concat();
     let used = refused(folder, &used);
     assert!(used.contains("used by another node") && !used.contains(&token), "{used}");
@@ -193,11 +196,12 @@ fn a_node_that_was_alone_becomes_the_first_of_a_cluster() {
     let folder = folder.path();
     let set = ["--set", "engine.shards=2"];
     let alone = |more: &[&str]| {
-        let mut child = via(folder, &["serve", "--data-dir", "a", "--listen", "127.0.0.1:0"])
-            .args(more)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it runs");
+        let mut child =
+            via(folder, &["serve", "--set", OPEN, "--data-dir", "a", "--listen", "127.0.0.1:0"])
+                .args(more)
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("it runs");
         let mut log = BufReader::new(child.stderr.take().expect("its log"));
         let mut said = String::new();
         while !said.contains(" serving ") {
@@ -225,7 +229,7 @@ fn a_node_that_was_alone_becomes_the_first_of_a_cluster() {
     let foreign = ["cluster", "init", "--data-dir", "b"];
     done(folder, &foreign);
     let token = done(folder, &["cluster", "token", "--data-dir", "a"]);
-    let serve = ["serve", "--listen", "127.0.0.1:0", "--peer-listen", "127.0.0.1:0"];
+    let serve = ["serve", "--set", OPEN, "--listen", "127.0.0.1:0", "--peer-listen", "127.0.0.1:0"];
     let other =
         [&serve[..], &["--data-dir", "b", "--join", &node.peer, "--token", &token]].concat();
     let words = refused(folder, &other);

@@ -6,6 +6,9 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+/// Nobody is asked who they are: what is tested is something else.
+const OPEN: &str = "access.required=false";
+
 fn node(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_via-node"));
     command.args(arguments);
@@ -120,11 +123,12 @@ fn a_demo_that_is_stopped_before_its_node_serves_leaves_nothing_behind() {
 #[test]
 fn a_node_that_is_stopped_before_it_serves_ends_as_it_should() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut served = node(&["serve", "--data-dir", "data", "--listen", "127.0.0.1:0"])
-        .current_dir(folder.path())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it runs");
+    let mut served =
+        node(&["serve", "--set", OPEN, "--data-dir", "data", "--listen", "127.0.0.1:0"])
+            .current_dir(folder.path())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
     while !folder.path().join("data").exists() {
         assert!(served.try_wait().expect("its status").is_none(), "it ended early");
     }
@@ -173,12 +177,13 @@ fn serve_with(
     folder: &Path,
     set: &[&str],
 ) -> (Child, BufReader<std::process::ChildStderr>, String) {
-    let mut served = node(&["serve", "--data-dir", "data", "--listen", "127.0.0.1:0"])
-        .args(set)
-        .current_dir(folder)
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it runs");
+    let mut served =
+        node(&["serve", "--set", OPEN, "--data-dir", "data", "--listen", "127.0.0.1:0"])
+            .args(set)
+            .current_dir(folder)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
     let mut log = BufReader::new(served.stderr.take().expect("its log"));
     let mut said = String::new();
     while !said.contains("address=") {

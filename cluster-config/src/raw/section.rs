@@ -47,9 +47,9 @@ impl Default for NodeSection {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ListenSection {
     /// IP address and port for HTTP and gRPC. Port 0 lets the system choose.
-    /// The default is reachable from this machine only, because requests are
-    /// not authenticated; `0.0.0.0:8080` opens it to every network the machine
-    /// is on.
+    /// The default is reachable from this machine only, because what is said is
+    /// not encrypted; `0.0.0.0:8080` opens it to every network the machine is
+    /// on, best behind something that speaks TLS.
     #[schemars(extend("format" = "via-address"))]
     pub(crate) address: String,
 }

@@ -153,8 +153,7 @@ impl Handle {
         Ok(stream)
     }
 
-    /// Starts a new incarnation of a producer; every earlier one is fenced off
-    /// (invariant D-2).
+    /// As [`Self::open_producer_by`], of somebody unknown.
     ///
     /// # Errors
     /// [`Error::Refused`], [`Error::Group`].
@@ -163,9 +162,23 @@ impl Handle {
         tenant: TenantId,
         name: &str,
     ) -> Result<(ProducerId, Epoch), Error> {
+        self.open_producer_by(self.unknown(), tenant, name).await
+    }
+
+    /// Starts a new incarnation of a producer; every earlier one is fenced off
+    /// (invariant D-2).
+    ///
+    /// # Errors
+    /// [`Error::Refused`], [`Error::Group`].
+    pub async fn open_producer_by(
+        &self,
+        deed: Deed,
+        tenant: TenantId,
+        name: &str,
+    ) -> Result<(ProducerId, Epoch), Error> {
         name::check(Thing::Producer, name)?;
         let open = OpenProducer { tenant, name: name.to_owned() };
-        let outcome = self.commit(self.unknown(), open).await?;
+        let outcome = self.commit(deed, open).await?;
         let Outcome::Opened { id, epoch } = outcome else { return Err(Error::Outcome) };
         Ok((id, epoch))
     }

@@ -14,4 +14,10 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The first users could not be made.
+    #[error("the first users could not be made: {why}")]
+    FirstUsers {
+        /// What stands against it.
+        why: String,
+    },
 }

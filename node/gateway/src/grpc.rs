@@ -17,7 +17,7 @@ use via_proto::v1::{
     WriteRequest, WriteResponse, WriteStreamResponse,
 };
 use via_shard::Answer;
-use via_types::Origin;
+use via_types::{Epoch, Origin, ProducerId};
 
 use crate::gate::Gate;
 use crate::http::edge::RequestId;
@@ -40,14 +40,20 @@ impl Door {
     pub(crate) fn new(gate: Gate, sessions: TaskTracker) -> Self {
         Self { gate, sessions }
     }
+}
 
-    async fn written(&self, request: &WriteRequest, answer: Answer) -> Result<Tally, Problem> {
-        let outcome = match begin(&self.gate, request, answer).await {
-            Ok(ingest) => ingest.finish().await,
-            Err(problem) => Err(problem),
-        };
-        written(Protocol::Grpc, outcome)
-    }
+async fn write(gate: &Gate, request: &WriteRequest, answer: Answer) -> Result<Tally, Problem> {
+    let outcome = match begin(gate, request, answer).await {
+        Ok(ingest) => ingest.finish().await,
+        Err(problem) => Err(problem),
+    };
+    written(Protocol::Grpc, outcome)
+}
+
+/// Starts a new incarnation of a producer.
+async fn open(gate: &Gate, name: &str) -> Result<(ProducerId, Epoch), Problem> {
+    let deed = gate.deed().await?;
+    Ok(gate.control().open_producer_by(deed, gate.tenant(), name).await?)
 }
 
 /// Hands a batch to the shards, in the order of calls.
@@ -81,8 +87,9 @@ impl ingest_server::Ingest for Door {
         request: Request<OpenProducerRequest>,
     ) -> Result<Response<OpenProducerResponse>, Status> {
         let id = id(&request);
-        let opened = self.gate.control().open_producer(self.gate.tenant(), &request.get_ref().name);
-        let (producer, epoch) = opened.await.map_err(|error| Problem::from(error).status(&id))?;
+        let gate = self.gate.of(request.extensions());
+        let opened = open(&gate, &request.get_ref().name).await;
+        let (producer, epoch) = opened.map_err(|problem| problem.status(&id))?;
         let answer = OpenProducerResponse { producer: producer.get(), epoch: epoch.get() };
         Ok(Response::new(answer))
     }
@@ -92,8 +99,9 @@ impl ingest_server::Ingest for Door {
         request: Request<WriteRequest>,
     ) -> Result<Response<WriteResponse>, Status> {
         let id = id(&request);
+        let gate = self.gate.of(request.extensions());
         let request = request.into_inner();
-        let tally = self.written(&request, Answer::Counts).await;
+        let tally = write(&gate, &request, Answer::Counts).await;
         let tally = tally.map_err(|problem| problem.status(&id))?;
         Ok(Response::new(convert::written(&tally, request.tag)))
     }
@@ -105,7 +113,7 @@ impl ingest_server::Ingest for Door {
         request: Request<Streaming<WriteRequest>>,
     ) -> Result<Response<Self::WriteStreamStream>, Status> {
         let id = id(&request);
-        let (gate, inbound) = (self.gate.clone(), request.into_inner());
+        let (gate, inbound) = (self.gate.of(request.extensions()), request.into_inner());
         let answers = pipeline::run(gate, inbound, id.clone(), &self.sessions);
         let answers = answers.map_err(|problem| problem.status(&id))?;
         let told = answers.map(move |answer| answer.map_err(|status| explained(status, &id)));
@@ -117,12 +125,13 @@ impl ingest_server::Ingest for Door {
         request: Request<WriteRequest>,
     ) -> Result<Response<ScoreResponse>, Status> {
         let id = id(&request);
+        let gate = self.gate.of(request.extensions());
         let request = request.into_inner();
         if request.entity.len() / 4 > PART_LINES {
             let words = format!("scores are given for at most {PART_LINES} events");
             return Err(Problem::new(Code::TooLarge, words).status(&id));
         }
-        let tally = self.written(&request, Answer::Scores).await;
+        let tally = write(&gate, &request, Answer::Scores).await;
         let tally = tally.map_err(|problem| problem.status(&id))?;
         Ok(Response::new(convert::scored(tally, request.tag)))
     }
@@ -134,7 +143,8 @@ impl ingest_server::Ingest for Door {
         request: Request<SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let id = id(&request);
-        let answers = subscribe::run(self.gate.clone(), request.into_inner(), id.clone()).await;
+        let gate = self.gate.of(request.extensions());
+        let answers = subscribe::run(gate, request.into_inner(), id.clone()).await;
         Ok(Response::new(answers.map_err(|problem| problem.status(&id))?))
     }
 }

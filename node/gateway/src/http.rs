@@ -1,6 +1,7 @@
 //! The HTTP interface: one file per resource. Translates between requests and
 //! the rooms behind the gate; decides nothing that those rooms decide.
 
+pub(crate) mod audit;
 pub(crate) mod cluster;
 pub(crate) mod config_schema;
 pub(crate) mod detections;
@@ -10,9 +11,12 @@ pub(crate) mod entities;
 pub(crate) mod events;
 pub(crate) mod feed;
 pub(crate) mod feedback;
+pub(crate) mod keys;
 pub(crate) mod media;
 pub(crate) mod overrides;
 pub(crate) mod producers;
+pub(crate) mod sessions;
 pub(crate) mod stats;
 pub(crate) mod streams;
+pub(crate) mod users;
 pub(crate) mod view;

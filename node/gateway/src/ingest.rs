@@ -183,6 +183,7 @@ impl Ingest {
         if part.number >= u32::MAX / PIECES {
             return Err(Problem::new(Code::TooLarge, "the body has more parts than can be named"));
         }
+        self.gate.recheck()?;
         self.gate.admission().cover(&mut grant, part.bytes() * WEIGHT).await?;
         let origin = self.origin.map(|origin| Origin { part: part.number, ..origin });
         let era = Era::at(self.gate.now());

@@ -3,6 +3,7 @@
 //! are judged or kept. Run by the node; calls `shard` and `control`.
 //! Invariants: D-5 (every event has a fate), D-6 (every input has a bound).
 
+mod access;
 mod connection;
 mod error;
 mod gate;
@@ -17,8 +18,9 @@ mod problem;
 mod routes;
 mod service;
 
+pub use access::first::{FirstUsers, first_users, key_of_admin};
 pub use error::Error;
 pub use gate::Rooms;
 pub use health::{Component, Readiness};
-pub use options::{CheckConfig, Options};
+pub use options::{Access, CheckConfig, Options};
 pub use service::{Drained, Handle, Service};

@@ -70,6 +70,7 @@ impl Live {
         let item = tokio::select! {
             biased;
             () = self.gate.drained() => return Ok(None),
+            problem = self.gate.shut_out() => return Err(problem),
             item = self.feed.next() => item?,
         };
         Ok(item.map(|item| match item {

@@ -10,13 +10,43 @@ use via_types::{StreamConfig, TenantId, limit};
 /// Judges a configuration: the words say which key is wrong and what is allowed.
 pub type CheckConfig = Arc<dyn Fn(&StreamConfig) -> Result<(), String> + Send + Sync>;
 
+/// Who is let in, and for how long.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Whether requests must say who makes them. When not, every one acts as an
+    /// administrator of the tenant of [`Options`], and as an operator.
+    pub required: bool,
+    /// How long a session may be unused.
+    pub session_idle: Duration,
+    /// How long a session lasts, whatever happens.
+    pub session_lifetime: Duration,
+    /// Passwords hashed at a time; more are refused as overloaded.
+    pub hashes: usize,
+    /// How often refusals and uses are recorded.
+    pub record_every: Duration,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            required: true,
+            session_idle: Duration::from_secs(1_800),
+            session_lifetime: Duration::from_secs(43_200),
+            hashes: 2,
+            record_every: Duration::from_secs(5),
+        }
+    }
+}
+
 /// Plain settings of the gateway.
 #[derive(Clone)]
 pub struct Options {
     /// Where HTTP and gRPC are served; port 0 lets the system choose.
     pub listen: SocketAddr,
-    /// Whose data requests are about.
+    /// Whose data requests are about where nobody is asked who they are.
     pub tenant: TenantId,
+    /// Who is let in.
+    pub access: Access,
     /// Whether an event for an unknown stream creates it.
     pub create_streams: bool,
     /// Judges configurations that clients send.
@@ -56,6 +86,7 @@ impl Default for Options {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             tenant: TenantId::new(1),
+            access: Access::default(),
             create_streams: true,
             check_config: Arc::new(|_| Ok(())),
             connections: 4_096,

@@ -12,6 +12,9 @@ use tonic::Code as Grpc;
 use tonic_types::{ErrorDetails, StatusExt};
 use via_types::Fate;
 
+/// What is asked of who is not known (RFC 6750).
+const CHALLENGE: &str = "Bearer realm=\"via\"";
+
 /// The media type of every failure over HTTP.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
@@ -71,10 +74,15 @@ codes! {
     BadParameter = "bad_parameter", BAD_REQUEST, InvalidArgument, REJECTED, "A parameter or header is not valid", "The detail names it and what is allowed.";
     BadCursor = "bad_cursor", BAD_REQUEST, InvalidArgument, REJECTED, "The cursor is not valid here", "Cursors belong to one listing with one filter; begin again without one.";
     BadBatch = "bad_batch", BAD_REQUEST, InvalidArgument, REJECTED, "The columns do not fit together", "Every column has one element per event; the detail names the one that does not.";
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, Unauthenticated, REJECTED, "It is not known who asks", "Send Authorization: Bearer with an API key or a session's token; POST /api/v1/sessions gives one.";
+    Forbidden = "forbidden", FORBIDDEN, PermissionDenied, REJECTED, "It is not permitted", "The detail says what is lacking; GET /api/v1/whoami says what is permitted.";
     NotFound = "not_found", NOT_FOUND, NotFound, REJECTED, "There is nothing at this address", "See /api/v1/docs for every route.";
     UnknownStream = "unknown_stream", NOT_FOUND, NotFound, REJECTED, "There is no such stream", "Create it with POST /api/v1/streams.";
     UnknownEntity = "unknown_entity", NOT_FOUND, NotFound, REJECTED, "The entity was never seen", "Check its key; keys are compared byte by byte.";
     UnknownNode = "unknown_node", NOT_FOUND, NotFound, REJECTED, "There is no such node", "GET /api/v1/cluster/nodes lists every node; name one by its id or its name.";
+    UnknownSession = "unknown_session", NOT_FOUND, NotFound, REJECTED, "There is no such session", "GET /api/v1/sessions lists your own.";
+    UnknownUser = "unknown_user", NOT_FOUND, NotFound, REJECTED, "There is no such user", "GET /api/v1/users lists every user.";
+    UnknownKey = "unknown_key", NOT_FOUND, NotFound, REJECTED, "There is no such API key", "GET /api/v1/keys lists every key.";
     UnknownDetection = "unknown_detection", NOT_FOUND, NotFound, REJECTED, "There is no such detection", "Old detections are forgotten after the configured time.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, Unimplemented, REJECTED, "There is no such method here", "Over HTTP the Allow header lists the route's methods; gRPC has those of via.v1.Ingest and via.v1.Tuning.";
     BodyTimeout = "body_timeout", REQUEST_TIMEOUT, DeadlineExceeded, SECOND, "The body came too slowly", "Send it again without long pauses, at 1 KiB/s or more. The fate says whether parts may have been applied.";
@@ -91,6 +99,8 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, InvalidArgument, REJECTED, "The content type is not supported", "Send application/json or application/x-ndjson.";
     UnsupportedEncoding = "unsupported_encoding", UNSUPPORTED_MEDIA_TYPE, Unimplemented, REJECTED, "The content encoding is not supported", "Send it plain, gzip or zstd.";
     BadConfig = "bad_config", UNPROCESSABLE_ENTITY, InvalidArgument, REJECTED, "The stream configuration is not valid", "The detail names the key and what is allowed.";
+    OtherRequest = "other_request", UNPROCESSABLE_ENTITY, InvalidArgument, REJECTED, "The idempotency key was used for another request", "Take a new key for each request; repeat a request with the same body.";
+    BadPassword = "bad_password", UNPROCESSABLE_ENTITY, InvalidArgument, REJECTED, "The password is not taken", "Take a longer one that nobody else would; several words do.";
     BadName = "bad_name", UNPROCESSABLE_ENTITY, InvalidArgument, REJECTED, "The name is not allowed", "Names have 1 to 128 characters of [A-Za-z0-9._-] and do not begin with a dot.";
     RevisionRequired = "revision_required", PRECONDITION_REQUIRED, FailedPrecondition, REJECTED, "The revision to change is not named", "Send the ETag of the configuration you read as If-Match.";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, Unavailable, SECOND, "The node is at its limit", "Wait for the time in Retry-After, then send it again.";
@@ -172,6 +182,9 @@ impl Problem {
         let mut response = (self.code.status(), body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if self.code == Code::Unauthenticated {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+        }
         if let Fate::Retry(after) = self.fate {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, seconds.into());
@@ -275,6 +288,8 @@ impl From<via_control::Error> for Problem {
                 R::NameTaken { thing: Thing::Stream, .. } => Code::StreamExists,
                 R::Full { .. } | R::Quota { .. } => Code::LimitReached,
                 R::Stale { .. } => Code::StaleRevision,
+                R::BasisMissing { .. } => Code::RevisionRequired,
+                R::OtherRequest => Code::OtherRequest,
                 R::ConfigTooLong { .. } | R::Unreadable { .. } => Code::BadConfig,
                 R::NoStream(_) => Code::UnknownStream,
                 R::NoNode(_) => Code::UnknownNode,
@@ -287,8 +302,6 @@ impl From<via_control::Error> for Problem {
                 | R::TokenExpired
                 | R::TokenUsed
                 | R::Anonymous
-                | R::BasisMissing { .. }
-                | R::OtherRequest
                 | R::NoSuch { .. }
                 | R::Unfit { .. }
                 | R::TooEarly { .. }

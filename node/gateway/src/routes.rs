@@ -13,12 +13,13 @@ use utoipa_axum::routes;
 use via_proto::v1::ingest_server::IngestServer;
 use via_proto::v1::tuning_server::TuningServer;
 
+use crate::access::guard;
 use crate::gate::Gate;
 use crate::grpc;
 use crate::health;
 use crate::http::{
-    cluster, detections, docs, edge, entities, events, feed, feedback, overrides, producers, stats,
-    streams,
+    audit, cluster, detections, docs, edge, entities, events, feed, feedback, keys, overrides,
+    producers, sessions, stats, streams, users,
 };
 
 #[derive(OpenApi)]
@@ -34,6 +35,7 @@ use crate::http::{
         (name = "query", description = "Detections and profiles out"),
         (name = "streams", description = "Streams and their configuration"),
         (name = "cluster", description = "Nodes and shards"),
+        (name = "access", description = "Who you are: sessions and API keys"),
         (name = "operate", description = "Health, counts and metrics"),
     ),
     components(schemas(docs::ProblemDocument))
@@ -54,6 +56,19 @@ pub(crate) fn documented() -> OpenApiRouter<Gate> {
         .routes(routes!(detections::show))
         .routes(routes!(feedback::say, feedback::take_back))
         .routes(routes!(producers::open))
+        .routes(routes!(sessions::begin, sessions::list))
+        .routes(routes!(sessions::end))
+        .routes(routes!(sessions::whoami))
+        .routes(routes!(sessions::change_password))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::show, keys::revoke))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::show, users::change, users::delete))
+        .routes(routes!(users::reset_password))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::head))
+        .routes(routes!(audit::export))
         .routes(routes!(stats::show))
         .routes(routes!(cluster::status))
         .routes(routes!(cluster::nodes))
@@ -121,6 +136,7 @@ pub(crate) fn router(gate: Gate, sessions: TaskTracker) -> Router {
         .fallback(edge::nowhere)
         .layer(Extension(sessions))
         .layer(Extension(gate.clone()))
+        .layer(from_fn_with_state(gate.clone(), guard::guard))
         .layer(from_fn(docs::secure))
         .layer(from_fn_with_state(gate, edge::edge))
 }

@@ -4,8 +4,10 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -14,7 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::codegen::Service as Tower;
 
+use crate::access::guard::Peer;
 use crate::connection::Guarded;
 use crate::error::Error;
 use crate::gate::{Gate, Rooms};
@@ -35,6 +39,8 @@ const CONNECTION_WINDOW: u32 = 2 << 20;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long a client may leave an answer unread.
 const WRITE_STALL: Duration = Duration::from_secs(60);
+/// How long the last records may take to be committed.
+const LAST_RECORDS: Duration = Duration::from_secs(1);
 /// How long to wait when the system has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -98,6 +104,9 @@ impl Service {
         };
         let slots = Arc::new(Semaphore::new(gate.options().connections));
         let connections = TaskTracker::new();
+        let (ledger, control) = (gate.ledger().clone(), gate.control().clone());
+        let every = gate.options().access.record_every;
+        let keeping = tokio::spawn(async move { ledger.keep(control, every).await });
         let mut shutdown = pin!(shutdown);
         loop {
             let slot = Arc::clone(&slots);
@@ -122,6 +131,10 @@ impl Service {
         let in_time = tokio::time::timeout(grace, drained).await.is_ok();
         let busy = connections.len().max(sessions.len());
         cut.cancel();
+        keeping.abort();
+        let last = gate.ledger().write(gate.control());
+        // Without a majority nothing is recorded any more.
+        let _late = tokio::time::timeout(LAST_RECORDS, last).await;
         Drained { cut_off: if in_time { 0 } else { busy } }
     }
 }
@@ -148,16 +161,41 @@ fn protocol(header_timeout: Duration) -> Arc<auto::Builder<TokioExecutor>> {
 async fn accept(
     listener: &TcpListener,
     slots: Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<((TcpStream, SocketAddr), OwnedSemaphorePermit)> {
     // Beyond the bound, connections wait in the system's queue (D-6).
     let slot = slots.acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, slot)),
+        Ok(accepted) => Some((accepted, slot)),
         Err(error) => {
             tracing::warn!(%error, "a connection could not be accepted");
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None
         }
+    }
+}
+
+/// The routes as a connection from `peer` reaches them.
+#[derive(Clone)]
+struct FromPeer {
+    router: axum::Router,
+    peer: Peer,
+}
+
+impl<B> Tower<Request<B>> for FromPeer
+where
+    axum::Router: Tower<Request<B>>,
+{
+    type Response = <axum::Router as Tower<Request<B>>>::Response;
+    type Error = <axum::Router as Tower<Request<B>>>::Error;
+    type Future = <axum::Router as Tower<Request<B>>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.router.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.router.call(request)
     }
 }
 
@@ -173,12 +211,13 @@ struct Server {
 impl Server {
     fn serve(
         &self,
-        stream: TcpStream,
+        (stream, peer): (TcpStream, SocketAddr),
         slot: OwnedSemaphorePermit,
     ) -> impl Future<Output = ()> + Send + 'static {
         let http = Arc::clone(&self.http);
         let watcher = self.graceful.watcher();
-        let service = TowerToHyperService::new(self.router.clone());
+        let router = self.router.clone();
+        let service = TowerToHyperService::new(FromPeer { router, peer: Peer(peer) });
         let header_timeout = self.header_timeout;
         let cut = self.cut.clone();
         async move {

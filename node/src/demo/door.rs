@@ -28,12 +28,15 @@ pub(crate) struct Answer {
 /// One connection to the node, opened again when it was closed.
 pub(crate) struct Door {
     node: SocketAddr,
+    /// Lets it in.
+    token: String,
     open: Option<BufReader<TcpStream>>,
 }
 
 impl Door {
-    pub(crate) fn new(node: SocketAddr) -> Self {
-        Self { node, open: None }
+    /// Opens it with a session's token or an API key.
+    pub(crate) fn new(node: SocketAddr, token: &str) -> Self {
+        Self { node, token: token.to_owned(), open: None }
     }
 
     /// Sends a body, again when the node asks for that; the content must be
@@ -45,8 +48,9 @@ impl Door {
         let node = self.node;
         let length = body.len();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: {node}\r\ncontent-type: {kind}\r\n\
-             content-length: {length}\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nhost: {node}\r\nauthorization: Bearer {}\r\n\
+             content-type: {kind}\r\ncontent-length: {length}\r\n\r\n",
+            self.token
         );
         self.insist(&head, body).await
     }
@@ -56,7 +60,9 @@ impl Door {
     /// # Errors
     /// The node cannot be reached, or answers something that is no answer.
     pub(crate) async fn get(&mut self, path: &str) -> Result<Answer> {
-        let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.node);
+        let (node, token) = (self.node, &self.token);
+        let head =
+            format!("GET {path} HTTP/1.1\r\nhost: {node}\r\nauthorization: Bearer {token}\r\n\r\n");
         self.insist(&head, b"").await
     }
 
@@ -103,9 +109,16 @@ impl Door {
 ///
 /// # Errors
 /// The node cannot be reached or does not offer the feed.
-pub(crate) async fn follow(node: SocketAddr, path: &str) -> Result<BufReader<TcpStream>> {
+pub(crate) async fn follow(
+    node: SocketAddr,
+    token: &str,
+    path: &str,
+) -> Result<BufReader<TcpStream>> {
     let mut connection = connect(node).await?;
-    let head = format!("GET {path} HTTP/1.0\r\nhost: {node}\r\naccept: text/event-stream\r\n\r\n");
+    let head = format!(
+        "GET {path} HTTP/1.0\r\nhost: {node}\r\nauthorization: Bearer {token}\r\n\
+         accept: text/event-stream\r\n\r\n"
+    );
     connection.get_mut().write_all(head.as_bytes()).await.context("asking for the feed")?;
     let answer = read_head(&mut connection).await?;
     if answer.status != 200 {
@@ -184,7 +197,7 @@ mod tests {
             "HTTP/1.1 404 None\r\ncontent-length: 1\r\n\r\n?",
         ])
         .await;
-        let mut door = Door::new(node);
+        let mut door = Door::new(node, "t");
         assert_eq!(door.post("/a", "text/plain", b"?").await.unwrap().body, b"hi");
         let answer = door.post("/events", "application/x-ndjson", b"{}\n").await.unwrap();
         assert_eq!((answer.status, answer.body), (202, b"!".to_vec()));
@@ -194,7 +207,7 @@ mod tests {
     #[tokio::test]
     async fn a_feed_is_read_line_by_line() {
         let node = answering(vec!["HTTP/1.0 200 OK\r\n\r\ndata: 1\n\n"]).await;
-        let mut feed = follow(node, "/live").await.unwrap();
+        let mut feed = follow(node, "t", "/live").await.unwrap();
         let mut line = String::new();
         feed.read_line(&mut line).await.unwrap();
         assert_eq!(line, "data: 1\n");
@@ -203,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_answer_is_an_error() {
         let node = answering(vec!["nonsense\r\n\r\n"]).await;
-        let error = follow(node, "/").await.err().unwrap();
+        let error = follow(node, "t", "/").await.err().unwrap();
         assert!(format!("{error:#}").contains("no answer"), "{error:#}");
     }
 }

@@ -39,6 +39,7 @@ pub(crate) struct Totals {
 /// Sends events, each stream on its own connection.
 pub(crate) struct Feed {
     node: SocketAddr,
+    key: String,
     doors: BTreeMap<&'static str, (Door, String)>,
     /// Makes the unique ids of this run differ from those of other runs.
     run: i64,
@@ -46,8 +47,9 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub(crate) fn new(node: SocketAddr, run: i64) -> Self {
-        Self { node, doors: BTreeMap::new(), run, totals: Totals::default() }
+    /// Feeds the node that is there, with this key.
+    pub(crate) fn new((node, key): (SocketAddr, String), run: i64) -> Self {
+        Self { node, key, doors: BTreeMap::new(), run, totals: Totals::default() }
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -78,9 +80,9 @@ impl Feed {
     }
 
     fn body(&mut self, stream: &'static str) -> &mut String {
-        let node = self.node;
-        let (_, body) =
-            self.doors.entry(stream).or_insert_with(|| (Door::new(node), String::new()));
+        let (node, key) = (self.node, &self.key);
+        let new = || (Door::new(node, key), String::new());
+        let (_, body) = self.doors.entry(stream).or_insert_with(new);
         body
     }
 
@@ -236,7 +238,7 @@ mod tests {
 
     #[test]
     fn an_event_becomes_one_line_with_its_attributes() {
-        let mut feed = Feed::new("127.0.0.1:1".parse().unwrap(), 255);
+        let mut feed = Feed::new(("127.0.0.1:1".parse().unwrap(), "k".to_owned()), 255);
         let mut traffic = Traffic::new(Options { seed: 1, start_nanos: 0, rate: 1.0 });
         let event = loop {
             let event = traffic.next_before(i64::MAX).unwrap();

@@ -2,14 +2,13 @@
 //! end. Decides columns and colours; says nothing that others did not say.
 
 use std::io::{IsTerminal as _, Write};
-use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 use via_traffic::Verdict;
 
+use super::Node;
 use super::feed::{Live, Totals};
 use super::tally::{News, Tally};
 use super::watch::Sighting;
@@ -20,18 +19,23 @@ const BOLD: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
 
 /// Shows where everything is.
-pub(crate) fn welcome(screen: &mut impl Write, node: SocketAddr, data: &Path) -> Result<()> {
+pub(crate) fn welcome(screen: &mut impl Write, node: &Node) -> Result<()> {
+    let Node { address: node, key, data, .. } = node;
     writeln!(screen, "{BOLD}VIA is running at http://{node}{BOLD:#}")?;
     for (what, path) in [
         ("detections", "/api/v1/detections"),
         ("live feed", "/api/v1/live"),
         ("streams", "/api/v1/streams"),
         ("interface", "/api/v1/docs"),
-        ("metrics", "/metrics"),
     ] {
         writeln!(screen, "  {what:12} http://{node}{path}")?;
     }
     writeln!(screen, "  {:12} {}", "data", data.display())?;
+    writeln!(
+        screen,
+        "\nIt answers nobody who does not say who they are. This key lets you in, for a week:\n  \
+         curl -H 'Authorization: Bearer {key}' http://{node}/api/v1/detections"
+    )?;
     writeln!(
         screen,
         "\nTwo sources go in through the front door: this machine's own figures, and the\n\

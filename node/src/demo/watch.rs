@@ -47,8 +47,8 @@ pub(crate) enum Told {
 ///
 /// # Errors
 /// The feed cannot be opened, or says what cannot be understood.
-pub(crate) async fn follow(node: SocketAddr, told: mpsc::Sender<Told>) -> Result<()> {
-    let mut feed = door::follow(node, "/api/v1/live").await?;
+pub(crate) async fn follow(node: SocketAddr, key: String, told: mpsc::Sender<Told>) -> Result<()> {
+    let mut feed = door::follow(node, &key, "/api/v1/live").await?;
     let mut line = String::new();
     let mut data = String::new();
     loop {

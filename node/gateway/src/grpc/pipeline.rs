@@ -66,6 +66,9 @@ async fn pump(
         };
         match request {
             Ok(Some(request)) => {
+                if let Err(problem) = gate.recheck() {
+                    break Some(problem.status(&id));
+                }
                 let tag = request.tag;
                 let begun = begin(&gate, &request, Answer::Counts).await;
                 pending.push_back(answer(begun, tag).boxed());

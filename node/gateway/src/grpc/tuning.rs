@@ -25,6 +25,11 @@ impl Desk {
         Self { gate }
     }
 
+    /// Returns the desk as whoever made the request uses it.
+    fn of<T>(&self, request: &Request<T>) -> Self {
+        Self { gate: self.gate.of(request.extensions()) }
+    }
+
     async fn say(&self, request: v1::PutFeedbackRequest) -> Result<Labelled, Problem> {
         let v1::PutFeedbackRequest { detection, label, note, author } = request;
         let label: Label = label
@@ -94,7 +99,11 @@ impl tuning_server::Tuning for Desk {
         request: Request<v1::PutFeedbackRequest>,
     ) -> Result<Response<v1::FeedbackResponse>, Status> {
         let id = id(&request);
-        let done = self.say(request.into_inner()).await.map_err(|problem| problem.status(&id))?;
+        let done = self
+            .of(&request)
+            .say(request.into_inner())
+            .await
+            .map_err(|problem| problem.status(&id))?;
         Ok(Response::new(self.labelled(&done)))
     }
 
@@ -103,7 +112,8 @@ impl tuning_server::Tuning for Desk {
         request: Request<v1::DeleteFeedbackRequest>,
     ) -> Result<Response<v1::FeedbackResponse>, Status> {
         let id = id(&request);
-        let done = feedback::label(&self.gate, &request.get_ref().detection, Said::default()).await;
+        let gate = self.gate.of(request.extensions());
+        let done = feedback::label(&gate, &request.get_ref().detection, Said::default()).await;
         let done = done.map_err(|problem| problem.status(&id))?;
         Ok(Response::new(self.labelled(&done)))
     }
@@ -113,7 +123,7 @@ impl tuning_server::Tuning for Desk {
         request: Request<v1::PutEntityConfigRequest>,
     ) -> Result<Response<v1::EntityConfig>, Status> {
         let id = id(&request);
-        let now = self.set(request.get_ref()).await;
+        let now = self.of(&request).set(request.get_ref()).await;
         now.map(Response::new).map_err(|problem| problem.status(&id))
     }
 
@@ -123,7 +133,8 @@ impl tuning_server::Tuning for Desk {
     ) -> Result<Response<v1::EntityConfig>, Status> {
         let id = id(&request);
         let v1::GetEntityConfigRequest { stream, entity } = request.get_ref();
-        let found = self.gate.newest_stream(stream).await.and_then(|stream| shown(&stream, entity));
+        let gate = self.gate.of(request.extensions());
+        let found = gate.newest_stream(stream).await.and_then(|stream| shown(&stream, entity));
         found.map(Response::new).map_err(|problem| problem.status(&id))
     }
 
@@ -132,8 +143,11 @@ impl tuning_server::Tuning for Desk {
         request: Request<v1::DeleteEntityConfigRequest>,
     ) -> Result<Response<v1::DeleteEntityConfigResponse>, Status> {
         let id = id(&request);
-        let revision =
-            self.unset(request.get_ref()).await.map_err(|problem| problem.status(&id))?;
+        let revision = self
+            .of(&request)
+            .unset(request.get_ref())
+            .await
+            .map_err(|problem| problem.status(&id))?;
         Ok(Response::new(v1::DeleteEntityConfigResponse { revision }))
     }
 
@@ -142,7 +156,7 @@ impl tuning_server::Tuning for Desk {
         request: Request<v1::ListEntityConfigsRequest>,
     ) -> Result<Response<v1::ListEntityConfigsResponse>, Status> {
         let id = id(&request);
-        let list = self.list(&request.get_ref().stream).await;
+        let list = self.of(&request).list(&request.get_ref().stream).await;
         list.map(Response::new).map_err(|problem| problem.status(&id))
     }
 }

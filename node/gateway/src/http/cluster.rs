@@ -2,7 +2,7 @@
 //! is asked; the leader of the meta group decides.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use via_catalog::{Node, NodeState};
@@ -216,7 +216,7 @@ fn shard_view(state: ShardState) -> ShardView {
 /// Shows the cluster.
 #[utoipa::path(get, path = "/api/v1/cluster", operation_id = "get_cluster", tag = "cluster",
     responses((status = 200, description = "The cluster", body = ClusterView)))]
-pub(crate) async fn status(State(gate): State<Gate>) -> Result<Json<ClusterView>, Problem> {
+pub(crate) async fn status(gate: Gate) -> Result<Json<ClusterView>, Problem> {
     let overview = gate.control().overview().await?;
     let Moves { add, remove, lead } = Moves::of(&gate.control().shards().await);
     let moves =
@@ -239,7 +239,7 @@ pub(crate) async fn status(State(gate): State<Gate>) -> Result<Json<ClusterView>
 /// Lists the nodes.
 #[utoipa::path(get, path = "/api/v1/cluster/nodes", operation_id = "list_nodes", tag = "cluster",
     responses((status = 200, description = "Every node", body = NodeList)))]
-pub(crate) async fn nodes(State(gate): State<Gate>) -> Result<Json<NodeList>, Problem> {
+pub(crate) async fn nodes(gate: Gate) -> Result<Json<NodeList>, Problem> {
     let overview = gate.control().overview().await?;
     let view = gate.view();
     let items = view.nodes().map(|node| node_view(&gate, node, Some(&overview))).collect();
@@ -249,7 +249,7 @@ pub(crate) async fn nodes(State(gate): State<Gate>) -> Result<Json<NodeList>, Pr
 /// Lists the shards, as the nodes know them that answer.
 #[utoipa::path(get, path = "/api/v1/cluster/shards", operation_id = "list_shards", tag = "cluster",
     responses((status = 200, description = "Every shard", body = ShardList)))]
-pub(crate) async fn shards(State(gate): State<Gate>) -> Json<ShardList> {
+pub(crate) async fn shards(gate: Gate) -> Json<ShardList> {
     let items = gate.control().shards().await.into_iter().map(shard_view).collect();
     Json(ShardList { items })
 }
@@ -259,7 +259,7 @@ pub(crate) async fn shards(State(gate): State<Gate>) -> Json<ShardList> {
     params(("node" = String, Path, description = "The node's id or name")), request_body = Nothing,
     responses((status = 200, description = "The node as it is now", body = NodeView)))]
 pub(crate) async fn drain(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path(node): Path<String>,
     body: Document,
 ) -> Result<Json<NodeView>, Problem> {
@@ -274,7 +274,7 @@ pub(crate) async fn drain(
     params(("node" = String, Path, description = "The node's id or name")), request_body = Nothing,
     responses((status = 200, description = "The node as it is now", body = NodeView)))]
 pub(crate) async fn undrain(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path(node): Path<String>,
     body: Document,
 ) -> Result<Json<NodeView>, Problem> {
@@ -289,7 +289,7 @@ pub(crate) async fn undrain(
     params(("node" = String, Path, description = "The node's id or name"), Removal), request_body = Nothing,
     responses((status = 200, description = "The node as it is now", body = NodeView)))]
 pub(crate) async fn remove(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path(node): Path<String>,
     Query(Removal { force }): Query<Removal>,
     body: Document,
@@ -308,7 +308,7 @@ pub(crate) async fn remove(
     params(("shard" = String, Path, description = "The shard's id, like s7")), request_body = Heir,
     responses((status = 200, description = "The leadership moved", body = MovedList)))]
 pub(crate) async fn transfer(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path(shard): Path<String>,
     body: Document,
 ) -> Result<Json<MovedList>, Problem> {
@@ -324,10 +324,7 @@ pub(crate) async fn transfer(
 #[utoipa::path(post, path = "/api/v1/cluster/rebalance", operation_id = "rebalance", tag = "cluster",
     request_body = Nothing,
     responses((status = 200, description = "What was moved", body = MovedList)))]
-pub(crate) async fn rebalance(
-    State(gate): State<Gate>,
-    body: Document,
-) -> Result<Json<MovedList>, Problem> {
+pub(crate) async fn rebalance(gate: Gate, body: Document) -> Result<Json<MovedList>, Problem> {
     let Nothing {} = body.object(Code::BadRequest)?;
     let moved = gate.control().rebalance().await;
     let view = |Moved { shard, from, to, error }: Moved| MovedView {

@@ -2,7 +2,7 @@
 //! outer form, which ties it to the listing it came from.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use via_shard::{Cursor, Filter, Page, Sort};
@@ -69,6 +69,10 @@ pub(crate) fn filter(
         Some(name) => Some(gate.stream(name)?.id),
         None => None,
     };
+    if stream.is_none() && !gate.caller().sees_all() {
+        let words = "this key is for some streams: name one of them";
+        return Err(Problem::new(Code::Forbidden, words));
+    }
     if entity.is_some() && stream.is_none() {
         return Err(Problem::new(Code::BadParameter, "entity needs stream beside it"));
     }
@@ -169,7 +173,7 @@ fn read_cursor(text: &str, fingerprint: u64) -> Result<Cursor, Problem> {
 #[utoipa::path(get, path = "/api/v1/detections", operation_id = "list_detections", tag = "query", params(Wanted),
     responses((status = 200, description = "A page of detections", body = DetectionList)))]
 pub(crate) async fn list(
-    State(gate): State<Gate>,
+    gate: Gate,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<DetectionList>, Problem> {
     let query = wanted.query(&gate)?;
@@ -187,12 +191,13 @@ pub(crate) async fn list(
     params(("id" = String, Path, description = "Like d17-1042-3")),
     responses((status = 200, description = "The detection", body = DetectionView)))]
 pub(crate) async fn show(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path(id): Path<String>,
 ) -> Result<Json<DetectionView>, Problem> {
     let id: DetectionId = id.parse().map_err(|error| bad("id", &format!("{error}")))?;
     let found = gate.shard().detection(gate.tenant(), id).await?;
-    let recorded = found.ok_or_else(|| unknown(id))?;
+    let seen = found.filter(|it| gate.caller().sees(it.detection.stream));
+    let recorded = seen.ok_or_else(|| unknown(id))?;
     Ok(Json(DetectionView::recorded(&gate, &gate.view(), &recorded)))
 }
 

@@ -1,7 +1,7 @@
 //! One entity: its profile, its recent past, and forgetting it.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -58,7 +58,7 @@ pub(crate) fn check(entity: &str) -> Result<(), Problem> {
         ("entity" = String, Path, description = "The entity's key, percent-encoded")),
     responses((status = 200, description = "The profile", body = EntityView)))]
 pub(crate) async fn show(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path((stream, entity)): Path<(String, String)>,
 ) -> Result<Json<EntityView>, Problem> {
     check(&entity)?;
@@ -74,7 +74,7 @@ pub(crate) async fn show(
         ("entity" = String, Path, description = "The entity's key, percent-encoded"), SeriesQuery),
     responses((status = 200, description = "The series", body = SeriesView)))]
 pub(crate) async fn series(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path((stream, entity)): Path<(String, String)>,
     Query(SeriesQuery { max_points }): Query<SeriesQuery>,
 ) -> Result<Json<SeriesView>, Problem> {
@@ -96,7 +96,7 @@ pub(crate) async fn series(
         ("entity" = String, Path, description = "The entity's key, percent-encoded")),
     responses((status = 204, description = "Forgotten")))]
 pub(crate) async fn reset(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path((stream, entity)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     check(&entity)?;

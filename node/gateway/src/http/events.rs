@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -205,7 +205,7 @@ pub(crate) struct ScoredEvents {
         content((EventsBody = "application/json"), (EventBody = "application/x-ndjson"))),
     responses((status = 200, description = "What became of each event", body = Written)))]
 pub(crate) async fn write(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path(stream): Path<String>,
     request: Request,
 ) -> Result<Json<Written>, Problem> {
@@ -228,7 +228,7 @@ pub(crate) async fn write(
         content((EventsBody = "application/json"), (EventBody = "application/x-ndjson"))),
     responses((status = 200, description = "What became of each event, and its verdict", body = ScoredEvents)))]
 pub(crate) async fn score(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path(stream): Path<String>,
     request: Request,
 ) -> Result<Json<ScoredEvents>, Problem> {

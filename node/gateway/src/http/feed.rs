@@ -4,9 +4,9 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::extract::Query;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
@@ -105,7 +105,7 @@ impl LiveMessage {
             body = LiveMessage, content_type = "text/event-stream"),
         (status = 101, description = "A WebSocket with one message per text frame")))]
 pub(crate) async fn follow(
-    State(gate): State<Gate>,
+    gate: Gate,
     sessions: axum::Extension<TaskTracker>,
     Query(followed): Query<Followed>,
     headers: HeaderMap,

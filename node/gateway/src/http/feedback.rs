@@ -2,7 +2,7 @@
 //! stream learns from, and what it changed. Decides nothing of what is learned.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use via_shard::{Labelled, Said};
@@ -57,7 +57,7 @@ pub(crate) struct NewFeedback {
     /// In the author's words, at most 2,048 bytes.
     #[serde(default)]
     note: String,
-    /// Who says it, at most 128 bytes.
+    /// Who says it, at most 128 bytes; where it is known who asks, that counts.
     #[serde(default)]
     author: String,
 }
@@ -150,7 +150,7 @@ pub(crate) struct LabelledView {
     params(("id" = String, Path, description = "Like d17-1042-3")), request_body = NewFeedback,
     responses((status = 200, description = "The detection, and what the label changed", body = LabelledView)))]
 pub(crate) async fn say(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path(id): Path<String>,
     body: Document,
 ) -> Result<Json<LabelledView>, Problem> {
@@ -163,7 +163,7 @@ pub(crate) async fn say(
     params(("id" = String, Path, description = "Like d17-1042-3")),
     responses((status = 200, description = "The detection, and what that changed", body = LabelledView)))]
 pub(crate) async fn take_back(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path(id): Path<String>,
 ) -> Result<Json<LabelledView>, Problem> {
     shown(&gate, label(&gate, &id, Said::default()).await?)
@@ -179,8 +179,17 @@ pub(crate) async fn label(gate: &Gate, id: &str, said: Said) -> Result<Labelled,
             return Err(Problem::new(Code::BadRequest, words));
         }
     }
+    // Nobody speaks in another's name.
+    let said = match gate.name() {
+        Some(author) => Said { author, ..said },
+        None => said,
+    };
     let id: DetectionId =
         id.parse().map_err(|error| Problem::new(Code::BadParameter, format!("id: {error}")))?;
+    if !gate.caller().sees_all() {
+        let found = gate.shard().detection(gate.tenant(), id).await?;
+        found.filter(|it| gate.caller().sees(it.detection.stream)).ok_or_else(|| unknown(id))?;
+    }
     let done = gate.shard().label(gate.tenant(), id, said).await?;
     done.ok_or_else(|| unknown(id))
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -119,10 +119,7 @@ fn found(stream: &Stream, entity: String) -> Result<Response, Problem> {
     params(("stream" = String, Path, description = "The stream's name")),
     responses((status = 200, description = "Every entity that has something different", body = OverrideList,
         headers(("ETag" = String, description = "The stream's revision")))))]
-pub(crate) async fn list(
-    State(gate): State<Gate>,
-    Path(stream): Path<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn list(gate: Gate, Path(stream): Path<String>) -> Result<Response, Problem> {
     let stream = gate.newest_stream(&stream).await?;
     let items =
         of_entities(&stream)?.into_iter().map(|(entity, config)| OverrideView { entity, config });
@@ -136,7 +133,7 @@ pub(crate) async fn list(
     responses((status = 200, description = "What it has different", body = OverrideView,
         headers(("ETag" = String, description = "The stream's revision")))))]
 pub(crate) async fn show(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path((stream, entity)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     found(&*gate.newest_stream(&stream).await?, entity)
@@ -151,7 +148,7 @@ pub(crate) async fn show(
     responses((status = 200, description = "What it has different now", body = OverrideView,
         headers(("ETag" = String, description = "The stream's new revision")))))]
 pub(crate) async fn put(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path((stream, entity)): Path<(String, String)>,
     headers: HeaderMap,
     body: Document,
@@ -169,7 +166,7 @@ pub(crate) async fn put(
     responses((status = 204, description = "It has nothing different any more",
         headers(("ETag" = String, description = "The stream's new revision")))))]
 pub(crate) async fn delete(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path((stream, entity)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

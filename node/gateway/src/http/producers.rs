@@ -1,7 +1,6 @@
 //! Producers: named sources of numbered requests, for exactly-once (D-2).
 
 use axum::Json;
-use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -29,11 +28,10 @@ pub(crate) struct ProducerView {
 /// Opens a producer: a new epoch that fences off its earlier incarnations.
 #[utoipa::path(post, path = "/api/v1/producers", operation_id = "open_producer", tag = "ingest", request_body = NewProducer,
     responses((status = 200, description = "The producer's next epoch", body = ProducerView)))]
-pub(crate) async fn open(
-    State(gate): State<Gate>,
-    body: Document,
-) -> Result<Json<ProducerView>, Problem> {
+pub(crate) async fn open(gate: Gate, body: Document) -> Result<Json<ProducerView>, Problem> {
     let NewProducer { name } = body.object(Code::BadRequest)?;
-    let (producer, epoch) = gate.control().open_producer(gate.tenant(), &name).await?;
+    let deed = gate.deed().await?;
+    let opened = gate.control().open_producer_by(deed, gate.tenant(), &name).await?;
+    let (producer, epoch) = opened;
     Ok(Json(ProducerView { producer: producer.get(), epoch: epoch.get() }))
 }

@@ -1,7 +1,6 @@
 //! Counts of this node and of the whole cluster, for people and for load tests.
 
 use axum::Json;
-use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 use via_shard::{Census, Pressure, Stats};
@@ -131,12 +130,15 @@ impl ClusterCounts {
 /// Shows the counts of the node and of the cluster.
 #[utoipa::path(get, path = "/api/v1/stats", operation_id = "get_stats", tag = "operate",
     responses((status = 200, description = "Counts", body = StatsView)))]
-pub(crate) async fn show(State(gate): State<Gate>) -> Json<StatsView> {
+pub(crate) async fn show(gate: Gate) -> Json<StatsView> {
     let view = gate.view();
     let census = gate.shard().census().await;
     let stats: Stats = gate.shard().stats();
     Json(StatsView {
-        streams: view.streams_of(gate.tenant()).count() as u64,
+        streams: view
+            .streams_of(gate.tenant())
+            .filter(|stream| gate.caller().sees(stream.id))
+            .count() as u64,
         revision: view.revision().get(),
         shards: stats.shards,
         shards_ready: stats.shards_ready,

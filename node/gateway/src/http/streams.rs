@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use via_catalog::Stream;
+use via_types::access::{Action, Resource};
 use via_types::{Revision, StreamConfig};
 
 use crate::gate::Gate;
@@ -88,11 +89,11 @@ fn tagged(status: StatusCode, stream: &Stream) -> Result<Response, Problem> {
 /// Lists the streams.
 #[utoipa::path(get, path = "/api/v1/streams", operation_id = "list_streams", tag = "streams",
     responses((status = 200, description = "Every stream", body = StreamList)))]
-pub(crate) async fn list(State(gate): State<Gate>) -> Result<Json<StreamList>, Problem> {
+pub(crate) async fn list(gate: Gate) -> Result<Json<StreamList>, Problem> {
     gate.control().read_barrier().await?;
     let view = gate.view();
-    let items: Result<_, _> =
-        view.streams_of(gate.tenant()).map(|stream| StreamView::of(stream)).collect();
+    let seen = view.streams_of(gate.tenant()).filter(|stream| gate.caller().sees(stream.id));
+    let items: Result<_, _> = seen.map(|stream| StreamView::of(stream)).collect();
     Ok(Json(StreamList { items: items? }))
 }
 
@@ -100,11 +101,15 @@ pub(crate) async fn list(State(gate): State<Gate>) -> Result<Json<StreamList>, P
 #[utoipa::path(post, path = "/api/v1/streams", operation_id = "create_stream", tag = "streams", request_body = NewStream,
     responses((status = 201, description = "Created", body = StreamView,
         headers(("ETag" = String, description = "The revision")))))]
-pub(crate) async fn create(State(gate): State<Gate>, body: Document) -> Result<Response, Problem> {
+pub(crate) async fn create(gate: Gate, body: Document) -> Result<Response, Problem> {
     let NewStream { name, config } = body.object(Code::BadConfig)?;
     let own = said(config.map_or("{}", RawValue::get).as_bytes())?;
     check(&gate, &own)?;
-    let created = gate.control().create_stream(gate.tenant(), &name, &own).await?;
+    if !gate.caller().sees_all() {
+        return Err(gate.caller().lacks((Resource::Streams, Action::Write)));
+    }
+    let deed = gate.deed().await?;
+    let created = gate.control().create_stream_by(deed, gate.tenant(), &name, &own).await?;
     if created.existed {
         let words = format!("stream {name:?} exists with revision {}", created.stream.revision);
         return Err(Problem::new(Code::StreamExists, words));
@@ -117,10 +122,7 @@ pub(crate) async fn create(State(gate): State<Gate>, body: Document) -> Result<R
     params(("stream" = String, Path, description = "The stream's name")),
     responses((status = 200, description = "The stream", body = StreamView,
         headers(("ETag" = String, description = "The revision")))))]
-pub(crate) async fn show(
-    State(gate): State<Gate>,
-    Path(name): Path<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn show(gate: Gate, Path(name): Path<String>) -> Result<Response, Problem> {
     tagged(StatusCode::OK, &*gate.newest_stream(&name).await?)
 }
 
@@ -132,7 +134,7 @@ pub(crate) async fn show(
     responses((status = 200, description = "The stream as it is now", body = StreamView,
         headers(("ETag" = String, description = "The new revision")))))]
 pub(crate) async fn configure(
-    State(gate): State<Gate>,
+    gate: Gate,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Document,
@@ -171,7 +173,8 @@ pub(crate) async fn replace(
     own: &Value,
 ) -> Result<Arc<Stream>, Problem> {
     check(gate, own)?;
-    Ok(gate.control().put_stream_config(gate.tenant(), &stream.name, based_on, own).await?)
+    let deed = gate.deed().await?.based_on(based_on);
+    Ok(gate.control().put_stream_config_by(deed, gate.tenant(), &stream.name, own).await?)
 }
 
 /// Returns the revision that whoever wants to change a stream has read.

@@ -47,6 +47,7 @@ impl Target {
         gate: &Gate,
         origin: Option<Origin>,
     ) -> Result<Option<StreamId>, Problem> {
+        gate.is_own(origin)?;
         let Self::New { name, .. } = self else { return Ok(None) };
         gate.opened(origin)?;
         let stream = gate.create_stream(name).await?;

@@ -1,6 +1,7 @@
 //! The gateway over real sockets, in front of a whole data plane on the twins
 //! in memory: what clients send, what they are told, and what is then true.
 
+mod access;
 mod bad_input;
 mod cluster;
 mod documents;
@@ -9,9 +10,11 @@ mod feedback;
 mod grpc;
 mod live;
 mod logs;
+mod matrix;
 mod overrides;
 mod pressure;
 mod rig;
 mod schema;
 mod slow;
 mod tuning;
+mod users;

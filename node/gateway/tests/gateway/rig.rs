@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use via_control::DEFAULT_TENANT;
-use via_gateway::{Drained, Options, Rooms};
+use via_gateway::{Access, Drained, Options, Rooms};
 use via_storage::{Log, MemoryLog, MemoryStore, Store};
 use via_types::clock::ManualClock;
 use via_types::{Clock, NodeId, Timestamp};
@@ -24,6 +24,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A running node.
 pub(crate) struct Rig {
     pub(crate) address: SocketAddr,
+    /// What every request shows that shows nothing of its own.
+    pub(crate) token: Option<String>,
+    /// The catalog behind the door.
+    pub(crate) control: via_control::Handle,
+    /// The time on the node's clock.
+    pub(crate) clock: Arc<ManualClock>,
     stop: watch::Sender<bool>,
     /// The rooms behind the door run until the rig is dropped.
     _rooms: watch::Sender<bool>,
@@ -74,13 +80,27 @@ impl Rig {
         Self::start_on(options, via_shard::Options::default()).await
     }
 
-    /// Starts one with settings of the shards, too.
+    /// Starts one with settings of the shards, too; it asks nobody who they are.
     pub(crate) async fn start_on(options: Options, shard: via_shard::Options) -> Self {
+        let access = Access { required: false, ..options.access };
+        Self::launch(Options { access, ..options }, shard).await
+    }
+
+    /// Starts one that asks everybody.
+    pub(crate) async fn guarded() -> Self {
+        let record_every = Duration::from_millis(20);
+        let access = Access { record_every, hashes: 8, ..Access::default() };
+        let options = Options { access, ..Options::default() };
+        Self::launch(options, via_shard::Options::default()).await
+    }
+
+    async fn launch(options: Options, shard: via_shard::Options) -> Self {
         let node = NodeId::new(1);
         let shards = 4;
         let log: Arc<dyn Log> = Arc::new(MemoryLog::new());
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Timestamp::from_nanos(NOW)));
+        let hands = Arc::new(ManualClock::new(Timestamp::from_nanos(NOW)));
+        let clock: Arc<dyn Clock> = Arc::clone(&hands) as Arc<dyn Clock>;
         let consensus =
             via_consensus::Host::new(via_consensus::Options::new(node), Arc::clone(&log), None)
                 .expect("options");
@@ -104,11 +124,13 @@ impl Rig {
         let tenant = control.view().tenant_named(DEFAULT_TENANT).expect("it is there").id;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let options = Options { listen, tenant, ..options };
+        let catalog = control.clone();
         let rooms = Rooms { shard, control, clock, readiness: Arc::new(()), metrics: None };
         let (service, handle) = via_gateway::Service::bind(options, rooms).await.expect("binds");
         let gateway = tokio::spawn(service.run(until(stopped)));
         let address = handle.address();
-        let rig = Self { address, stop, _rooms: rooms_stop, gateway };
+        let (control, clock) = (catalog, hands);
+        let rig = Self { address, token: None, control, clock, stop, _rooms: rooms_stop, gateway };
         rig.until_ready().await;
         rig
     }
@@ -155,6 +177,10 @@ impl Rig {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: via\r\nConnection: close\r\n");
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        let own = headers.iter().any(|(name, _)| *name == "Authorization");
+        if let Some(token) = self.token.as_ref().filter(|_| !own) {
+            head.push_str(&format!("Authorization: Bearer {token}\r\n"));
         }
         if !body.is_empty() || method != "GET" {
             head.push_str(&format!("Content-Length: {}\r\n", body.len()));

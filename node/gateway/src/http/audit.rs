@@ -1,0 +1,167 @@
+//! The audit log of where the caller belongs: read page by page, its signed
+//! head, and exports that anybody checks without this node. Reading opens what
+//! is sealed of persons; exports keep it sealed.
+
+use axum::Json;
+use axum::extract::Query;
+use axum::response::{IntoResponse, Response};
+use http::header;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use via_catalog::command::{Decided, Happened, Record};
+use via_catalog::{Digest, Personal, TrailId};
+
+use crate::gate::Gate;
+use crate::problem::{Code, Problem};
+
+/// Most records on one page.
+const PAGE: u64 = 1_000;
+
+/// Which records are wanted.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Wanted {
+    /// The index of the first; the oldest is 0.
+    from: u64,
+    /// At most so many, 1 to 1,000; default 100.
+    limit: u64,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { from: 0, limit: 100 }
+    }
+}
+
+/// One record.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RecordView {
+    /// Its place in the log.
+    index: u64,
+    /// Who did what, when, in which request, what was before and after; absent
+    /// when it is so old that only its hash is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    record: Option<Value>,
+    /// What concerns a person, such as the address it came from; absent when
+    /// nothing does, or the person's key is destroyed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    personal: Option<String>,
+}
+
+/// A page of records, the oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RecordList {
+    /// The records.
+    items: Vec<RecordView>,
+    /// Send it as `from` for the next page; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<u64>,
+}
+
+/// What a log is now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HeadView {
+    /// Its size and root, as a signed note (C2SP).
+    head: String,
+    /// The key that checks it.
+    key: String,
+}
+
+/// What is to be exported.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Exported {
+    /// The index of the first record; default 0.
+    from: u64,
+    /// The size of the log that the export leads to; when left out, its size now.
+    /// At most 4,096 records are exported at once.
+    size: Option<u64>,
+}
+
+fn trail(gate: &Gate) -> TrailId {
+    TrailId::of(gate.caller().home())
+}
+
+/// Shows a record, and what of it concerns a person.
+fn shown(gate: &Gate, index: u64, text: Option<&str>) -> RecordView {
+    let record: Option<Value> = text.and_then(|text| serde_json::from_str(text).ok());
+    let bytes = |name: &str| unhex(record.as_ref()?[name].as_str()?);
+    let subject = bytes("subject").and_then(|bytes| bytes.try_into().ok()).map(Digest::new);
+    let sealed = bytes("personal").filter(|sealed| !sealed.is_empty());
+    let personal = subject.zip(sealed).map(|(subject, sealed)| Personal { subject, sealed });
+    let personal = personal.and_then(|personal| gate.control().unseal(&personal));
+    RecordView { index, record, personal }
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    let digits = pairs.map(|pair| {
+        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
+        u8::from_str_radix(pair, 16).ok()
+    });
+    digits.collect()
+}
+
+/// Lists records of the tenant's log; for an operator, of the platform's.
+#[utoipa::path(get, path = "/api/v1/audit", operation_id = "list_audit", tag = "access", params(Wanted),
+    responses((status = 200, description = "A page of records", body = RecordList)))]
+pub(crate) async fn list(
+    gate: Gate,
+    Query(Wanted { from, limit }): Query<Wanted>,
+) -> Result<Json<RecordList>, Problem> {
+    if !(1..=PAGE).contains(&limit) {
+        return Err(Problem::new(Code::BadParameter, "limit: it must be from 1 to 1,000"));
+    }
+    gate.control().read_barrier().await?;
+    // One more tells whether there is more.
+    let mut page = gate.control().audit_page(trail(&gate), from, limit + 1).await?;
+    let next = page.get(limit as usize).map(|(index, _)| *index);
+    page.truncate(limit as usize);
+    let items = page.iter().map(|(index, text)| shown(&gate, *index, text.as_deref()));
+    Ok(Json(RecordList { items: items.collect(), next }))
+}
+
+/// Shows what the log is now, signed: whoever keeps it will see whether the log
+/// was changed or cut off since.
+#[utoipa::path(get, path = "/api/v1/audit/head", operation_id = "get_audit_head", tag = "access",
+    responses((status = 200, description = "The signed head", body = HeadView)))]
+pub(crate) async fn head(gate: Gate) -> Result<Json<HeadView>, Problem> {
+    gate.control().read_barrier().await?;
+    let head = gate.control().audit_head(trail(&gate))?;
+    let key = gate.control().audit_key()?.to_string();
+    Ok(Json(HeadView { head, key }))
+}
+
+/// Exports records with everything that is needed to check them elsewhere: lines
+/// of JSON, of which the last is the signed head. That it was exported is
+/// recorded first.
+#[utoipa::path(get, path = "/api/v1/audit/export", operation_id = "export_audit", tag = "access", params(Exported),
+    responses((status = 200, description = "The export", body = str, content_type = "application/x-ndjson")))]
+pub(crate) async fn export(
+    gate: Gate,
+    Query(Exported { from, size }): Query<Exported>,
+) -> Result<Response, Problem> {
+    let deed = gate.deed().await?;
+    let happened = Happened {
+        tenant: gate.caller().home(),
+        by: deed.by,
+        at: deed.at,
+        action: "export_audit".to_owned(),
+        object: String::new(),
+        decision: Decided::Done,
+        request: deed.request.clone(),
+        reason: String::new(),
+        personal: deed.personal.clone(),
+    };
+    gate.control().commit(deed, Record { happened: vec![happened] }).await?;
+    let export = gate.control().audit_export(trail(&gate), from, size).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-ndjson"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.ndjson\""),
+    ];
+    Ok((headers, export.text()).into_response())
+}
