@@ -257,11 +257,12 @@ pub(crate) fn counted_secs(case: &Case<'_>) -> f64 {
     }
 }
 
-/// Returns the range that would have been normal for the value, whatever else
-/// deviated; none before there are two values to know it from.
+/// Returns the range that would have been normal for what is shown as the value,
+/// whatever else deviated; none before there are two values to know it from. The
+/// one range there is of a detection: its sentence names no other.
 pub(crate) fn expected(case: &Case<'_>, feature: Feature) -> Option<Expected> {
     if shown_lane(case, feature).is_some() {
-        return normal(case, Feature::Lanes);
+        return lane_range(case);
     }
     if case.hot.level.count < 2.0 {
         return None;
@@ -270,50 +271,16 @@ pub(crate) fn expected(case: &Case<'_>, feature: Feature) -> Option<Expected> {
     Some(value_range(case, if is_forecast { feature } else { Feature::Value }))
 }
 
-/// Returns the range that would have been normal for a feature, in its unit.
-pub(crate) fn normal(case: &Case<'_>, feature: Feature) -> Option<Expected> {
-    let hot = case.hot;
-    let range = match feature {
-        Feature::Course => return None,
-        Feature::Forest if !case.sample.lanes.lanes.is_empty() => {
-            return normal(case, Feature::Lanes);
-        }
-        Feature::Value
-        | Feature::Step
-        | Feature::Level
-        | Feature::Spread
-        | Feature::Pattern
-        | Feature::Forest => {
-            return (hot.level.count >= 2.0).then(|| value_range(case, feature));
-        }
-        Feature::Rate => {
-            let season = hot.bucket.season;
-            let (low, high) = hot.rate.range(NORMAL as f32, season);
-            let value = hot.rate.range(0.0, season).0;
-            let width = counted_secs(case);
-            Expected { value: value / width, low: low / width, high: high / width }
-        }
-        Feature::Distinct if case.verdict.newcomer.is_some() => return None,
-        Feature::Distinct => {
-            let (low, high) = hot.distinct.range(NORMAL as f32);
-            Expected { value: hot.distinct.range(0.0).0, low, high }
-        }
-        Feature::Gap => {
-            let mean = f64::from(hot.gaps.mean);
-            Expected { value: mean, low: 0.0, high: mean * 4.0 }
-        }
-        Feature::Lanes => {
-            let (number, value) = hottest(case)?;
-            let deviation = case.cold.lanes.as_ref()?.lanes.get(number)?.assess(value);
-            let reach = NORMAL * deviation.sd;
-            Expected {
-                value: deviation.mean,
-                low: deviation.mean - reach,
-                high: deviation.mean + reach,
-            }
-        }
-    };
-    Some(range)
+/// Returns the normal range of the lane that deviates most.
+fn lane_range(case: &Case<'_>) -> Option<Expected> {
+    let (number, value) = hottest(case)?;
+    let deviation = case.cold.lanes.as_ref()?.lanes.get(number)?.assess(value);
+    let reach = NORMAL * deviation.sd;
+    Some(Expected {
+        value: deviation.mean,
+        low: deviation.mean - reach,
+        high: deviation.mean + reach,
+    })
 }
 
 fn value_range(case: &Case<'_>, feature: Feature) -> Expected {
@@ -332,9 +299,6 @@ fn any_value_range(case: &Case<'_>, feature: Feature) -> Expected {
     let seen = hot.values.quantile(0.005).zip(hot.values.quantile(0.995));
     let range = if feature == Feature::Step {
         around(reading.step.expected + hot.offset, reading.scale)
-    } else if feature == Feature::Level {
-        // Means of many values stray less than values do.
-        around(reading.level.expected + hot.offset, reading.level_scale)
     } else {
         around(hot.level.mean + hot.offset, hot.level.deviation())
     };

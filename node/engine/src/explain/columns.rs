@@ -80,6 +80,7 @@ pub(crate) fn is_off(case: &Case<'_>, name: &str) -> bool {
 /// Returns the lane that is shown as the value, if one is: the hottest, where the
 /// lanes are what deviates or all that the event has.
 pub(crate) fn shown_lane(case: &Case<'_>, feature: Feature) -> Option<(usize, f64)> {
+    let is_of_lanes = matches!(feature, Feature::Lanes | Feature::Forest);
     let has_only_lanes = || case.hot.level.is_flat() && case.sample.value == case.hot.usual();
-    if feature == Feature::Lanes || has_only_lanes() { hottest(case) } else { None }
+    if is_of_lanes || has_only_lanes() { hottest(case) } else { None }
 }

@@ -5,13 +5,13 @@
 use via_types::detection::{Contribution, Direction, Expected};
 
 use crate::explain::columns::{hottest, is_off};
-use crate::explain::{Case, counted_secs, course, direction, forest, measured, normal};
+use crate::explain::{Case, counted_secs, course, direction, expected, forest, measured};
 use crate::math::exp2;
 use crate::profile::Feature;
 
 /// Returns one sentence that a person can read aloud.
 pub(crate) fn sentence(case: &Case<'_>, feature: Feature, terms: &[Contribution]) -> String {
-    let range = normal(case, feature);
+    let range = expected(case, feature);
     match feature {
         Feature::Value => value(case, range),
         Feature::Step => {
@@ -25,7 +25,7 @@ pub(crate) fn sentence(case: &Case<'_>, feature: Feature, terms: &[Contribution]
             let (observed, long) = measured(case, feature);
             let way = way(direction(case, feature), "rose", "fell");
             let [observed, long] = figures([observed, long]);
-            format!("level {way} from {long} to {observed}{}", aside(range))
+            format!("level {way} from {long} to {observed}")
         }
         Feature::Spread => {
             let ratio = exp2(case.verdict.reading.spread.deviation);
@@ -43,15 +43,10 @@ pub(crate) fn sentence(case: &Case<'_>, feature: Feature, terms: &[Contribution]
         Feature::Rate => rate(case),
         Feature::Distinct if case.verdict.newcomer.is_some() => newcomer(case),
         Feature::Distinct => {
-            let (observed, _) = measured(case, feature);
-            // A part of a mark is none.
-            let range = range.map(|range| Expected {
-                low: whole(range.low),
-                high: rounded(range.high + 0.499),
-                ..range
-            });
-            let (observed, normal) = between(rounded(observed), range);
-            format!("{observed} new distinct values in {}{normal}", span(counted_secs(case)))
+            let (observed, usual) = measured(case, feature);
+            let [observed, usual] = figures([rounded(observed), whole(usual)]);
+            let span = span(counted_secs(case));
+            format!("{observed} new distinct values in {span} where about {usual} are normal")
         }
         Feature::Lanes => lanes(case, range, terms),
     }

@@ -17,4 +17,5 @@ mod promises;
 mod purity;
 mod reconfigure;
 mod rest;
+mod sentences;
 mod sparing;
