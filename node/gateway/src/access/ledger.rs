@@ -213,7 +213,7 @@ impl Ledger {
             notes.entry(tenant).or_insert_with(|| of(tenant)).sessions.push((session, used));
             last = last.max(used);
         }
-        for (_, mut note) in notes {
+        for mut note in notes.into_values() {
             // What does not fit is used again, and noted then.
             note.keys.truncate(limit::RECORDS_PER_ENTRY);
             note.sessions.truncate(limit::RECORDS_PER_ENTRY);

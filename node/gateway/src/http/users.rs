@@ -158,9 +158,9 @@ fn is_within(gate: &Gate, allowed: Permissions) -> Result<(), Problem> {
 /// Refuses to change somebody who may do more than the caller.
 fn is_not_above(gate: &Gate, user: &User) -> Result<(), Problem> {
     let view = gate.view();
-    let allowed = user.roles.iter().map(|role| match role {
-        Role::Custom(id) => view.role(*id).map_or(Permissions::NONE, |role| role.permissions),
-        role => role.permissions(),
+    let allowed = user.roles.iter().map(|role| {
+        let Role::Custom(id) = role else { return role.permissions() };
+        view.role(*id).map_or(Permissions::NONE, |role| role.permissions)
     });
     is_within(gate, allowed.fold(Permissions::NONE, Permissions::union))
 }
@@ -189,10 +189,10 @@ pub(crate) async fn create(gate: Gate, body: Document) -> Result<Response, Probl
     let credentials = Credentials { password: Some(kept), ..Credentials::default() };
     let tenant = gate.caller().home();
     let create = CreateUser { tenant, login, roles, identities: Vec::new(), credentials };
-    match gate.control().commit(gate.deed().await?, create).await? {
-        Outcome::User(user) => Ok(tagged(StatusCode::CREATED, &gate, &user, drawn)),
-        _ => Err(Problem::new(Code::Internal, "the user was not made")),
-    }
+    let Outcome::User(user) = gate.control().commit(gate.deed().await?, create).await? else {
+        return Err(Problem::new(Code::Internal, "the user was not made"));
+    };
+    Ok(tagged(StatusCode::CREATED, &gate, &user, drawn))
 }
 
 /// Shows a user.
@@ -225,10 +225,10 @@ pub(crate) async fn change(
     let (tenant, identities) = (user.tenant, user.identities.clone());
     let roles = roles(&gate, &names)?;
     let put = PutUser { tenant, user: user.id, roles, identities, is_active };
-    match gate.control().commit(deed, put).await? {
-        Outcome::User(user) => Ok(tagged(StatusCode::OK, &gate, &user, None)),
-        _ => Err(Problem::new(Code::Internal, "the user was not changed")),
-    }
+    let Outcome::User(user) = gate.control().commit(deed, put).await? else {
+        return Err(Problem::new(Code::Internal, "the user was not changed"));
+    };
+    Ok(tagged(StatusCode::OK, &gate, &user, None))
 }
 
 /// Forgets a user and ends their sessions; the last administrator stays.

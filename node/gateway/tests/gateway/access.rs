@@ -65,7 +65,9 @@ impl Rig {
 
     async fn login(&self, more: &Value) -> Answer {
         let mut body = json!({"user": "admin"});
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut()
+            .expect("it is one")
+            .extend(more.as_object().expect("it is one").clone());
         self.post_json("/api/v1/sessions", &body.to_string()).await
     }
 
@@ -413,8 +415,9 @@ type Bearing =
     InterceptedService<Channel, Box<dyn FnMut(Request<()>) -> Result<Request<()>, Status> + Send>>;
 
 async fn client(rig: &Rig, key: Option<&str>) -> IngestClient<Bearing> {
-    let channel = Channel::from_shared(format!("http://{}", rig.address)).unwrap().connect().await;
-    let bearer = key.map(|key| format!("Bearer {key}").parse().unwrap());
+    let channel =
+        Channel::from_shared(format!("http://{}", rig.address)).expect("it is one").connect().await;
+    let bearer = key.map(|key| format!("Bearer {key}").parse().expect("it is one"));
     let bear = move |mut request: Request<()>| {
         if let Some(bearer) = bearer.clone() {
             request.metadata_mut().insert("authorization", bearer);

@@ -114,7 +114,8 @@ fn filled(path: &str) -> String {
 impl Rig {
     /// Begins a session of somebody with that role; returns its token.
     async fn session(&self, tenant: Option<TenantId>, role: Role) -> String {
-        let login = format!("{}-{}", role.name().unwrap(), tenant.map_or(0, TenantId::get));
+        let login =
+            format!("{}-{}", role.name().expect("it is one"), tenant.map_or(0, TenantId::get));
         self.user(tenant, &login, role).await;
         let user = self.control.view().user_named(tenant, &login).expect("just made").id;
         let token = secret(&login);
@@ -132,7 +133,7 @@ impl Rig {
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
-    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().try_into().unwrap()
+    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().try_into().expect("it is one")
 }
 
 /// Makes a token of the form that the gateway reads.
@@ -147,7 +148,7 @@ fn secret(seed: &str) -> String {
         check.insert(0, all[(rest % 62) as usize]);
         rest /= 62;
     }
-    format!("{head}_{}", String::from_utf8(check).unwrap())
+    format!("{head}_{}", String::from_utf8(check).expect("it is one"))
 }
 
 #[tokio::test]
@@ -233,7 +234,7 @@ async fn absence(
     assert_eq!(answer.status, 404, "{method} {path}");
     let of_time = |line: &&str| line.starts_with("content-length") || line.starts_with("date");
     let head = answer.head.lines().filter(|line| !of_time(line));
-    let body = String::from_utf8(answer.body.clone()).unwrap();
+    let body = String::from_utf8(answer.body.clone()).expect("it is one");
     (head.map(|line| line.replace(name, "?")).collect(), body.replace(name, "?"))
 }
 
