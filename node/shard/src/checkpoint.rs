@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use via_consensus::Position;
-use via_types::ShardId;
-use via_types::entry::{CheckpointDone, Chunk, ShardEntry};
+use via_types::entry::{CheckpointDone, Chunk, ProfileImage, ShardEntry};
 use via_types::pressure::Strategy;
+use via_types::{EntityHash, ShardId, StreamId};
 
-use crate::driver::{Done, Driver};
+use crate::driver::{Done, Driver, RECORD_BYTES};
 use crate::live::Round;
 use crate::record::Unrecorded;
 use crate::request::complain;
@@ -59,6 +59,9 @@ enum Stage {
         haste: Haste,
         /// Profiles to write in the next turn.
         size: usize,
+        /// Profiles that are written, and how many remain, once the detections that
+        /// they forgot are recorded.
+        held: Option<(Vec<ProfileImage>, usize)>,
     },
     /// `CheckpointDone` is being committed, then the store made durable.
     Ending {
@@ -105,6 +108,30 @@ impl Checkpoints {
         self.stage = Stage::Idle;
     }
 
+    /// Goes on with what waited for detections to be recorded.
+    pub(crate) fn resume(&mut self) {
+        if let Stage::Writing { next, under_way, held: Some(_), .. } = &mut self.stage {
+            *under_way = false;
+            *next = Instant::now();
+        }
+    }
+
+    /// Leaves out a profile that is being forgotten, if it is among those that wait;
+    /// says whether it was.
+    pub(crate) fn leave_out(&mut self, stream: StreamId, entity: EntityHash) -> bool {
+        let Stage::Writing { held: Some((profiles, _)), .. } = &mut self.stage else {
+            return false;
+        };
+        let before = profiles.len();
+        profiles.retain(|profile| (profile.stream, profile.entity) != (stream, entity));
+        profiles.len() < before
+    }
+
+    /// Notes that a profile that counts as saved is not.
+    pub(crate) fn is_missing_one(&mut self) {
+        self.stage = Stage::Broken;
+    }
+
     /// Says whether nothing more is saved before the shard is rebuilt.
     pub(crate) fn is_broken(&self) -> bool {
         matches!(self.stage, Stage::Broken)
@@ -113,7 +140,11 @@ impl Checkpoints {
     /// Says whether profiles that count as saved may not be: they are on their way
     /// to the store, or were lost on it.
     fn is_sending(&self) -> bool {
-        matches!(self.stage, Stage::Writing { under_way: true, .. } | Stage::Broken)
+        match &self.stage {
+            Stage::Writing { under_way, held, .. } => *under_way || held.is_some(),
+            Stage::Broken => true,
+            Stage::Idle | Stage::Ending { .. } => false,
+        }
     }
 
     /// Returns when the next profiles may be written.
@@ -173,7 +204,8 @@ impl Driver {
             self.checkpoints.began = Instant::now();
             let haste = self.haste(haste);
             let (next, size) = (self.saver.turn(), self.size(haste, dirty));
-            self.checkpoints.stage = Stage::Writing { round, next, under_way: false, haste, size };
+            self.checkpoints.stage =
+                Stage::Writing { round, next, under_way: false, haste, size, held: None };
         }
     }
 
@@ -209,35 +241,54 @@ impl Driver {
         even.clamp(least, MANY) as usize
     }
 
+    /// Takes the next profiles of the round; none when they have to wait.
+    async fn export(&mut self, size: usize) -> Option<(Vec<ProfileImage>, usize)> {
+        if self.is_recording() {
+            // Detections under way may be refused; nothing newer may cover them.
+            if let Stage::Writing { next, .. } = &mut self.checkpoints.stage {
+                *next = self.saver.turn() + TURN;
+            }
+            return None;
+        }
+        let taken = self.replica.with(|state| {
+            let applied = state.applied?;
+            // A saved profile has forgotten the detections it made up to then: at
+            // the same moment they are taken, and are recorded first.
+            let unrecorded = Unrecorded::take(state);
+            let exported = state.live.as_mut()?.export(applied.index, size);
+            Some((unrecorded.into_entries(RECORD_BYTES), exported))
+        });
+        let Some((unrecorded, exported)) = taken else {
+            self.checkpoints.restart();
+            return None;
+        };
+        if unrecorded.is_empty() {
+            return Some(exported);
+        }
+        self.unsent = unrecorded.into();
+        // What is refused is put back, and recorded at the next time.
+        let _told = self.propose_detections().await;
+        if let Stage::Writing { held, under_way, .. } = &mut self.checkpoints.stage {
+            (*held, *under_way) = (Some(exported), true);
+        }
+        None
+    }
+
     /// Writes the next profiles of the round, or ends it.
     async fn write_chunk(&mut self) {
         // A profile forgotten by an entry not yet applied must not come back.
         if self.resets > 0 {
             return;
         }
-        let Stage::Writing { haste, size, .. } = self.checkpoints.stage else { return };
-        if self.recording {
-            // Detections under way may be refused; nothing newer may cover them.
-            if let Stage::Writing { next, .. } = &mut self.checkpoints.stage {
-                *next = self.saver.turn();
-            }
-            return;
-        }
-        let taken = self.replica.with(|state| {
-            let applied = state.applied?;
-            // A saved profile has forgotten the detections it made up to then:
-            // at the same moment they are taken, and go into the log first.
-            let unrecorded = Unrecorded::take(state);
-            let exported = state.live.as_mut()?.export(applied.index, size);
-            Some((unrecorded, exported))
-        });
-        let Some((unrecorded, (profiles, remaining))) = taken else {
-            return self.checkpoints.restart();
+        let Stage::Writing { haste, size, held, .. } = &mut self.checkpoints.stage else { return };
+        let (haste, size, held) = (*haste, *size, held.take());
+        let (profiles, remaining) = match held {
+            Some(held) => held,
+            None => match self.export(size).await {
+                Some(exported) => exported,
+                None => return,
+            },
         };
-        if self.propose_detections(unrecorded).await.is_err() {
-            self.checkpoints.stage = Stage::Broken;
-            return;
-        }
         if profiles.is_empty() && remaining == 0 {
             return self.end_round().await;
         }
@@ -308,7 +359,7 @@ impl Driver {
             }
             Done::Purged
             | Done::Events(..)
-            | Done::Recorded(_)
+            | Done::Recorded(..)
             | Done::Deed(..)
             | Done::Kept(_)
             | Done::Aside

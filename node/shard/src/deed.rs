@@ -32,6 +32,8 @@ pub(crate) type Reply = oneshot::Sender<Result<Deed, Error>>;
 pub(crate) struct Asked {
     /// Profiles must not be saved before it is done.
     is_reset: bool,
+    /// A profile that was about to be saved was left out for it.
+    left_out: bool,
     reply: Reply,
 }
 
@@ -61,14 +63,22 @@ impl Driver {
         if let Command::Label { stamp, .. } = &mut command {
             *stamp = self.now();
         }
-        let is_reset = matches!(command, Command::Reset { .. });
+        let (mut is_reset, mut left_out) = (false, false);
+        if let Command::Reset { stream, entity } = &command {
+            is_reset = true;
+            let hash = EntityHash::of(*stream, entity);
+            left_out = self.checkpoints.leave_out(*stream, hash);
+        }
         match self.submit(&ShardEntry::Command(command), "deed").await {
             Ok(pending) => {
                 self.resets += usize::from(is_reset);
-                let asked = Asked { is_reset, reply };
+                let asked = Asked { is_reset, left_out, reply };
                 self.tasks.push(Box::pin(async move { Done::Deed(asked, pending.await) }));
             }
             Err(source) => {
+                if left_out {
+                    self.checkpoints.is_missing_one();
+                }
                 let _gone = reply.send(Err(Error::Consensus { shard: self.replica.shard, source }));
             }
         }
@@ -77,6 +87,9 @@ impl Driver {
     /// Answers whoever waits for a deed.
     pub(crate) fn done(&mut self, asked: Asked, fate: Fate) {
         self.resets -= usize::from(asked.is_reset);
+        if asked.left_out && fate.is_err() {
+            self.checkpoints.is_missing_one();
+        }
         let shard = self.replica.shard;
         let lost = || {
             let what = "it was committed, but this node no longer executes the shard".to_owned();

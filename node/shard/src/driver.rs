@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use via_catalog::View;
 use via_consensus::{Group, Leadership, Position};
 use via_engine::Answer;
-use via_types::entry::{Command, Events, Pressed, ShardEntry, TurnedAway};
+use via_types::entry::{Command, Detections, Events, Pressed, ShardEntry, TurnedAway};
 use via_types::pressure::Regime;
 use via_types::{Batch, Clock, Revision, StreamId, Term, Timestamp, limit};
 
@@ -28,7 +28,7 @@ use crate::relief::Triage;
 use crate::replica::Replica;
 use crate::request::{Fate, Request, Waiting, answer, complain};
 use crate::saver::Saver;
-use crate::standing::Standing;
+use crate::standing::{PAUSE, Standing};
 use crate::writes::Ticket;
 use crate::{Error, metrics};
 
@@ -39,12 +39,13 @@ const QUEUE_BYTES: usize = 4 * ENTRY_BYTES;
 /// How often a shard looks at its checkpoint, its ticks and its configuration.
 const PULSE: Duration = Duration::from_secs(1);
 /// Bytes of detections recorded by one entry.
-const RECORD_BYTES: usize = 1 << 20;
+pub(crate) const RECORD_BYTES: usize = 1 << 20;
 
 /// A proposal under way, when it is done.
 pub(crate) enum Done {
     Events(Vec<(Ticket, Instant)>, Arc<Pressed>, Fate),
-    Recorded(Fate),
+    /// An entry of detections, and what became of it.
+    Recorded(Detections, Fate),
     /// A step of a checkpoint round of that term.
     Chunk(Term, Fate),
     Boundary(Term, Fate),
@@ -80,6 +81,9 @@ pub(crate) struct Driver {
     /// An `Events` entry is being committed and executed.
     events_in_flight: bool,
     pub(crate) recording: bool,
+    /// Detections to propose when those under way are recorded: of two entries
+    /// the group may refuse the first and take the second, which covers it.
+    pub(crate) unsent: VecDeque<Detections>,
     /// Still taking requests.
     pub(crate) open: bool,
     pub(crate) resets: usize,
@@ -93,8 +97,8 @@ pub(crate) struct Driver {
     pub(crate) is_ruined: bool,
     /// Leadership is being handed to another for that.
     pub(crate) is_aside: bool,
-    /// No events are proposed until then: the group refused the last ones, or
-    /// there is no memory for them.
+    /// Nothing is proposed until then: the group refused the last ones, or there is
+    /// no memory for events.
     pub(crate) pause: Instant,
     /// No profiles are looked for that may leave memory until then.
     pub(crate) rest: Instant,
@@ -133,6 +137,7 @@ impl Driver {
             tasks: FuturesUnordered::new(),
             events_in_flight: false,
             recording: false,
+            unsent: VecDeque::new(),
             open: true,
             resets: 0,
             last_tick: Instant::now(),
@@ -188,6 +193,9 @@ impl Driver {
         }
         while let Some(done) = self.tasks.next().await {
             self.finish(done);
+            if !self.recording && self.standing() == Standing::Leads {
+                let _told = self.propose_detections().await;
+            }
         }
     }
 
@@ -202,7 +210,9 @@ impl Driver {
 
     /// Returns when something becomes due without being woken.
     fn next_deadline(&self) -> Option<Instant> {
-        let write = self.checkpoints.next_write().filter(|_| self.open && self.resets == 0);
+        // Nobody else writes what is due.
+        let writes = self.open && self.resets == 0 && self.standing() == Standing::Leads;
+        let write = self.checkpoints.next_write().filter(|_| writes && !self.is_ruined);
         let pause = Some(self.pause).filter(|until| *until > Instant::now());
         write.into_iter().chain(pause).min()
     }
@@ -236,16 +246,14 @@ impl Driver {
                 return;
             }
         }
-        if !self.recording && self.replica.has_news() {
-            self.record().await;
-        }
+        self.record().await;
         while self.may_propose_events() {
             self.propose_events().await;
         }
         // What the leader before checkpointed: until it is durable here, nothing
         // of this shard can be sent to a new replica.
         self.keep_up();
-        if self.open {
+        if self.open && !self.is_ruined {
             self.checkpoint().await;
         }
     }
@@ -265,6 +273,7 @@ impl Driver {
             self.stamp = stamp;
             self.configured = configured;
             self.is_ruined = false;
+            self.unsent.clear();
             self.checkpoints.restart();
         }
     }
@@ -375,43 +384,79 @@ impl Driver {
         Ok(async move { pending.await.map_err(Arc::new) })
     }
 
-    /// Proposes the detections that were made since the last time.
+    /// Proposes the detections that were made since the last time, unless some are
+    /// under way. Nothing is recorded after what may be missing from the log.
     async fn record(&mut self) {
-        let unrecorded = self.replica.with(Unrecorded::take);
+        if self.recording || self.is_ruined || self.pause > Instant::now() {
+            return;
+        }
+        if self.unsent.is_empty() && self.replica.has_news() {
+            let unrecorded = self.replica.with(Unrecorded::take);
+            self.unsent = unrecorded.into_entries(RECORD_BYTES).into();
+        }
         // A refusal is told and the detections are kept for the next time.
-        let _told = self.propose_detections(unrecorded).await;
+        let _told = self.propose_detections().await;
     }
 
-    /// Proposes `unrecorded`; what the group refuses is put back.
-    pub(crate) async fn propose_detections(
-        &mut self,
-        unrecorded: Unrecorded,
-    ) -> Result<(), Arc<via_consensus::Error>> {
-        let covers = unrecorded.covers;
-        let mut entries = VecDeque::from(unrecorded.into_entries(RECORD_BYTES));
-        while let Some(entry) = entries.pop_front() {
-            let entry = ShardEntry::Detections(entry);
-            match self.submit(&entry, "detections").await {
-                Ok(pending) => {
-                    self.recording = true;
-                    self.tasks.push(Box::pin(async move { Done::Recorded(pending.await) }));
-                }
-                Err(error) => {
-                    tracing::warn!(shard = %self.replica.shard, %error, "detections not proposed");
-                    let ShardEntry::Detections(first) = entry else { break };
-                    entries.push_front(first);
-                    let changes = entries.into_iter().flat_map(|entry| entry.changes).collect();
-                    self.replica.with(|state| {
-                        if let Some(live) = &mut state.live {
-                            live.put_back(covers, changes);
-                        }
-                    });
-                    self.replica.renew();
-                    return Err(error);
-                }
+    /// Says whether detections are on their way into the log.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.recording || !self.unsent.is_empty()
+    }
+
+    /// Proposes the next entry of detections; what the group refuses is put back.
+    pub(crate) async fn propose_detections(&mut self) -> Result<(), Arc<via_consensus::Error>> {
+        let Some(detections) = self.unsent.pop_front() else { return Ok(()) };
+        let entry = ShardEntry::Detections(detections);
+        let submitted = self.submit(&entry, "detections").await;
+        let ShardEntry::Detections(detections) = entry else { unreachable!("it was just made") };
+        match submitted {
+            Ok(pending) => {
+                self.recording = true;
+                let recorded = async move { Done::Recorded(detections, pending.await) };
+                self.tasks.push(Box::pin(recorded));
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(shard = %self.replica.shard, %error, "detections not proposed");
+                self.put_back(detections);
+                Err(error)
             }
         }
-        Ok(())
+    }
+
+    /// Keeps for the next time what surely is not in the log, and what was to follow.
+    fn put_back(&mut self, first: Detections) {
+        let covers = self.unsent.back().map_or(first.covers, |last| last.covers);
+        let all = std::iter::once(first).chain(self.unsent.drain(..));
+        let changes = all.flat_map(|entry| entry.changes).collect();
+        self.replica.with(|state| {
+            if let Some(live) = &mut state.live {
+                live.put_back(covers, changes);
+            }
+        });
+        self.replica.renew();
+        self.pause = Instant::now() + PAUSE;
+    }
+
+    /// Goes on when an entry of detections is recorded, or was refused.
+    fn recorded(&mut self, detections: Detections, result: &Fate) {
+        self.recording = false;
+        complain(self.replica.shard, "detections", result);
+        let Err(error) = result else {
+            if self.unsent.is_empty() {
+                self.checkpoints.resume();
+            }
+            return;
+        };
+        let is_in_doubt = error.fate() == via_types::Fate::Unknown;
+        if is_in_doubt && self.step_aside() {
+            // They are neither in memory nor surely in the log any more.
+            self.is_ruined = true;
+            self.unsent.clear();
+        } else {
+            // Told twice they are the same: their ids say where they were made.
+            self.put_back(detections);
+        }
     }
 
     /// Once a second: time passes for silent entities, changed configurations
@@ -458,12 +503,7 @@ impl Driver {
                     Err(error) => self.try_again(tickets, &events, &error),
                 }
             }
-            Done::Recorded(result) => {
-                self.recording = false;
-                complain(shard, "detections", &result);
-                // They are neither in memory nor in the log any more.
-                self.is_ruined |= result.is_err();
-            }
+            Done::Recorded(detections, result) => self.recorded(detections, &result),
             Done::Aside => self.is_aside = false,
             Done::Deed(asked, fate) => self.done(asked, fate),
             Done::Minor(result) => complain(shard, "tick or configuration", &result),

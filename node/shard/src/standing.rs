@@ -16,8 +16,8 @@ use crate::driver::{Done, Driver};
 use crate::request::{Request, Waiting};
 use crate::writes::{From, Ticket};
 
-/// How long no events are proposed after the group refused some.
-const PAUSE: Duration = Duration::from_millis(5);
+/// How long nothing is proposed after the group refused something.
+pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 
 /// Whether this node leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,15 +95,17 @@ impl Driver {
     /// was refused by a group whose leader it still is, as happens when a leader
     /// has not heard of a majority for a moment. Whoever leads next rebuilds the
     /// state from the log, and so will this node when it leads again.
-    pub(crate) fn step_aside(&mut self) {
+    ///
+    /// Returns whether there is another voter.
+    pub(crate) fn step_aside(&mut self) -> bool {
         if self.is_aside {
-            return;
+            return true;
         }
         let me = self.replica.options.node;
         let status = self.group.status();
         let others = status.voters.iter().flatten().filter(|node| **node != me);
         let reached = |node: &&NodeId| status.replicated.get(*node).copied().flatten();
-        let Some(heir) = others.max_by_key(reached).copied() else { return };
+        let Some(heir) = others.max_by_key(reached).copied() else { return false };
         self.is_aside = true;
         let (group, shard) = (self.group.clone(), self.replica.shard);
         tracing::warn!(%shard, %heir, "what it had to record was refused: another shall lead it");
@@ -113,6 +115,7 @@ impl Driver {
             }
             Done::Aside
         }));
+        true
     }
 
     /// Makes durable what a checkpoint of another leader stored here.

@@ -102,15 +102,15 @@ async fn story(world: &Arc<World>) -> u64 {
     world.sky.turn(world.plan.climate);
     let until = Instant::now() + world.plan.span + AFTERMATH;
     let mut clients = JoinSet::new();
-    for number in 1..=world.plan.clients {
-        clients.spawn(Client::new(Arc::clone(world), number).run(until));
-    }
     let mut following = JoinSet::new();
     for number in 1..=SUBSCRIBERS {
         let mut subscriber = Subscriber::new(Arc::clone(world), number);
         if subscriber.begin().await {
             following.spawn(subscriber.run(until));
         }
+    }
+    for number in 1..=world.plan.clients {
+        clients.spawn(Client::new(Arc::clone(world), number).run(until));
     }
     let mut operators = director::direct(world).await;
     verdict::heal(world);
