@@ -255,7 +255,6 @@ pub(crate) async fn start(
     let spool = settings.node.data_directory.clone();
     let options = via_consensus::Options { spool, ..via_consensus::Options::new(node) };
     let consensus = via_consensus::Host::new(options, Arc::clone(&log), shared.clone())?;
-
     let options = loaded_options(loaded, peers.as_ref());
     let ground = via_control::Ground {
         host: &consensus,
@@ -264,8 +263,8 @@ pub(crate) async fn start(
         links: shared,
         papers: peers.map(|peers| peers.papers),
     };
-    let opened = via_control::Service::open_among(options, ground);
-    let (catalog, control) = opened.await.with_context(|| opening("the catalog", settings))?;
+    let opened = via_control::Service::open_among(options, ground).await;
+    let (catalog, control) = opened.with_context(|| opening("the catalog", settings))?;
 
     let shards = control.view().shards();
     let ground = via_shard::Ground {

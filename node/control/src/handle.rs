@@ -16,7 +16,6 @@ use via_types::{Epoch, ProducerId, Revision, StreamConfig, TenantId, limit};
 use crate::Error;
 use crate::options::DEFAULT_TENANT;
 use crate::room::Room;
-use crate::vault;
 
 /// A stream that was asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -242,7 +241,7 @@ impl Room {
             self.propose_here(&PutDefaults { config }.into()).await?.1?;
         }
         if view.subject(Subject::SIGNER).is_none() {
-            let put = PutSubject { id: Subject::SIGNER, key: vault::drawn()? };
+            let put = PutSubject { id: Subject::SIGNER, key: self.drawn()? };
             self.propose_here(&put.into()).await?.1?;
         }
         Ok(())

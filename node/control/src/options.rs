@@ -14,6 +14,9 @@ pub const DEFAULT_TENANT: &str = "default";
 pub struct Options {
     /// Who this node is.
     pub node: NodeId,
+    /// Fills bytes so that nobody can guess them, and says whether it could: the
+    /// machine's own generator, but in a simulation.
+    pub random: fn(&mut [u8]) -> bool,
     /// Its name, unique in the cluster; none keeps the one that it has.
     pub name: Option<String>,
     /// Where peers reach it; empty when it has no peers.
@@ -59,6 +62,7 @@ impl Options {
     pub fn new(node: NodeId, name: impl Into<String>) -> Self {
         Self {
             node,
+            random: crate::vault::system_random,
             name: Some(name.into()),
             addresses: Vec::new(),
             zone: None,

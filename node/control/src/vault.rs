@@ -12,13 +12,21 @@ use via_types::limit;
 
 use crate::Error;
 use crate::handle::Handle;
+use crate::room::Room;
 
-/// Returns bytes that nobody can guess.
-pub(crate) fn drawn<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    let drawn = SystemRandom::new().fill(&mut bytes);
-    drawn.map_err(|_| Error::Unfit("the machine gives no randomness".to_owned()))?;
-    Ok(bytes)
+/// Fills bytes from the machine's generator.
+pub(crate) fn system_random(bytes: &mut [u8]) -> bool {
+    SystemRandom::new().fill(bytes).is_ok()
+}
+
+impl Room {
+    /// Returns bytes that nobody can guess.
+    pub(crate) fn drawn<const N: usize>(&self) -> Result<[u8; N], Error> {
+        let mut bytes = [0; N];
+        let is_filled = (self.options.random)(&mut bytes);
+        let failed = || Error::Unfit("the machine gives no randomness".to_owned());
+        is_filled.then_some(bytes).ok_or_else(failed)
+    }
 }
 
 impl Handle {
@@ -38,13 +46,13 @@ impl Handle {
         let key = if let Some(key) = there {
             key
         } else {
-            let put = PutSubject { id: subject, key: drawn()? };
+            let put = PutSubject { id: subject, key: self.room().drawn()? };
             let Outcome::Subject(there) = self.room().propose(&put.into()).await? else {
                 return Err(Error::Outcome);
             };
             there.key
         };
-        let sealed = sealed(&key, &subject, text, drawn()?)?;
+        let sealed = sealed(&key, &subject, text, self.room().drawn()?)?;
         Ok(Personal { subject, sealed })
     }
 

@@ -23,12 +23,11 @@ use via_types::{Batch, Clock, Revision, StreamId, Term, Timestamp, limit};
 
 use crate::checkpoint::Checkpoints;
 use crate::deed::Asked;
-use crate::record::Unrecorded;
 use crate::relief::Triage;
 use crate::replica::Replica;
 use crate::request::{Fate, Request, Waiting, answer, complain};
 use crate::saver::Saver;
-use crate::standing::{PAUSE, Standing};
+use crate::standing::Standing;
 use crate::writes::Ticket;
 use crate::{Error, metrics};
 
@@ -382,81 +381,6 @@ impl Driver {
         ::metrics::counter!(metrics::ENTRIES, "kind" => kind).increment(1);
         let pending = self.group.submit(bytes).await.map_err(Arc::new)?;
         Ok(async move { pending.await.map_err(Arc::new) })
-    }
-
-    /// Proposes the detections that were made since the last time, unless some are
-    /// under way. Nothing is recorded after what may be missing from the log.
-    async fn record(&mut self) {
-        if self.recording || self.is_ruined || self.pause > Instant::now() {
-            return;
-        }
-        if self.unsent.is_empty() && self.replica.has_news() {
-            let unrecorded = self.replica.with(Unrecorded::take);
-            self.unsent = unrecorded.into_entries(RECORD_BYTES).into();
-        }
-        // A refusal is told and the detections are kept for the next time.
-        let _told = self.propose_detections().await;
-    }
-
-    /// Says whether detections are on their way into the log.
-    pub(crate) fn is_recording(&self) -> bool {
-        self.recording || !self.unsent.is_empty()
-    }
-
-    /// Proposes the next entry of detections; what the group refuses is put back.
-    pub(crate) async fn propose_detections(&mut self) -> Result<(), Arc<via_consensus::Error>> {
-        let Some(detections) = self.unsent.pop_front() else { return Ok(()) };
-        let entry = ShardEntry::Detections(detections);
-        let submitted = self.submit(&entry, "detections").await;
-        let ShardEntry::Detections(detections) = entry else { unreachable!("it was just made") };
-        match submitted {
-            Ok(pending) => {
-                self.recording = true;
-                let recorded = async move { Done::Recorded(detections, pending.await) };
-                self.tasks.push(Box::pin(recorded));
-                Ok(())
-            }
-            Err(error) => {
-                tracing::warn!(shard = %self.replica.shard, %error, "detections not proposed");
-                self.put_back(detections);
-                Err(error)
-            }
-        }
-    }
-
-    /// Keeps for the next time what surely is not in the log, and what was to follow.
-    fn put_back(&mut self, first: Detections) {
-        let covers = self.unsent.back().map_or(first.covers, |last| last.covers);
-        let all = std::iter::once(first).chain(self.unsent.drain(..));
-        let changes = all.flat_map(|entry| entry.changes).collect();
-        self.replica.with(|state| {
-            if let Some(live) = &mut state.live {
-                live.put_back(covers, changes);
-            }
-        });
-        self.replica.renew();
-        self.pause = Instant::now() + PAUSE;
-    }
-
-    /// Goes on when an entry of detections is recorded, or was refused.
-    fn recorded(&mut self, detections: Detections, result: &Fate) {
-        self.recording = false;
-        complain(self.replica.shard, "detections", result);
-        let Err(error) = result else {
-            if self.unsent.is_empty() {
-                self.checkpoints.resume();
-            }
-            return;
-        };
-        let is_in_doubt = error.fate() == via_types::Fate::Unknown;
-        if is_in_doubt && self.step_aside() {
-            // They are neither in memory nor surely in the log any more.
-            self.is_ruined = true;
-            self.unsent.clear();
-        } else {
-            // Told twice they are the same: their ids say where they were made.
-            self.put_back(detections);
-        }
     }
 
     /// Once a second: time passes for silent entities, changed configurations

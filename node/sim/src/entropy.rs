@@ -24,6 +24,14 @@ pub fn seed(seed: u64) {
     SEEDED.store(true, Ordering::SeqCst);
 }
 
+/// Fills bytes from the seed: for what asks the system past the C library.
+pub(crate) fn fill(bytes: &mut [u8]) -> bool {
+    let mut dice = Dice::new(STATE.load(Ordering::SeqCst));
+    bytes.iter_mut().for_each(|byte| *byte = dice.byte());
+    STATE.store(dice.draw(), Ordering::SeqCst);
+    SEEDED.load(Ordering::SeqCst)
+}
+
 /// Stands in for the C library's function of that name, which it takes the place
 /// of when this is linked.
 ///

@@ -20,6 +20,7 @@ use via_types::{Clock, NodeId};
 use crate::clock::WallClock;
 use crate::dice::Dice;
 use crate::disk::{DiskLog, Pace, Pump};
+use crate::entropy;
 use crate::plan::{Loss, Plan};
 use crate::trace::Trace;
 
@@ -374,6 +375,7 @@ impl Start {
         let settings = &self.plan.settings;
         let mut options = via_control::Options::new(self.id, format!("node-{}", self.id.get()));
         options.shards = self.plan.shards;
+        options.random = entropy::fill;
         options.addresses = vec![format!("{}.sim:7400", self.id)];
         options.adopts_shards = true;
         options.cluster = Some(CLUSTER);
