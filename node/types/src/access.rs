@@ -315,7 +315,7 @@ pub struct Principal {
     pub permissions: Permissions,
     /// The only streams that they may touch; none for all.
     pub streams: Option<BTreeSet<StreamId>>,
-    /// Tenants into which an operator may look for now.
+    /// Tenants that an operator may look into, by a grant that is open.
     pub glass: BTreeSet<TenantId>,
 }
 
