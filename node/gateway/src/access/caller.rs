@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use via_catalog::{Author, Digest, View};
-use via_types::access::{Action, Resource};
+use via_types::access::{Action, Permissions, Resource};
 use via_types::{ApiKeyId, Principal, Role, SessionId, StreamId, TenantId, Timestamp, Wish, may};
 
 use super::rule::Rule;
@@ -192,6 +192,15 @@ impl Caller {
             Some(lacking) => Err(self.lacks(lacking)),
             None => Err(unknown("say who you are: Authorization: Bearer, with a key or a token")),
         }
+    }
+
+    /// Refuses to give, or to take from somebody, more than they may do themselves.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] with what is lacking.
+    pub(crate) fn covers(&self, allowed: Permissions) -> Result<(), Problem> {
+        let lacking = allowed.pairs().find(|(on, what)| !self.may_at_home(*on, *what));
+        lacking.map_or(Ok(()), |lacking| Err(self.lacks(lacking)))
     }
 
     /// Tells what somebody lacks.

@@ -165,10 +165,7 @@ pub(crate) async fn create(gate: Gate, body: Document) -> Result<Response, Probl
         return Err(bad("permissions: a key that allows nothing is of no use".to_owned()));
     }
     let caller = gate.caller();
-    let lacking = permissions.pairs().find(|(on, what)| !caller.may_at_home(*on, *what));
-    if let Some(lacking) = lacking {
-        return Err(caller.lacks(lacking));
-    }
+    caller.covers(permissions)?;
     let networks: Result<Vec<_>, _> = asked.networks.iter().map(|text| network(text)).collect();
     let expires = match asked.expires.as_deref() {
         Some(text) => Some(moment(text)?),
@@ -269,10 +266,7 @@ pub(crate) async fn rotate(
 ) -> Result<Response, Problem> {
     let NewRotation { overlap_seconds } = body.object(Code::BadRequest)?;
     let key = own(&gate, &id)?;
-    let lacking = key.permissions.pairs().find(|(on, what)| !gate.caller().may_at_home(*on, *what));
-    if let Some(lacking) = lacking {
-        return Err(gate.caller().lacks(lacking));
-    }
+    gate.caller().covers(key.permissions)?;
     let is_within =
         key.streams.as_ref().is_some_and(|all| all.iter().all(|it| gate.caller().sees(*it)));
     if !gate.caller().sees_all() && !is_within {

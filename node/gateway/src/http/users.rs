@@ -142,17 +142,10 @@ fn roles(gate: &Gate, names: &[String]) -> Result<Vec<Role>, Problem> {
                 return Err(Problem::new(Code::BadRequest, format!("there is no role {shown:?}")));
             }
         };
-        is_within(gate, allowed)?;
+        gate.caller().covers(allowed)?;
         found.push(role);
     }
     Ok(found)
-}
-
-/// Refuses to give, or to take from somebody, more than the caller may do.
-fn is_within(gate: &Gate, allowed: Permissions) -> Result<(), Problem> {
-    let caller = gate.caller();
-    let lacking = allowed.pairs().find(|(on, what)| !caller.may_at_home(*on, *what));
-    lacking.map_or(Ok(()), |lacking| Err(caller.lacks(lacking)))
 }
 
 /// Refuses to change somebody who may do more than the caller.
@@ -162,7 +155,7 @@ fn is_not_above(gate: &Gate, user: &User) -> Result<(), Problem> {
         let Role::Custom(id) = role else { return role.permissions() };
         view.role(*id).map_or(Permissions::NONE, |role| role.permissions)
     });
-    is_within(gate, allowed.fold(Permissions::NONE, Permissions::union))
+    gate.caller().covers(allowed.fold(Permissions::NONE, Permissions::union))
 }
 
 /// Lists the users of the tenant; for an operator, the operators.
