@@ -27,7 +27,7 @@ use crate::relief::Triage;
 use crate::replica::Replica;
 use crate::request::{Fate, Request, Waiting, answer, complain};
 use crate::saver::Saver;
-use crate::standing::Standing;
+use crate::standing::{Standing, Waits};
 use crate::writes::Ticket;
 use crate::{Error, metrics};
 
@@ -324,10 +324,10 @@ impl Driver {
                     self.turn_away(next, reason);
                     continue;
                 }
-                Err(error) => {
-                    next.ticket.answer(Err(error));
-                    continue;
-                }
+                Err(error) => match self.wait_after(next, error) {
+                    Waits::InLine => break,
+                    Waits::NoMore => continue,
+                },
             };
             bytes += next.bytes;
             rows += next.batch.len();

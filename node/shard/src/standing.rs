@@ -30,6 +30,15 @@ pub(crate) enum Standing {
     Follows,
 }
 
+/// Whether a write that could not go yet still waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// First in the queue, as before.
+    InLine,
+    /// It was answered.
+    NoMore,
+}
+
 impl Driver {
     pub(crate) fn standing(&self) -> Standing {
         let leadership = self.leadership.borrow();
@@ -78,8 +87,8 @@ impl Driver {
         self.pause = Instant::now() + PAUSE;
         for (place, (ticket, since)) in tickets.into_iter().enumerate().rev() {
             let batch = &events.batches[place];
-            let has_time = since.elapsed() + PAUSE < self.replica.options.write_deadline;
-            if !(self.open && has_time && (is_moved || is_lost && batch.origin.is_some())) {
+            let may_repeat = is_moved || is_lost && batch.origin.is_some();
+            if self.is_late(since) || !may_repeat {
                 ticket.answer(Err(Error::Consensus { shard, source: Arc::clone(error) }));
                 continue;
             }
@@ -89,6 +98,36 @@ impl Driver {
             self.queued_bytes += bytes;
             self.queue.push_front(Waiting { batch, answer, bytes, since, ticket });
         }
+    }
+
+    /// Puts back a write before which something else had to go into the log, which
+    /// the group did not take: leadership moves, or a majority was not heard for a
+    /// moment. Surely it was not applied itself, so it may wait as long as there is time.
+    pub(crate) fn wait_after(&mut self, waiting: Waiting, error: Error) -> Waits {
+        let is_over = self.is_late(waiting.since);
+        let Error::Consensus { shard, source } = error else {
+            waiting.ticket.answer(Err(error));
+            return Waits::NoMore;
+        };
+        let is_moved = matches!(*source, via_consensus::Error::NotLeader { .. });
+        if !is_moved && source.fate() != Fate::Unknown {
+            waiting.ticket.answer(Err(Error::Consensus { shard, source }));
+            return Waits::NoMore;
+        }
+        if is_over {
+            let what = "its configuration was not committed in time".to_owned();
+            waiting.ticket.answer(Err(Error::NotReady { shard, what }));
+            return Waits::NoMore;
+        }
+        self.pause = Instant::now() + PAUSE;
+        self.queued_bytes += waiting.bytes;
+        self.queue.push_front(waiting);
+        Waits::InLine
+    }
+
+    /// Says whether what came then can not be tried again.
+    fn is_late(&self, since: Instant) -> bool {
+        !self.open || since.elapsed() + PAUSE >= self.replica.options.write_deadline
     }
 
     /// Hands the shard to another voter: what was taken from the executing state
