@@ -100,7 +100,10 @@ impl Room {
 
     /// Takes the next step to the voters that should be.
     async fn mind_voters(&self) {
-        let Some(step) = voters::next(&self.members(), self.me()) else { return };
+        let halfway = voters::unfinished(&self.group.status().voters);
+        let Some(step) = halfway.or_else(|| voters::next(&self.members(), self.me())) else {
+            return;
+        };
         tracing::info!(?step, "the meta group changes");
         let failed = match timeout(STEP, self.perform(&step)).await {
             Ok(Ok(())) => return,

@@ -103,6 +103,13 @@ fn wished(members: &[Member], leader: NodeId) -> BTreeSet<NodeId> {
     wished
 }
 
+/// Returns how to end a change of voters that a leader before left halfway: by then
+/// two sets must agree to everything, and to be in either looks like having a seat.
+pub(crate) fn unfinished(sets: &[BTreeSet<NodeId>]) -> Option<Step> {
+    let goal = sets.last().filter(|_| sets.len() > 1)?;
+    Some(Step::Seat(goal.clone()))
+}
+
 /// Returns the next step; none when all is as it should be, or nothing can be
 /// done now. `leader` is the node that asks.
 pub(crate) fn next(members: &[Member], leader: NodeId) -> Option<Step> {
@@ -249,6 +256,15 @@ mod tests {
         settle(&mut members, &mut leader);
         assert_eq!(voters(&members), set(&[2, 3, 4]), "of four, three vote");
         assert_ne!(leader, node(1), "leadership went before the seat");
+    }
+
+    #[test]
+    fn what_a_leader_left_halfway_is_ended_though_all_have_their_seats() {
+        let members: Vec<_> = (1..=5).map(|number| member(number, Role::Voter)).collect();
+        assert_eq!(next(&members, node(1)), None, "all that should vote are in one set or other");
+        let sets = [set(&[1, 2, 3]), set(&[1, 2, 3, 4, 5])];
+        assert_eq!(unfinished(&sets), Some(Step::Seat(sets[1].clone())));
+        assert_eq!(unfinished(&sets[1..]), None);
     }
 
     #[test]

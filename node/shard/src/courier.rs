@@ -33,19 +33,12 @@ const REPEATABLE: Duration = Duration::from_secs(2);
 /// not be sent again.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// A write that waits here.
-struct Parcel {
-    waiting: Waiting,
-    /// It may have been applied.
-    was_sent: bool,
-}
-
 /// The way of one shard's writes to other nodes.
 pub(crate) struct Courier {
     shard: ShardId,
     handle: Handle,
     requests: mpsc::Receiver<Request>,
-    queue: VecDeque<Parcel>,
+    queue: VecDeque<Waiting>,
     search: Search,
     patience: Duration,
 }
@@ -89,15 +82,14 @@ impl Courier {
     }
 
     fn bytes(&self) -> usize {
-        self.queue.iter().map(|parcel| parcel.waiting.bytes).sum()
+        self.queue.iter().map(|parcel| parcel.bytes).sum()
     }
 
     fn take(&mut self, request: Request) {
         match request {
             Request::Write { batch, answer, bytes, ticket } => {
                 let since = Instant::now();
-                let waiting = Waiting { batch, answer, bytes, since, ticket };
-                self.queue.push_back(Parcel { waiting, was_sent: false });
+                self.queue.push_back(Waiting { batch, answer, bytes, since, ticket });
             }
             Request::Deed { reply, .. } => {
                 let what = "deeds do not travel with writes".to_owned();
@@ -108,7 +100,7 @@ impl Courier {
 
     /// Sends what waits, or waits for somebody to send it to.
     async fn step(&mut self) {
-        let over = |parcel: &Parcel| parcel.waiting.since.elapsed() > self.patience;
+        let over = |parcel: &Waiting| parcel.since.elapsed() > self.patience;
         while self.queue.front().is_some_and(over) {
             let Some(parcel) = self.queue.pop_front() else { break };
             self.give_up(parcel, "no node that leads it answered in time");
@@ -118,13 +110,12 @@ impl Courier {
         }
         let moved = match self.handle.find(&self.search) {
             Place::Here(seat) => {
-                while let Some(Parcel { waiting, was_sent }) = self.queue.pop_front() {
-                    let Waiting { batch, answer, bytes, ticket, since } = waiting;
+                while let Some(waiting) = self.queue.pop_front() {
                     let Ok(place) = seat.door.try_reserve() else {
-                        let waiting = Waiting { batch, answer, bytes, ticket, since };
-                        self.queue.push_front(Parcel { waiting, was_sent });
+                        self.queue.push_front(waiting);
                         break;
                     };
+                    let Waiting { batch, answer, bytes, ticket, .. } = waiting;
                     place.send(Request::Write { batch, answer, bytes, ticket });
                 }
                 self.queue.is_empty()
@@ -143,8 +134,8 @@ impl Courier {
     /// Returns how many of the first parcels go with one call.
     fn fitting(&self) -> usize {
         let (mut bytes, mut rows, mut most) = (0, 0, limit::BATCH_EVENTS);
-        let fits = |parcel: &&Parcel| {
-            let Waiting { batch, answer, bytes: size, .. } = &parcel.waiting;
+        let fits = |parcel: &&Waiting| {
+            let Waiting { batch, answer, bytes: size, .. } = parcel;
             if *answer == Answer::Scores {
                 most = SCORED_EVENTS;
             }
@@ -158,14 +149,14 @@ impl Courier {
     /// Sends the first parcels to `node`; says whether that got anywhere.
     async fn send(&mut self, node: NodeId) -> bool {
         let count = self.fitting();
-        let eldest = self.queue.front().map_or(Duration::ZERO, |one| one.waiting.since.elapsed());
+        let eldest = self.queue.front().map_or(Duration::ZERO, |one| one.since.elapsed());
         let mut patience = self.patience.saturating_sub(eldest).max(Duration::from_millis(50));
         // What may be repeated need not wait long for an answer that may be lost.
         let mut grace = GRACE;
-        if self.queue.iter().take(count).all(|one| one.waiting.batch.origin.is_some()) {
+        if self.queue.iter().take(count).all(|one| one.batch.origin.is_some()) {
             (patience, grace) = (patience.min(REPEATABLE), Duration::ZERO);
         }
-        let first = self.queue.iter().take(count).map(|parcel| &parcel.waiting);
+        let first = self.queue.iter().take(count);
         let batches: Vec<(&Batch, bool)> =
             first.map(|one| (&*one.batch, one.answer == Answer::Scores)).collect();
         let call = Call::Write { shard: self.shard, batches, patience };
@@ -179,12 +170,12 @@ impl Courier {
             .queue
             .iter_mut()
             .take(count)
-            .map(|one| std::mem::replace(&mut one.was_sent, true))
+            .map(|one| std::mem::replace(&mut one.ticket.in_doubt, true))
             .collect();
         let whom = (self.shard, node);
         ::metrics::counter!(metrics::FORWARDED).increment(count as u64);
         let answered = self.handle.call_leader(whom, request, patience, grace).await;
-        let parcels: Vec<Parcel> = self.queue.drain(..count).collect();
+        let parcels: Vec<Waiting> = self.queue.drain(..count).collect();
         match answered {
             Ok(wire::Answer::Written(results)) if results.len() == count => {
                 self.settle(node, parcels.into_iter().zip(before).zip(results))
@@ -195,9 +186,10 @@ impl Courier {
                 false
             }
             Ok(wire::Answer::Refused(refusal)) => {
-                for parcel in parcels {
+                for (mut parcel, before) in parcels.into_iter().zip(before) {
+                    parcel.ticket.in_doubt = before;
                     let error = refusal.clone().into_error(self.shard, node);
-                    parcel.waiting.ticket.answer(Err(error));
+                    parcel.ticket.answer(Err(error));
                 }
                 true
             }
@@ -214,9 +206,9 @@ impl Courier {
     }
 
     /// Puts parcels back, in their order: surely this call did not apply them.
-    fn keep(&mut self, parcels: impl DoubleEndedIterator<Item = (Parcel, bool)>) {
-        for (mut parcel, was_sent) in parcels.rev() {
-            parcel.was_sent = was_sent;
+    fn keep(&mut self, parcels: impl DoubleEndedIterator<Item = (Waiting, bool)>) {
+        for (mut parcel, before) in parcels.rev() {
+            parcel.ticket.in_doubt = before;
             self.queue.push_front(parcel);
         }
     }
@@ -225,24 +217,25 @@ impl Courier {
     fn settle(
         &mut self,
         node: NodeId,
-        settled: impl Iterator<Item = ((Parcel, bool), Result<via_types::Receipt, Refusal>)>,
+        settled: impl Iterator<Item = ((Waiting, bool), Result<via_types::Receipt, Refusal>)>,
     ) -> bool {
         let mut back = Vec::new();
-        for ((parcel, was_sent), result) in settled {
+        for ((mut parcel, before), result) in settled {
             match result {
-                Ok(receipt) => parcel.waiting.ticket.answer(Ok(receipt)),
+                Ok(receipt) => parcel.ticket.answer(Ok(receipt)),
                 Err(Refusal::Elsewhere(hint)) => {
                     self.handle.correct(self.shard, node, hint);
-                    back.push((parcel, was_sent));
+                    back.push((parcel, before));
                 }
                 // It will hear of it: this node has.
-                Err(refusal) if self.knows_better(&refusal) => back.push((parcel, was_sent)),
+                Err(refusal) if self.knows_better(&refusal) => back.push((parcel, before)),
                 Err(refusal) => {
                     let error = refusal.into_error(self.shard, node);
-                    if error.fate() == Fate::Unknown && parcel.waiting.batch.origin.is_some() {
+                    if error.fate() == Fate::Unknown && parcel.batch.origin.is_some() {
                         back.push((parcel, true));
                     } else {
-                        parcel.waiting.ticket.answer(Err(error));
+                        parcel.ticket.in_doubt = before;
+                        parcel.ticket.answer(Err(error));
                     }
                 }
             }
@@ -277,24 +270,20 @@ impl Courier {
     }
 
     /// Nobody knows what became of the call.
-    fn lost(&mut self, node: NodeId, parcels: Vec<Parcel>, why: &str) -> bool {
+    fn lost(&mut self, node: NodeId, parcels: Vec<Waiting>, why: &str) -> bool {
         self.handle.inner.hints.forget(self.shard, node);
         let (again, lost): (Vec<_>, Vec<_>) =
-            parcels.into_iter().partition(|parcel| parcel.waiting.batch.origin.is_some());
+            parcels.into_iter().partition(|parcel| parcel.batch.origin.is_some());
         for parcel in lost {
             let what = format!("the answer of {node} is lost: {why}");
-            parcel.waiting.ticket.answer(Err(Error::Unknown { shard: self.shard, what }));
+            parcel.ticket.answer(Err(Error::Unknown { shard: self.shard, what }));
         }
         self.keep(again.into_iter().map(|parcel| (parcel, true)));
         false
     }
 
-    fn give_up(&self, parcel: Parcel, what: &str) {
-        let (shard, what) = (self.shard, what.to_owned());
-        parcel.waiting.ticket.answer(Err(if parcel.was_sent {
-            Error::Unknown { shard, what }
-        } else {
-            Error::NotReady { shard, what }
-        }));
+    fn give_up(&self, parcel: Waiting, what: &str) {
+        let what = what.to_owned();
+        parcel.ticket.answer(Err(Error::NotReady { shard: self.shard, what }));
     }
 }

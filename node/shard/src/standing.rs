@@ -85,13 +85,14 @@ impl Driver {
         let is_moved = matches!(**error, via_consensus::Error::NotLeader { .. });
         let is_lost = error.fate() == Fate::Unknown;
         self.pause = Instant::now() + PAUSE;
-        for (place, (ticket, since)) in tickets.into_iter().enumerate().rev() {
+        for (place, (mut ticket, since)) in tickets.into_iter().enumerate().rev() {
             let batch = &events.batches[place];
             let may_repeat = is_moved || is_lost && batch.origin.is_some();
             if self.is_late(since) || !may_repeat {
                 ticket.answer(Err(Error::Consensus { shard, source: Arc::clone(error) }));
                 continue;
             }
+            ticket.in_doubt |= is_lost;
             let scored = events.scored.binary_search(&(place as u32)).is_ok();
             let answer = if scored { Answer::Scores } else { Answer::Counts };
             let (batch, bytes) = (Box::new(batch.clone()), batch.encoded_bytes());

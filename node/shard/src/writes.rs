@@ -11,7 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 use via_engine::Answer;
-use via_types::{Batch, Receipt, ShardId, limit};
+use via_types::{Batch, Fate, Receipt, ShardId, limit};
 
 use crate::Error;
 use crate::handle::Handle;
@@ -79,6 +79,9 @@ pub(crate) struct Ticket {
     number: u32,
     shard: ShardId,
     pub(crate) from: From,
+    /// An attempt whose end nobody knows may have applied it: no refusal of a later
+    /// one is believed to be all (invariant D-5).
+    pub(crate) in_doubt: bool,
     answered: bool,
     _hold: Option<Hold>,
     _space: Space,
@@ -88,7 +91,18 @@ impl Ticket {
     /// Answers the write and gives its room back.
     pub(crate) fn answer(mut self, result: Result<Receipt, Error>) {
         self.answered = true;
-        self.put(result);
+        self.put(result.map_err(|error| self.whole(error)));
+    }
+
+    /// Returns what a refusal says of all attempts, not only of the last.
+    fn whole(&self, error: Error) -> Error {
+        // Who finds another batch under the sequence knows that this one never was.
+        let is_sure = matches!(error, Error::SequenceReused { .. });
+        if !self.in_doubt || is_sure || error.fate() == Fate::Unknown {
+            return error;
+        }
+        let what = format!("an attempt may have applied it; the last one was refused: {error}");
+        Error::Unknown { shard: self.shard, what }
     }
 
     fn put(&self, result: Result<Receipt, Error>) {
@@ -158,8 +172,16 @@ impl Writes {
         self.sent.push(Some(shard));
         self.desk.0.lock().outstanding += 1;
         let (desk, from) = (Arc::clone(&self.desk), self.from);
-        let ticket =
-            Ticket { desk, number, shard, from, answered: false, _hold: hold, _space: space };
+        let ticket = Ticket {
+            desk,
+            number,
+            shard,
+            from,
+            in_doubt: false,
+            answered: false,
+            _hold: hold,
+            _space: space,
+        };
         place.send(Request::Write { batch: Box::new(batch), answer, bytes, ticket });
         self.deadline = Instant::now() + self.patience;
         Ok(())
@@ -227,7 +249,7 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
-    use via_types::Fate;
+    use via_types::Epoch;
 
     use super::*;
     use crate::room::Room;
@@ -243,6 +265,7 @@ mod tests {
             number,
             shard,
             from: From::Client,
+            in_doubt: false,
             answered: false,
             _hold: None,
             _space: space,
@@ -278,5 +301,32 @@ mod tests {
         assert_eq!(number, 0);
         assert_eq!(result.expect_err("nobody knows").fate(), Fate::Unknown);
         assert_eq!(room.left(SHARD), whole);
+    }
+
+    #[tokio::test]
+    async fn no_refusal_takes_back_that_an_attempt_may_have_applied_it() {
+        let (desk, room) = (Arc::<Desk>::default(), Room::new(16 << 20, 2));
+        let refusals = || {
+            [
+                Error::NotReady { shard: SHARD, what: "it is busy".to_owned() },
+                Error::Fenced { given: Epoch::new(1), current: Epoch::new(2) },
+                Error::SequenceReused { given: 1, accepted: 1, refused: 0 },
+            ]
+        };
+        for (in_doubt, fates) in [
+            (false, [Fate::Retry(Duration::from_millis(100)), Fate::Rejected, Fate::Rejected]),
+            (true, [Fate::Unknown, Fate::Unknown, Fate::Rejected]),
+        ] {
+            for (refusal, fate) in refusals().into_iter().zip(fates) {
+                let words = refusal.to_string();
+                let mut ticket = ticket(&desk, 0, &room).await;
+                ticket.in_doubt = in_doubt;
+                ticket.answer(Err(refusal));
+                let mut answers = poll_fn(|context| desk.poll(context, Want::Any)).await;
+                let error = answers.pop().expect("answered").1.expect_err("refused");
+                assert_eq!(error.fate(), fate, "{words}");
+                assert!(error.to_string().ends_with(&words), "it says why: {error}");
+            }
+        }
     }
 }

@@ -51,8 +51,8 @@ pub(crate) struct Cluster {
     catalog: Catalog,
     revision: u64,
     views: BTreeMap<NodeId, watch::Sender<Arc<View>>>,
-    /// Hears of no change.
-    deaf: Option<NodeId>,
+    /// Hear of no change.
+    deaf: Vec<NodeId>,
     clock: Arc<ManualClock>,
     nodes: BTreeMap<NodeId, Node>,
     /// Of the nodes that run, for writers at work meanwhile.
@@ -86,7 +86,7 @@ impl Cluster {
             catalog: Catalog::default(),
             revision: 0,
             views: BTreeMap::new(),
-            deaf: None,
+            deaf: Vec::new(),
             clock: Arc::new(ManualClock::new(Timestamp::from_nanos(1_700_000_000_000_000_000))),
             nodes: BTreeMap::new(),
             handles: Handles::default(),
@@ -106,12 +106,12 @@ impl Cluster {
         cluster
     }
 
-    /// Opens a producer of which one node does not hear; returns its id.
-    pub(crate) fn open_unheard(&mut self, name: &str, deaf: NodeId) -> u64 {
-        self.deaf = Some(deaf);
+    /// Opens a producer of which some nodes do not hear; returns its id.
+    pub(crate) fn open_unheard(&mut self, name: &str, deaf: &[u64]) -> u64 {
+        self.deaf = deaf.iter().copied().map(node).collect();
         let opened = self.apply(OpenProducer { tenant: TenantId::new(1), name: name.to_owned() });
         let Outcome::Opened { id, .. } = opened else { panic!("a producer was asked for") };
-        self.deaf = None;
+        self.deaf.clear();
         id.get()
     }
 
@@ -127,7 +127,7 @@ impl Cluster {
         self.revision += 1;
         let applied = self.catalog.apply(Revision::new(self.revision), command);
         for (id, view) in &self.views {
-            if self.deaf != Some(*id) {
+            if !self.deaf.contains(id) {
                 view.send_replace(Arc::new(self.catalog.view()));
             }
         }

@@ -48,7 +48,7 @@ async fn a_leader_that_has_not_heard_of_a_producer_yet_is_waited_for() {
     let mut cluster = Cluster::start(options(), 3).await;
     let leader = cluster.leader(cluster.shard_of("e0")).expect("somebody leads");
     let other = (1..=3).find(|number| *number != leader).expect("one of three");
-    let producer = cluster.open_unheard("newcomer", node(leader));
+    let producer = cluster.open_unheard("newcomer", &[leader]);
     let mut events = batch(cluster.stream, "e0", 10, cluster.tick());
     events.origin = Some(origin(producer, 1, 1));
     let mut written = Box::pin(cluster.write(other, events));
@@ -149,6 +149,31 @@ async fn an_answer_that_is_lost_is_unknown_without_a_sequence_and_repeated_with_
     let receipt = receipt.expect("the second answer comes through");
     assert_eq!(receipt.accepted, 4);
     assert_eq!(cluster.counted(client, "a").await, before + 4, "invariant D-2");
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_by_the_next_leader_takes_no_doubt_away() {
+    let mut cluster = Cluster::start(options(), 3).await;
+    let shard = cluster.shard_of("a");
+    let leader = cluster.leader(shard).expect("somebody leads");
+    let (client, other) = (leader % 3 + 1, (leader + 1) % 3 + 1);
+    let producer = cluster.open_unheard("newcomer", &[client, other]);
+    let mut events = batch(cluster.stream, "a", 4, cluster.tick());
+    events.origin = Some(origin(producer, 1, 1));
+    // It is executed, its answer is lost with its leader, and who leads next has
+    // not heard of the producer.
+    cluster.network.set_fault(node(leader), node(client), via_transport::Fault::Drop);
+    let (handle, again) = (cluster.handle(client).clone(), events.clone());
+    let write = tokio::spawn(async move { handle.write(shard, again, Answer::Counts).await });
+    cluster.until_counted(leader, "a", 4).await;
+    cluster.network.isolate(node(leader));
+    let error = write.await.expect("no panic").expect_err("it was refused");
+    assert_eq!(error.fate(), Fate::Unknown, "invariant D-5: {error}");
+    cluster.network.heal();
+    cluster.tell_all();
+    assert_eq!(cluster.write(client, events).await.expect("acknowledged"), 4);
+    assert_eq!(cluster.counted(client, "a").await, 4, "invariant D-2");
     cluster.end().await;
 }
 
