@@ -112,6 +112,21 @@ impl View {
         overlay::in_force(defaults, own).map(|(config, _)| config)
     }
 
+    /// Returns the stream that `bare` is without what is in force: as of its own
+    /// revision, whatever has become of it since, so that who is answered bases the
+    /// next change on what they know (invariant C-1).
+    pub fn whole(&self, bare: Arc<Stream>) -> Arc<Stream> {
+        let there = self.stream_by_id(bare.id).filter(|there| there.revision == bare.revision);
+        if let Some(there) = there {
+            return Arc::clone(there);
+        }
+        let defaults = self.defaults.as_ref().map_or("{}", |defaults| &defaults.json);
+        match overlay::in_force(defaults, &bare.own) {
+            Ok((config, json)) => Arc::new(Stream { config, json, ..Stream::clone(&bare) }),
+            Err(_) => bare,
+        }
+    }
+
     /// Returns a stream, whoever owns it.
     pub fn stream_by_id(&self, id: StreamId) -> Option<&Arc<Stream>> {
         self.streams.by_id.get(&id)
@@ -130,5 +145,43 @@ impl View {
     /// Returns a tenant's streams, by name.
     pub fn streams_of(&self, tenant: TenantId) -> impl Iterator<Item = &Arc<Stream>> {
         self.streams.of(tenant)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use via_types::Timestamp;
+
+    use super::*;
+    use crate::command::fixture::{TENANT, apply, catalog};
+    use crate::command::{Command, CreateStream, Outcome, PutStreamConfig};
+
+    #[test]
+    fn a_stream_of_before_does_not_become_what_another_made_of_it() {
+        let mut catalog = catalog();
+        let (own, other) = (r#"{"explain":"none"}"#, r#"{"explain":"full"}"#);
+        let create = CreateStream {
+            tenant: TENANT,
+            name: "a".to_owned(),
+            config: own.to_owned(),
+            at: Timestamp::from_nanos(9),
+        };
+        let created = apply(&mut catalog, 3, Command::CreateStream(create));
+        let Ok(Outcome::Stream { stream, .. }) = created else { panic!("{created:?}") };
+        // As it travels: without what is in force.
+        let bare = serde_json::to_string(&*stream).unwrap();
+        let bare: Arc<Stream> = Arc::new(serde_json::from_str(&bare).unwrap());
+        assert_ne!(bare, stream);
+        assert_eq!(catalog.view().whole(Arc::clone(&bare)), stream);
+        let change = PutStreamConfig {
+            tenant: TENANT,
+            stream: stream.id,
+            based_on: stream.revision,
+            config: other.to_owned(),
+        };
+        apply(&mut catalog, 4, Command::PutStreamConfig(change)).unwrap();
+        let whole = catalog.view().whole(bare);
+        assert_eq!((&whole.own[..], whole.revision), (own, stream.revision), "invariant C-1");
+        assert_eq!(whole.config, stream.config);
     }
 }

@@ -98,6 +98,11 @@ impl GroupLog {
         let vote: Option<VoteForm> = slot(&*log, number, Slot::Vote)?;
         let purged: Option<PlaceForm> = slot(&*log, number, Slot::Purged)?;
         let purged = purged.map(LogId::from);
+        if let Some(purged) = purged {
+            // A log may forget a purge, not that one was asked for: were entries
+            // left that end before a snapshot, none would ever follow them.
+            log.purge(number, key(purged.index));
+        }
         let mut last = purged;
         if let Some((_, end)) =
             log.bounds(number).filter(|(_, end)| purged.is_none_or(|p| key(p.index) < *end))

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
-use via_catalog::{Author, Command, Deed, Entry, NodeState, Outcome, Refusal, Stream};
+use via_catalog::{Author, Command, Deed, Entry, NodeState, Outcome, Refusal};
 use via_codec::Kind;
 use via_consensus::{Group, Host};
 use via_transport::{Links, Service};
@@ -120,11 +120,10 @@ impl Room {
     /// carry the defaults of all streams.
     fn as_shown(&self, outcome: Outcome) -> Outcome {
         let view = self.state.view();
-        let shown = |stream: Arc<Stream>| view.stream_by_id(stream.id).cloned().unwrap_or(stream);
         if let Outcome::Stream { stream, existed } = outcome {
-            Outcome::Stream { stream: shown(stream), existed }
+            Outcome::Stream { stream: view.whole(stream), existed }
         } else if let Outcome::Configured(stream) = outcome {
-            Outcome::Configured(shown(stream))
+            Outcome::Configured(view.whole(stream))
         } else {
             outcome
         }

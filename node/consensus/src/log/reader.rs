@@ -146,10 +146,11 @@ mod tests {
     use futures_util::FutureExt as _;
     use openraft::storage::{IOFlushed, RaftLogStorage as _};
     use via_storage::disk::simulated::SimulatedDisk;
-    use via_storage::{Log as _, MemoryLog, SegmentedLog};
+    use via_storage::{Log as _, MemoryLog, SegmentedLog, Slot};
     use via_types::{GroupId, NodeId, Term};
 
     use super::*;
+    use crate::entry::PlaceForm;
     use crate::machine::Position;
     use crate::raft::{log_id, number};
 
@@ -210,5 +211,22 @@ mod tests {
         disk.truncate_after(GROUP, key(3), Box::new(|_| {}));
         assert!(log.limited_get_log_entries(3, 6).await.is_ok(), "a part of it");
         log.limited_get_log_entries(4, 6).await.expect_err("invariant D-7");
+    }
+
+    #[tokio::test]
+    async fn a_purge_beyond_the_end_that_the_log_forgot_is_made_up_for() {
+        let disk = Arc::new(MemoryLog::new());
+        let mut log = GroupLog::open(GROUP, GROUP, disk.clone()).expect("an empty log");
+        log.append((0..10).map(entry), IOFlushed::noop()).await.expect("room");
+        // A snapshot of 15 entries came, and power failed: what is purged is known,
+        // that the entries before are gone is not.
+        let snapshot = entry(14).log_id;
+        log.store_form(Slot::Purged, &PlaceForm::from(snapshot)).await.expect("room");
+        assert!(disk.bounds(GROUP).is_some(), "the log still has them");
+        let mut log = GroupLog::open(GROUP, GROUP, disk.clone()).expect("it is whole");
+        assert_eq!(log.last(), Some(snapshot));
+        log.append((15..17).map(entry), IOFlushed::noop()).await.expect("room");
+        log.until_durable(16).now_or_never().expect("by now").expect("it follows the snapshot");
+        assert_eq!(log.place(16).expect("readable"), Some(entry(16).log_id));
     }
 }
