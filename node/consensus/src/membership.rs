@@ -92,9 +92,11 @@ impl Memberships {
         }
     }
 
-    /// Notes that a snapshot as of `at` replaces everything.
+    /// Notes that a snapshot as of `at` will replace everything. Should that not
+    /// come about, the machine stands where it stood, and what was in force there
+    /// must still be known.
     pub(crate) fn begin_install(&mut self, membership: StoredMembership, at: LogId) {
-        self.known = VecDeque::from([membership]);
+        self.adopt(membership, None);
         self.installing = Some(at);
     }
 
@@ -133,5 +135,19 @@ mod tests {
         memberships.adopt(stored(12), Some(id(7)));
         assert_eq!(memberships.as_of(id(7)).unwrap(), stored(5), "still in force at 7");
         assert!(memberships.as_of(id(4)).is_err(), "forgotten");
+    }
+
+    #[test]
+    fn an_installation_that_did_not_come_about_leaves_what_was_in_force_before() {
+        let mut memberships = Memberships::default();
+        for index in [0, 5] {
+            memberships.adopt(stored(index), None);
+        }
+        memberships.begin_install(stored(20), id(30));
+        assert_eq!(memberships.as_of(id(7)).unwrap(), stored(5), "the machine still stands there");
+        assert_eq!(memberships.as_of(id(30)).unwrap(), stored(20));
+        assert!(memberships.installed(id(30)) && !memberships.installed(id(7)));
+        memberships.adopt(stored(40), Some(id(30)));
+        assert!(memberships.as_of(id(7)).is_err(), "forgotten once it is durable");
     }
 }

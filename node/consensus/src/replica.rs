@@ -160,7 +160,9 @@ impl RaftStateMachine<Types> for Replica {
     type SnapshotBuilder = Builder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
-        Ok((self.applied, self.memberships.newest()))
+        // One may be noted already whose entry, or snapshot, was not applied.
+        let in_force = self.applied.and_then(|at| self.memberships.as_of(at).ok());
+        Ok((self.applied, in_force.unwrap_or_else(|| self.memberships.newest())))
     }
 
     async fn apply<S>(&mut self, mut entries: S) -> Result<(), io::Error>

@@ -100,10 +100,13 @@ impl Room {
 
     /// Takes the next step to the voters that should be.
     async fn mind_voters(&self) {
-        let halfway = voters::unfinished(&self.group.status().voters);
-        let Some(step) = halfway.or_else(|| voters::next(&self.members(), self.me())) else {
-            return;
+        let (members, sets) = (self.members(), self.group.status().voters);
+        let step = if sets.len() > 1 {
+            voters::unfinished(&sets, &members, self.me())
+        } else {
+            voters::next(&members, self.me())
         };
+        let Some(step) = step else { return };
         tracing::info!(?step, "the meta group changes");
         let failed = match timeout(STEP, self.perform(&step)).await {
             Ok(Ok(())) => return,

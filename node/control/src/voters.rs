@@ -105,9 +105,19 @@ fn wished(members: &[Member], leader: NodeId) -> BTreeSet<NodeId> {
 
 /// Returns how to end a change of voters that a leader before left halfway: by then
 /// two sets must agree to everything, and to be in either looks like having a seat.
-pub(crate) fn unfinished(sets: &[BTreeSet<NodeId>]) -> Option<Step> {
+/// A leader that will have none hands over first: without one, nobody would tell it
+/// that another was elected.
+pub(crate) fn unfinished(
+    sets: &[BTreeSet<NodeId>],
+    members: &[Member],
+    leader: NodeId,
+) -> Option<Step> {
     let goal = sets.last().filter(|_| sets.len() > 1)?;
-    Some(Step::Seat(goal.clone()))
+    if goal.contains(&leader) {
+        return Some(Step::Seat(goal.clone()));
+    }
+    let heir = members.iter().find(|it| goal.contains(&it.node) && it.is_seen && it.is_level)?;
+    Some(Step::HandOver(heir.node))
 }
 
 /// Returns the next step; none when all is as it should be, or nothing can be
@@ -263,8 +273,12 @@ mod tests {
         let members: Vec<_> = (1..=5).map(|number| member(number, Role::Voter)).collect();
         assert_eq!(next(&members, node(1)), None, "all that should vote are in one set or other");
         let sets = [set(&[1, 2, 3]), set(&[1, 2, 3, 4, 5])];
-        assert_eq!(unfinished(&sets), Some(Step::Seat(sets[1].clone())));
-        assert_eq!(unfinished(&sets[1..]), None);
+        let seat = Some(Step::Seat(sets[1].clone()));
+        assert_eq!(unfinished(&sets, &members, node(1)), seat);
+        assert_eq!(unfinished(&sets[1..], &members, node(1)), None);
+        let away = [sets[1].clone(), set(&[2, 3, 4])];
+        let over = Some(Step::HandOver(node(2)));
+        assert_eq!(unfinished(&away, &members, node(1)), over, "it will not vote");
     }
 
     #[test]

@@ -102,6 +102,11 @@ async fn carry_out(handle: &Handle, group: &Group, work: &Work) -> Result<(), Er
     let status = group.status();
     let voters = || status.voters.last().cloned().unwrap_or_default();
     match work {
+        // Who leads and has no seat is told by nobody that another was elected.
+        Work::Settle(_, voters) if !voters.contains(&handle.inner.options.node) => {
+            hand_over(handle, group, &[]).await;
+            Ok(())
+        }
         Work::Settle(_, voters) => group.change_voters(voters).await.map(drop),
         Work::Step(Step::Learn(_, node)) => {
             group.admit(*node).await?;
