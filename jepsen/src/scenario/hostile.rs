@@ -20,8 +20,8 @@ use crate::node::{Node, Start};
 /// Resident memory no attack may drive a node beyond, apart from what the
 /// entities it creates are worth.
 const MEMORY: u64 = 300 << 20;
-/// The same for a million entities: their profiles at most 1 KiB each.
-const MEMORY_MILLION: u64 = (1 << 30) + MEMORY;
+/// The same for a million entities: what a node reckons that a newcomer takes, each.
+const MEMORY_MILLION: u64 = 1_200 * 1_000_000 + MEMORY;
 /// Longest time others wait while an attack goes on.
 const OTHERS: Duration = Duration::from_secs(5);
 

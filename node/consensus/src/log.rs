@@ -35,16 +35,16 @@ struct Ends {
 }
 
 /// Up to where a group's log is durable on this node.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Durable {
     Upto(Option<u64>),
-    /// It failed: nothing more will be.
-    Failed,
+    /// It failed, and so: nothing more will be.
+    Failed(Arc<str>),
 }
 
 impl Durable {
-    fn holds(self, index: u64) -> bool {
-        matches!(self, Self::Upto(upto) if upto >= Some(index))
+    fn holds(&self, index: u64) -> bool {
+        matches!(self, Self::Upto(upto) if *upto >= Some(index))
     }
 }
 
@@ -182,11 +182,12 @@ impl GroupLog {
         }
         let mut durable = self.0.durable.subscribe();
         let reached =
-            |durable: &Durable| durable.holds(index) || matches!(durable, Durable::Failed);
-        let durable = durable.wait_for(reached).await.map(|durable| *durable);
+            |durable: &Durable| durable.holds(index) || matches!(durable, Durable::Failed(_));
+        let durable = durable.wait_for(reached).await.map(|durable| durable.clone());
         match durable {
             Ok(Durable::Upto(_)) => Ok(()),
-            Ok(Durable::Failed) | Err(_) => Err(Error::Log("it does not become durable".into())),
+            Ok(Durable::Failed(why)) => Err(Error::Log((*why).into())),
+            Err(_) => Err(Error::Log("the group is gone".into())),
         }
     }
 
@@ -263,11 +264,13 @@ impl RaftLogStorage<Types> for GroupLog {
         self.0.ends.lock().last = Some(last);
         let shared = Arc::clone(&self.0);
         let done = Box::new(move |result: Result<(), Error>| {
-            shared.durable.send_modify(|durable| match (&result, *durable) {
-                (Ok(()), Durable::Upto(upto)) => {
-                    *durable = Durable::Upto(upto.max(Some(last.index)));
+            shared.durable.send_modify(|durable| match (&result, &mut *durable) {
+                (Ok(()), Durable::Upto(upto)) => *upto = (*upto).max(Some(last.index)),
+                (Err(error), Durable::Upto(_)) => {
+                    *durable = Durable::Failed(crate::error::words(error).into());
                 }
-                (Err(_), _) | (_, Durable::Failed) => *durable = Durable::Failed,
+                // Why it failed first is why.
+                (_, Durable::Failed(_)) => {}
             });
             if result.is_ok() {
                 shared.recent.lock().flushed(last.index);
