@@ -411,10 +411,12 @@ async fn a_feed_and_a_stream_of_writes_end_when_their_key_is_taken_away() {
     assert_eq!(refused.code(), Code::Unauthenticated);
 }
 
-type Bearing =
+/// A client that shows a key, when it has one.
+pub(crate) type Bearing =
     InterceptedService<Channel, Box<dyn FnMut(Request<()>) -> Result<Request<()>, Status> + Send>>;
 
-async fn client(rig: &Rig, key: Option<&str>) -> IngestClient<Bearing> {
+/// Connects one.
+pub(crate) async fn client(rig: &Rig, key: Option<&str>) -> IngestClient<Bearing> {
     let channel =
         Channel::from_shared(format!("http://{}", rig.address)).expect("it is one").connect().await;
     let bearer = key.map(|key| format!("Bearer {key}").parse().expect("it is one"));

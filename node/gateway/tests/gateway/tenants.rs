@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tonic::Code;
+use via_proto::v1::WriteRequest;
 use via_types::Role;
 
+use crate::access::client;
 use crate::repeat::KEY;
 use crate::rig::{Answer, Rig};
 
@@ -113,6 +116,30 @@ async fn a_suspended_tenant_looks_and_changes_nothing_and_is_told_why() {
     assert_eq!(rig.look(&ada, "/api/v1/audit").await.status, 200);
     assert_eq!(put(closing.header("etag"), "active").await.status, 200);
     assert_eq!(rig.as_by(&ada, events, &event).await.status, 200, "at once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_writes_ends_when_its_tenant_is_suspended() {
+    let rig = Rig::guarded().await;
+    let operator = rig.session(None, Role::OperatorAdmin).await;
+    let made = rig.as_by(&operator, TENANTS, &asked("acme")).await;
+    let password = made.json()["administrator"]["password"].clone();
+    let ada = rig.begun(&json!({"tenant": "acme", "user": "ada", "password": password})).await;
+    let mut client = client(&rig, Some(&ada)).await;
+    let write = |tag| WriteRequest { stream: "s".to_owned(), tag, ..WriteRequest::default() };
+    let (more, requests) = tokio::sync::mpsc::channel(4);
+    more.send(write(1)).await.unwrap();
+    let answers = client.write_stream(tokio_stream::wrappers::ReceiverStream::new(requests)).await;
+    let mut answers = answers.expect("it begins").into_inner();
+    assert!(answers.message().await.expect("it goes on").is_some());
+    let tag = [("If-Match", made.header("etag").unwrap())];
+    let body = json!({"status": "suspended", "plan": "free"});
+    let put = rig.change(&operator, ("PUT", "/api/v1/tenants/acme"), &tag, &body).await;
+    assert_eq!(put.status, 200);
+    more.send(write(2)).await.unwrap();
+    let refused = answers.message().await.expect_err("it is suspended");
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    assert!(refused.message().contains("suspended"), "{}", refused.message());
 }
 
 #[tokio::test]
