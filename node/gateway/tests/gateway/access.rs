@@ -348,7 +348,7 @@ async fn a_suspended_tenant_looks_and_changes_nothing() {
     rig.control.commit(deed, put).await.expect("it is suspended");
     assert_eq!(rig.as_by(&token, ("GET", "/api/v1/streams"), &Value::Null).await.status, 200);
     let body = json!({"name": "logs"});
-    rig.as_by(&token, ("POST", "/api/v1/streams"), &body).await.problem(403, "forbidden");
+    rig.as_by(&token, ("POST", "/api/v1/streams"), &body).await.problem(403, "tenant_suspended");
 }
 
 #[tokio::test]
