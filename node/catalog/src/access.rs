@@ -4,15 +4,14 @@
 
 use std::sync::Arc;
 
-use via_types::access::{Action, Resource};
 use via_types::{
     ApiKeyId, GrantId, Permissions, Principal, Revision, Role, RoleId, SessionId, StreamId,
     TenantId, Timestamp, UserId,
 };
 
 use crate::object::{
-    Account, ApiKey, CustomRole, Digest, Edition, Grant, Identity, Plan, PlanId, Quotas, Session,
-    Standing, Subject, Suppression, Trail, TrailId, User,
+    Account, Answer, ApiKey, CustomRole, Digest, Edition, Grant, Identity, Plan, PlanId, Quotas,
+    Session, Standing, Subject, Suppression, Trail, TrailId, User,
 };
 use crate::tables::Tables;
 use crate::view::View;
@@ -157,6 +156,12 @@ impl View {
         self.tables.suppressions_of(tenant)
     }
 
+    /// Returns what a request was answered that had this key; none also for one of
+    /// which nothing was kept, some may be over.
+    pub fn answer(&self, whose: Option<TenantId>, key: Digest) -> Option<&Arc<Answer>> {
+        self.tables.answers.get(&(TrailId::of(whose), key))
+    }
+
     /// Returns an audit log; none while nothing is recorded in it.
     pub fn trail(&self, id: TrailId) -> Option<&Arc<Trail>> {
         self.tables.trails.get(&id)
@@ -181,7 +186,7 @@ impl View {
         let open = self.grants().filter(|it| it.operator == user.id && now < it.expires);
         Some(Principal {
             home: user.tenant,
-            permissions: permissions.intersection(self.left_to(user.tenant)),
+            permissions: permissions.intersection(self.standing(user.tenant).leaves()),
             streams: None,
             glass: open.map(|grant| grant.tenant).collect(),
         })
@@ -193,7 +198,7 @@ impl View {
         let key = self.api_key(key)?;
         Some(Principal {
             home: key.tenant,
-            permissions: key.permissions.intersection(self.left_to(key.tenant)),
+            permissions: key.permissions.intersection(self.standing(key.tenant).leaves()),
             streams: key.streams.clone(),
             glass: Default::default(),
         })
@@ -220,16 +225,10 @@ impl View {
         users.chain(keys).chain(operators).collect()
     }
 
-    /// What a tenant's standing leaves of everything.
-    fn left_to(&self, tenant: Option<TenantId>) -> Permissions {
+    /// Returns whether a tenant is served; the platform always is.
+    pub fn standing(&self, tenant: Option<TenantId>) -> Standing {
         let account = tenant.and_then(|tenant| self.account(tenant));
-        let standing = account.map_or(Standing::Active, |account| account.standing);
-        let look = Permissions::NONE.and(&[Resource::Audit], &[Action::Read, Action::Execute]);
-        match standing {
-            Standing::Active => Permissions::NONE.and(Resource::ALL, Action::ALL),
-            Standing::Suspended => look.and(Resource::ALL, &[Action::Read]),
-            Standing::Closing => look.and(&[Resource::Reports], &[Action::Read]),
-        }
+        account.map_or(Standing::Active, |account| account.standing)
     }
 }
 
@@ -243,6 +242,7 @@ impl Tables {
 
 #[cfg(test)]
 mod tests {
+    use via_types::access::{Action, Resource};
     use via_types::{Wish, may};
 
     use super::*;

@@ -17,6 +17,7 @@ use crate::access::caller::Caller;
 use crate::access::ledger::Ledger;
 use crate::access::password::Pool;
 use crate::health::Readiness;
+use crate::http::repeat::Said;
 use crate::ingest::admission::Admission;
 use crate::options::Options;
 use crate::problem::{Code, Problem};
@@ -47,6 +48,7 @@ pub struct Rooms {
 pub(crate) struct Gate {
     inner: Arc<Inner>,
     caller: Arc<Caller>,
+    said: Arc<Said>,
 }
 
 struct Inner {
@@ -77,14 +79,16 @@ impl Gate {
             subscribers,
             draining,
         });
-        Self { inner, caller: Arc::new(Caller::nobody()) }
+        Self { inner, caller: Arc::new(Caller::nobody()), said: Arc::default() }
     }
 
     /// Returns the gate as whoever made a request passes it, by what the request
     /// was given on its way.
     pub(crate) fn of(&self, extensions: &http::Extensions) -> Self {
         let caller = extensions.get::<Arc<Caller>>().unwrap_or(&self.caller);
-        Self { inner: Arc::clone(&self.inner), caller: Arc::clone(caller) }
+        let said = extensions.get::<Arc<Said>>().unwrap_or(&self.said);
+        let (caller, said) = (Arc::clone(caller), Arc::clone(said));
+        Self { inner: Arc::clone(&self.inner), caller, said }
     }
 
     /// Returns who makes the request.
@@ -135,10 +139,13 @@ impl Gate {
         }
     }
 
-    /// Returns the deed of the caller: who, when, from where, in which request.
+    /// Returns the deed of the caller: who, when, from where, why, in which request,
+    /// and by what its repetition is recognised.
     pub(crate) async fn deed(&self) -> Result<Deed, Problem> {
         let mut deed = Deed::new(self.caller.author, self.now());
         deed.request = self.caller.request.chars().take(limit::REQUEST_ID_BYTES).collect();
+        deed.reason.clone_from(&self.said.reason);
+        deed.idempotency = self.said.request;
         if let Author::User { user, .. } = self.caller.author {
             let address = self.caller.address.to_string();
             deed.personal = Some(self.control().seal(&user.to_string(), &address).await?);

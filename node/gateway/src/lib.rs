@@ -10,6 +10,7 @@ mod gate;
 mod grpc;
 mod health;
 mod http;
+mod hush;
 mod ingest;
 mod live;
 pub mod metrics;

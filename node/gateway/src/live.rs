@@ -10,6 +10,7 @@ use via_shard::{Cursor, Feed, FeedItem, Filter};
 use via_types::detection::Change;
 
 use crate::gate::Gate;
+use crate::hush::Hush;
 use crate::metrics::{self, Open};
 use crate::problem::{Code, Problem};
 
@@ -37,6 +38,7 @@ pub(crate) enum Item {
 pub(crate) struct Live {
     feed: Feed,
     gate: Gate,
+    hush: Hush,
     _seat: OwnedSemaphorePermit,
     _open: Open,
 }
@@ -57,7 +59,8 @@ impl Live {
         };
         let seat = gate.seat()?;
         let feed = gate.shard().subscribe(start, filter).await?;
-        Ok(Self { feed, gate: gate.clone(), _seat: seat, _open: Open::subscriber() })
+        let hush = Hush::of(&gate.view(), gate.tenant());
+        Ok(Self { feed, gate: gate.clone(), hush, _seat: seat, _open: Open::subscriber() })
     }
 
     /// Returns the position before the next item.
@@ -67,11 +70,16 @@ impl Live {
 
     /// Waits for the next item; none when the node goes down.
     pub(crate) async fn next(&mut self) -> Result<Option<Item>, Problem> {
-        let item = tokio::select! {
-            biased;
-            () = self.gate.drained() => return Ok(None),
-            problem = self.gate.shut_out() => return Err(problem),
-            item = self.feed.next() => item?,
+        let item = loop {
+            let item = tokio::select! {
+                biased;
+                () = self.gate.drained() => return Ok(None),
+                problem = self.gate.shut_out() => return Err(problem),
+                item = self.feed.next() => item?,
+            };
+            if !item.as_ref().is_some_and(|item| self.is_hushed(item)) {
+                break item;
+            }
         };
         Ok(item.map(|item| match item {
             FeedItem::Change { change, cursor } => {
@@ -82,6 +90,16 @@ impl Live {
                 Item::Gap { cursor: write_cursor(&cursor) }
             }
         }))
+    }
+
+    /// Says whether an item is about an entity of the suppression list as it is now.
+    fn is_hushed(&mut self, item: &FeedItem) -> bool {
+        let FeedItem::Change { change, .. } = item else { return false };
+        let view = self.gate.view();
+        if !self.hush.is_of(&view) {
+            self.hush = Hush::of(&view, self.gate.tenant());
+        }
+        self.hush.covers(change.detection(), self.gate.now())
     }
 }
 

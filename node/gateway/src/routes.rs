@@ -18,8 +18,9 @@ use crate::gate::Gate;
 use crate::grpc;
 use crate::health;
 use crate::http::{
-    audit, cluster, detections, docs, edge, entities, events, feed, feedback, keys, overrides,
-    producers, sessions, stats, streams, users,
+    audit, cluster, detections, docs, edge, entities, events, feed, feedback, history, keys,
+    overrides, plans, producers, repeat, review, roles, sessions, stats, streams, suppressions,
+    tenants, users,
 };
 
 #[derive(OpenApi)]
@@ -35,39 +36,70 @@ use crate::http::{
         (name = "query", description = "Detections and profiles out"),
         (name = "streams", description = "Streams and their configuration"),
         (name = "cluster", description = "Nodes and shards"),
-        (name = "access", description = "Who you are: sessions and API keys"),
+        (name = "access", description = "Who you are, who else is there, and who did what"),
+        (name = "tenants", description = "Who is served, and how much of it"),
         (name = "operate", description = "Health, counts and metrics"),
     ),
     components(schemas(docs::ProblemDocument))
 )]
 struct Base;
 
-/// Returns the documented routes; without state, so that it can be inspected.
-pub(crate) fn documented() -> OpenApiRouter<Gate> {
-    let queries = OpenApiRouter::new()
+/// Returns the routes whose changes are the catalog's: each says why it is
+/// asked for, and may be repeated under a key.
+fn repeatable() -> OpenApiRouter<Gate> {
+    let mut routes = OpenApiRouter::new()
         .routes(routes!(streams::list, streams::create))
-        .routes(routes!(streams::show))
         .routes(routes!(streams::configure))
-        .routes(routes!(entities::show, entities::reset))
-        .routes(routes!(entities::series))
-        .routes(routes!(overrides::list))
+        .routes(routes!(history::revert))
         .routes(routes!(overrides::show, overrides::put, overrides::delete))
-        .routes(routes!(detections::list))
-        .routes(routes!(detections::show))
-        .routes(routes!(feedback::say, feedback::take_back))
         .routes(routes!(producers::open))
-        .routes(routes!(sessions::begin, sessions::list))
         .routes(routes!(sessions::end))
-        .routes(routes!(sessions::whoami))
-        .routes(routes!(sessions::change_password))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::revoke))
         .routes(routes!(keys::rotate))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::show, users::change, users::delete))
         .routes(routes!(users::reset_password))
+        .routes(routes!(roles::list))
+        .routes(routes!(roles::put, roles::delete))
+        .routes(routes!(suppressions::list, suppressions::create))
+        .routes(routes!(suppressions::delete))
+        .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(tenants::show, tenants::change))
+        .layer(from_fn(repeat::listen));
+    for item in routes.get_openapi_mut().paths.paths.values_mut() {
+        let operations = [&mut item.post, &mut item.put, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            let known = operation.parameters.get_or_insert_default();
+            known.extend(repeat::parameters().map(RefOr::T));
+        }
+    }
+    routes
+}
+
+/// Returns the documented routes; without state, so that it can be inspected.
+pub(crate) fn documented() -> OpenApiRouter<Gate> {
+    let queries = repeatable()
+        .routes(routes!(streams::show))
+        .routes(routes!(entities::show, entities::reset))
+        .routes(routes!(entities::series))
+        .routes(routes!(overrides::list))
+        .routes(routes!(history::list))
+        .routes(routes!(history::validate))
+        .routes(routes!(review::show))
+        .routes(routes!(plans::list))
+        .routes(routes!(tenants::own))
+        .routes(routes!(detections::list))
+        .routes(routes!(detections::show))
+        .routes(routes!(feedback::say, feedback::take_back))
+        .routes(routes!(sessions::begin, sessions::list))
+        .routes(routes!(sessions::whoami))
+        .routes(routes!(sessions::change_password))
         .routes(routes!(audit::list))
         .routes(routes!(audit::head))
+        .routes(routes!(audit::checkpoint))
+        .routes(routes!(audit::inclusion))
+        .routes(routes!(audit::consistency))
         .routes(routes!(audit::export))
         .routes(routes!(stats::show))
         .routes(routes!(cluster::status))

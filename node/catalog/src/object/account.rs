@@ -3,7 +3,8 @@
 //! give, as one that was there before there were accounts.
 
 use serde::{Deserialize, Serialize};
-use via_types::{Revision, TenantId, Timestamp};
+use via_types::access::{Action, Resource};
+use via_types::{Permissions, Revision, TenantId, Timestamp};
 
 /// Names a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -143,6 +144,18 @@ pub enum Standing {
     Suspended,
     /// It is leaving: what is left is to look at the audit log and take its data.
     Closing,
+}
+
+impl Standing {
+    /// Returns what it leaves the tenant's own people and programs of everything.
+    pub const fn leaves(self) -> Permissions {
+        let look = Permissions::NONE.and(&[Resource::Audit], &[Action::Read, Action::Execute]);
+        match self {
+            Self::Active => Permissions::NONE.and(Resource::ALL, Action::ALL),
+            Self::Suspended => look.and(Resource::ALL, &[Action::Read]),
+            Self::Closing => look.and(&[Resource::Reports], &[Action::Read]),
+        }
+    }
 }
 
 /// What a tenant may use.

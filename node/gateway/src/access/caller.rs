@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use via_catalog::{Author, Digest, View};
+use via_catalog::{Author, Digest, Standing, View};
 use via_types::access::{Action, Permissions, Resource};
 use via_types::{ApiKeyId, Principal, Role, SessionId, StreamId, TenantId, Timestamp, Wish, may};
 
@@ -37,6 +37,8 @@ pub(crate) struct Caller {
     pub(crate) request: Arc<str>,
     /// What they may; where nobody is asked, on the platform too.
     principals: Vec<Principal>,
+    /// Whether the tenant is served to which they belong.
+    standing: Standing,
     /// What their request needed.
     rule: Rule,
 }
@@ -51,6 +53,7 @@ impl Caller {
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             request: Arc::from(""),
             principals: Vec::new(),
+            standing: Standing::Active,
             rule: Rule::Open,
         }
     }
@@ -89,6 +92,7 @@ impl Caller {
                 tenant: home,
                 address,
                 principals: vec![principal],
+                standing: view.standing(home),
                 ..Self::nobody()
             });
         }
@@ -100,6 +104,7 @@ impl Caller {
             tenant: key.tenant,
             address,
             principals: vec![principal],
+            standing: view.standing(key.tenant),
             ..Self::nobody()
         })
     }
@@ -206,12 +211,28 @@ impl Caller {
     /// Tells what somebody lacks.
     pub(crate) fn lacks(&self, (resource, action): (Resource, Action)) -> Problem {
         let needs = format!("{resource}:{action}");
+        if !self.standing.leaves().has(resource, action) {
+            return self.is_not_served().with("needs", needs);
+        }
         let whose = if self.tenant.is_none() && resource.is_of_stream() {
             " in a tenant that X-Via-Tenant names and a grant opens"
         } else {
             ""
         };
         Problem::new(Code::Forbidden, format!("this needs {needs}{whose}")).with("needs", needs)
+    }
+
+    /// Tells somebody what the standing of their tenant leaves.
+    fn is_not_served(&self) -> Problem {
+        let (code, words) = match self.standing {
+            Standing::Closing => {
+                (Code::TenantClosing, "the tenant is closing: its audit log and reports are left")
+            }
+            Standing::Active | Standing::Suspended => {
+                (Code::TenantSuspended, "the tenant is suspended: it may look and change nothing")
+            }
+        };
+        Problem::new(code, words)
     }
 
     /// Checks again what was checked when the request came: secrets and roles

@@ -1,6 +1,6 @@
 //! The audit log of where the caller belongs: read page by page, its signed
-//! head, and exports that anybody checks without this node. Reading opens what
-//! is sealed of persons; exports keep it sealed.
+//! head, proofs, and exports that anybody checks without this node. Reading
+//! opens what is sealed of persons; proofs and exports keep it sealed.
 
 use axum::Json;
 use axum::extract::Query;
@@ -82,6 +82,54 @@ pub(crate) struct Exported {
     size: Option<u64>,
 }
 
+/// Which record is to be proved.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Proved {
+    /// Its index.
+    index: u64,
+}
+
+/// From where on it is to be proved that the log only grew.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Grown {
+    /// The size of the log in an earlier head, at least 1.
+    from: u64,
+}
+
+/// That the log has a record (RFC 6962, section 2.1.1).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct InclusionView {
+    /// The record's place in the log.
+    index: u64,
+    /// The record, of whose bytes the leaf is the hash; absent when it is so old
+    /// that only the leaf is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    /// The hashes that lead from its leaf to the root, in base64.
+    hashes: Vec<String>,
+    /// The log's signed head, which has the size and the root.
+    head: String,
+    /// The key that checks the head.
+    key: String,
+}
+
+/// That the log continues what it was (RFC 6962, section 2.1.2).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ConsistencyView {
+    /// The size that it had.
+    from: u64,
+    /// The hashes that lead from the root then to the root now, in base64.
+    hashes: Vec<String>,
+    /// The log's signed head, which has the size and the root now.
+    head: String,
+    /// The key that checks the head.
+    key: String,
+}
+
 fn trail(gate: &Gate) -> TrailId {
     TrailId::of(gate.caller().home())
 }
@@ -134,6 +182,60 @@ pub(crate) async fn head(gate: Gate) -> Result<Json<HeadView>, Problem> {
     let head = gate.control().audit_head(trail(&gate))?;
     let key = gate.control().audit_key()?.to_string();
     Ok(Json(HeadView { head, key }))
+}
+
+/// Shows what the log is now as the signed note alone (C2SP tlog-checkpoint), for
+/// programs that watch logs.
+#[utoipa::path(get, path = "/api/v1/audit/checkpoint", operation_id = "get_audit_checkpoint", tag = "access",
+    responses((status = 200, description = "The signed note", body = str, content_type = "text/plain; charset=utf-8")))]
+pub(crate) async fn checkpoint(gate: Gate) -> Result<Response, Problem> {
+    gate.control().read_barrier().await?;
+    Ok(gate.control().audit_head(trail(&gate))?.into_response())
+}
+
+/// Proves that the log has a record.
+#[utoipa::path(get, path = "/api/v1/audit/proofs/inclusion", operation_id = "prove_audit_inclusion", tag = "access", params(Proved),
+    responses((status = 200, description = "The proof", body = InclusionView)))]
+pub(crate) async fn inclusion(
+    gate: Gate,
+    Query(Proved { index }): Query<Proved>,
+) -> Result<Json<InclusionView>, Problem> {
+    let control = gate.control();
+    control.read_barrier().await?;
+    let proof = control.audit_inclusion(trail(&gate), index).await?;
+    let proof = proof.ok_or_else(|| {
+        Problem::new(Code::BadParameter, format!("index: the log has no record {index} yet"))
+    })?;
+    let text = control.audit_page(trail(&gate), index, 1).await?.pop();
+    Ok(Json(InclusionView {
+        index,
+        text: text.and_then(|(_, text)| text),
+        hashes: proof.hashes.iter().map(ToString::to_string).collect(),
+        head: proof.head,
+        key: control.audit_key()?.to_string(),
+    }))
+}
+
+/// Proves that the log has only grown since it had an earlier size: whoever kept
+/// the head of then checks that nothing was changed.
+#[utoipa::path(get, path = "/api/v1/audit/proofs/consistency", operation_id = "prove_audit_consistency", tag = "access", params(Grown),
+    responses((status = 200, description = "The proof", body = ConsistencyView)))]
+pub(crate) async fn consistency(
+    gate: Gate,
+    Query(Grown { from }): Query<Grown>,
+) -> Result<Json<ConsistencyView>, Problem> {
+    let control = gate.control();
+    control.read_barrier().await?;
+    let proof = control.audit_consistency(trail(&gate), from).await?;
+    let proof = proof.filter(|_| from > 0).ok_or_else(|| {
+        Problem::new(Code::BadParameter, format!("from: the log never had {from} records"))
+    })?;
+    Ok(Json(ConsistencyView {
+        from,
+        hashes: proof.hashes.iter().map(ToString::to_string).collect(),
+        head: proof.head,
+        key: control.audit_key()?.to_string(),
+    }))
 }
 
 /// Exports records with everything that is needed to check them elsewhere: lines

@@ -12,11 +12,14 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::gate::Gate;
 use crate::http::view::DetectionView;
+use crate::hush::Hush;
 use crate::ingest::stamp::Stamp;
 use crate::problem::{Code, Problem};
 
 /// Most detections on one page.
 const PAGE: usize = 1_000;
+/// Pages of nothing but what is suppressed that one request reads.
+const PAGES: usize = 16;
 
 /// Which detections are wanted; every part that is given must hold.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -40,6 +43,8 @@ pub(crate) struct Wanted {
     from: Option<String>,
     /// Began before: RFC 3339 or epoch s, ms, µs or ns.
     until: Option<String>,
+    /// Whether those about entities of the suppression list are listed too.
+    suppressed: bool,
     /// newest (default), oldest, or score.
     sort: Option<String>,
     /// At most so many, 1 to 1,000; default 100.
@@ -136,16 +141,17 @@ impl Wanted {
             after: None,
         };
         if let Some(text) = &self.cursor {
-            query.after = Some(read_cursor(text, fingerprint(&query))?);
+            query.after = Some(read_cursor(text, self.fingerprint(&query))?);
         }
         Ok(query)
     }
-}
 
-/// Tells listings apart: everything but the page's size and beginning.
-fn fingerprint(query: &via_shard::Query) -> u64 {
-    let text = format!("{:?} {:?} {:?} {:?}", query.filter, query.from, query.until, query.sort);
-    xxh3_64(text.as_bytes())
+    /// Tells listings apart: everything but the page's size and beginning.
+    fn fingerprint(&self, query: &via_shard::Query) -> u64 {
+        let via_shard::Query { filter, from, until, sort, .. } = query;
+        let all = if self.suppressed { " suppressed" } else { "" };
+        xxh3_64(format!("{filter:?} {from:?} {until:?} {sort:?}{all}").as_bytes())
+    }
 }
 
 /// The form of listing cursors; another form gets another number.
@@ -169,17 +175,28 @@ fn read_cursor(text: &str, fingerprint: u64) -> Result<Cursor, Problem> {
     Cursor::from_text(inner.unwrap_or("")).map_err(Problem::from)
 }
 
-/// Lists recorded detections.
+/// Lists recorded detections. Those about entities of the suppression list are
+/// left out, so that a page may have fewer than were asked for.
 #[utoipa::path(get, path = "/api/v1/detections", operation_id = "list_detections", tag = "query", params(Wanted),
     responses((status = 200, description = "A page of detections", body = DetectionList)))]
 pub(crate) async fn list(
     gate: Gate,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<DetectionList>, Problem> {
-    let query = wanted.query(&gate)?;
-    let print = fingerprint(&query);
-    let Page { items, next } = gate.shard().detections(&query).await?;
+    let mut query = wanted.query(&gate)?;
+    let print = wanted.fingerprint(&query);
     let view = gate.view();
+    let (hush, now) = (Hush::of(&view, gate.tenant()), gate.now());
+    let mut left = PAGES;
+    let Page { items, next } = loop {
+        let mut page = gate.shard().detections(&query).await?;
+        page.items.retain(|item| wanted.suppressed || !hush.covers(&item.detection, now));
+        left -= 1;
+        if !page.items.is_empty() || page.next.is_none() || left == 0 {
+            break page;
+        }
+        query.after = page.next;
+    };
     Ok(Json(DetectionList {
         items: items.iter().map(|item| DetectionView::recorded(&gate, &view, item)).collect(),
         next: next.map(|cursor| write_cursor(&cursor, print)),

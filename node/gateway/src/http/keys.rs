@@ -121,7 +121,13 @@ impl KeyView {
     }
 }
 
-fn tagged(status: StatusCode, gate: &Gate, key: &ApiKey, secret: Option<&Secret>) -> Response {
+/// Answers a key with its revision, and with its secret when it was just drawn.
+pub(crate) fn tagged(
+    status: StatusCode,
+    gate: &Gate,
+    key: &ApiKey,
+    secret: Option<&Secret>,
+) -> Response {
     let shown = secret.map(|secret| secret.show().to_owned());
     let view = KeyView { key: shown, ..KeyView::of(gate, key) };
     let tag = format!("\"{}\"", view.revision);
@@ -197,7 +203,9 @@ fn made(
     let Outcome::ApiKey(key) = outcome else {
         return Err(Problem::new(Code::Internal, "the key was not made"));
     };
-    Ok(tagged(status, gate, &key, Some(secret)))
+    // A repeated request has the key of the first, whose secret was shown then.
+    let secret = Some(secret).filter(|secret| secret.digest() == key.digest);
+    Ok(tagged(status, gate, &key, secret))
 }
 
 /// Returns the streams that a key may touch: those named, all of which who asks
@@ -224,7 +232,8 @@ fn network(text: &str) -> Result<Network, Problem> {
     Ok(Network { address, prefix: prefix.parse().map_err(|_| bad())? })
 }
 
-fn moment(text: &str) -> Result<Timestamp, Problem> {
+/// Reads from when on something is over.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, Problem> {
     let nanos = Stamp::Text(text.into()).nanos();
     let nanos = nanos
         .map_err(|fault| Problem::new(Code::BadRequest, format!("expires: {}", fault.reason)))?;

@@ -109,7 +109,8 @@ pub(crate) async fn unset(
     replace(gate, &stream, based_on, &own).await
 }
 
-fn found(stream: &Stream, entity: String) -> Result<Response, Problem> {
+/// Answers what an entity has different.
+pub(crate) fn found(stream: &Stream, entity: String) -> Result<Response, Problem> {
     let config = of_entity(stream, &entity)?;
     Ok(tagged(stream, OverrideView { entity, config }))
 }
@@ -171,12 +172,16 @@ pub(crate) async fn delete(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let based_on = based_on(&headers)?;
-    let changed = unset(&gate, (&stream, Some(based_on)), &entity).await?;
-    let mut response = tagged(&changed, ());
+    Ok(taken_away(&*unset(&gate, (&stream, Some(based_on)), &entity).await?))
+}
+
+/// Answers that an entity has nothing different any more.
+pub(crate) fn taken_away(stream: &Stream) -> Response {
+    let mut response = tagged(stream, ());
     *response.status_mut() = StatusCode::NO_CONTENT;
     *response.body_mut() = axum::body::Body::empty();
     response.headers_mut().remove(header::CONTENT_TYPE);
-    Ok(response)
+    response
 }
 
 fn broken(what: &str) -> Problem {

@@ -3,6 +3,7 @@
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use via_types::{Epoch, ProducerId};
 
 use crate::gate::Gate;
 use crate::http::media::Document;
@@ -31,7 +32,11 @@ pub(crate) struct ProducerView {
 pub(crate) async fn open(gate: Gate, body: Document) -> Result<Json<ProducerView>, Problem> {
     let NewProducer { name } = body.object(Code::BadRequest)?;
     let deed = gate.deed().await?;
-    let opened = gate.control().open_producer_by(deed, gate.tenant(), &name).await?;
-    let (producer, epoch) = opened;
-    Ok(Json(ProducerView { producer: producer.get(), epoch: epoch.get() }))
+    let (id, epoch) = gate.control().open_producer_by(deed, gate.tenant(), &name).await?;
+    Ok(opened(id, epoch))
+}
+
+/// Answers a producer's incarnation.
+pub(crate) fn opened(id: ProducerId, epoch: Epoch) -> Json<ProducerView> {
+    Json(ProducerView { producer: id.get(), epoch: epoch.get() })
 }

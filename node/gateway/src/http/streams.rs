@@ -77,7 +77,8 @@ pub(crate) struct NewStream<'a> {
     config: Option<&'a RawValue>,
 }
 
-fn tagged(status: StatusCode, stream: &Stream) -> Result<Response, Problem> {
+/// Answers a stream with its revision.
+pub(crate) fn tagged(status: StatusCode, stream: &Stream) -> Result<Response, Problem> {
     let view = StreamView::of(stream)?;
     let tag = format!("\"{}\"", stream.revision.get());
     let mut response = (status, Json(view)).into_response();
@@ -111,10 +112,15 @@ pub(crate) async fn create(gate: Gate, body: Document) -> Result<Response, Probl
     let deed = gate.deed().await?;
     let created = gate.control().create_stream_by(deed, gate.tenant(), &name, &own).await?;
     if created.existed {
-        let words = format!("stream {name:?} exists with revision {}", created.stream.revision);
-        return Err(Problem::new(Code::StreamExists, words));
+        return Err(exists(&created.stream));
     }
     tagged(StatusCode::CREATED, &created.stream)
+}
+
+/// Says that there is a stream of that name.
+pub(crate) fn exists(stream: &Stream) -> Problem {
+    let Stream { name, revision, .. } = stream;
+    Problem::new(Code::StreamExists, format!("stream {name:?} exists with revision {revision}"))
 }
 
 /// Shows a stream.
@@ -177,10 +183,10 @@ pub(crate) async fn replace(
     Ok(gate.control().put_stream_config_by(deed, gate.tenant(), &stream.name, own).await?)
 }
 
-/// Returns the revision that whoever wants to change a stream has read.
+/// Returns the revision that whoever wants to change something has read.
 pub(crate) fn based_on(headers: &HeaderMap) -> Result<Revision, Problem> {
     let Some(tag) = headers.get(header::IF_MATCH) else {
-        let words = "send If-Match with the ETag of the configuration you read";
+        let words = "send If-Match with the ETag of what you read";
         return Err(Problem::new(Code::RevisionRequired, words));
     };
     let text = tag.to_str().unwrap_or("").trim();
@@ -191,20 +197,21 @@ pub(crate) fn based_on(headers: &HeaderMap) -> Result<Revision, Problem> {
 }
 
 /// Reads what a stream is to say of its configuration.
-fn said(text: &[u8]) -> Result<Value, Problem> {
+pub(crate) fn said(text: &[u8]) -> Result<Value, Problem> {
     // As its own type first, which names a key that is there twice.
     let _: StreamConfig = parse(text, Code::BadConfig)?;
     parse(text, Code::BadConfig)
 }
 
-/// Checks what a stream is to say of its configuration, and what follows.
-fn check(gate: &Gate, own: &Value) -> Result<(), Problem> {
+/// Checks what a stream is to say of its configuration; returns what follows.
+pub(crate) fn check(gate: &Gate, own: &Value) -> Result<StreamConfig, Problem> {
     let bad = |words| Problem::new(Code::BadConfig, words);
     let config = understood(own).map_err(bad)?;
     (gate.options().check_config)(&config).map_err(bad)?;
     let refused = |refusal| Problem::from(via_control::Error::Refused(refusal));
     let whole = gate.view().in_force(&own.to_string()).map_err(refused)?;
-    (gate.options().check_config)(&whole).map_err(bad)
+    (gate.options().check_config)(&whole).map_err(bad)?;
+    Ok(whole)
 }
 
 /// Reads `own` by itself.

@@ -16,12 +16,13 @@ use via_types::{Permissions, Role, UserId};
 use crate::access::{password, secret};
 use crate::gate::Gate;
 use crate::http::media::Document;
+use crate::http::roles;
 use crate::http::streams::based_on;
 use crate::http::view::rfc3339;
 use crate::problem::{Code, Problem};
 
 /// Digits of a password that is drawn: 142 bits.
-const DRAWN: usize = 24;
+pub(crate) const DRAWN: usize = 24;
 
 /// Asks for a user.
 #[derive(Deserialize, ToSchema)]
@@ -78,24 +79,18 @@ pub(crate) struct UserList {
 /// A password that was drawn.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct DrawnPassword {
-    /// The password; shown once.
-    password: String,
+    /// The password; shown once, and absent when the request is repeated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<String>,
 }
 
 impl UserView {
     fn of(gate: &Gate, user: &User) -> Self {
         let view = gate.view();
-        let name = |role: &Role| match (role.name(), role) {
-            (Some(name), _) => name.to_owned(),
-            (None, Role::Custom(id)) => {
-                view.role(*id).map_or_else(|| id.to_string(), |role| role.name.clone())
-            }
-            (None, _) => String::new(),
-        };
         Self {
             id: user.id.to_string(),
             login: user.login.clone(),
-            roles: user.roles.iter().map(name).collect(),
+            roles: user.roles.iter().map(|role| roles::name(&view, *role)).collect(),
             is_active: user.is_active,
             seen: user.seen.map(rfc3339),
             created: rfc3339(user.created),
@@ -105,7 +100,13 @@ impl UserView {
     }
 }
 
-fn tagged(status: StatusCode, gate: &Gate, user: &User, drawn: Option<String>) -> Response {
+/// Answers a user with their revision, and with a password that was just drawn.
+pub(crate) fn tagged(
+    status: StatusCode,
+    gate: &Gate,
+    user: &User,
+    drawn: Option<String>,
+) -> Response {
     let view = UserView { password: drawn, ..UserView::of(gate, user) };
     let tag = format!("\"{}\"", view.revision);
     let mut response = (status, Json(view)).into_response();
@@ -126,7 +127,7 @@ fn own(gate: &Gate, id: &str) -> Result<Arc<User>, Problem> {
 }
 
 /// Reads names of roles, none of which allows more than the caller may do.
-fn roles(gate: &Gate, names: &[String]) -> Result<Vec<Role>, Problem> {
+fn given(gate: &Gate, names: &[String]) -> Result<Vec<Role>, Problem> {
     let home = gate.caller().home();
     let view = gate.view();
     let built_in = if home.is_some() { Role::OF_TENANTS } else { Role::OF_PLATFORM };
@@ -174,17 +175,19 @@ pub(crate) async fn list(gate: Gate) -> Result<Json<UserList>, Problem> {
         headers(("ETag" = String, description = "The revision")))))]
 pub(crate) async fn create(gate: Gate, body: Document) -> Result<Response, Problem> {
     let NewUser { login, roles: names, password } = body.object(Code::BadRequest)?;
-    let roles = roles(&gate, &names)?;
+    let roles = given(&gate, &names)?;
     let drawn = if password.is_none() { Some(secret::drawn::<DRAWN>()?) } else { None };
     let password = password.or_else(|| drawn.clone()).unwrap_or_default();
     password::check(&password, &login)?;
-    let kept = gate.passwords().hash(password).await?;
-    let credentials = Credentials { password: Some(kept), ..Credentials::default() };
+    let kept = Some(gate.passwords().hash(password).await?);
+    let credentials = Credentials { password: kept.clone(), ..Credentials::default() };
     let tenant = gate.caller().home();
     let create = CreateUser { tenant, login, roles, identities: Vec::new(), credentials };
     let Outcome::User(user) = gate.control().commit(gate.deed().await?, create).await? else {
         return Err(Problem::new(Code::Internal, "the user was not made"));
     };
+    // A repeated request has the user of the first, whose password was shown then.
+    let drawn = drawn.filter(|_| user.credentials.password == kept);
     Ok(tagged(StatusCode::CREATED, &gate, &user, drawn))
 }
 
@@ -216,7 +219,7 @@ pub(crate) async fn change(
     is_not_above(&gate, &user)?;
     let deed = gate.deed().await?.based_on(based_on(&headers)?);
     let (tenant, identities) = (user.tenant, user.identities.clone());
-    let roles = roles(&gate, &names)?;
+    let roles = given(&gate, &names)?;
     let put = PutUser { tenant, user: user.id, roles, identities, is_active };
     let Outcome::User(user) = gate.control().commit(deed, put).await? else {
         return Err(Problem::new(Code::Internal, "the user was not changed"));
@@ -252,11 +255,17 @@ pub(crate) async fn reset_password(
 ) -> Result<Response, Problem> {
     let user = own(&gate, &id)?;
     is_not_above(&gate, &user)?;
-    let drawn = secret::drawn::<DRAWN>()?;
-    let kept = gate.passwords().hash(drawn.clone()).await?;
-    let change = CredentialChange::Password(Some(kept));
+    let password = secret::drawn::<DRAWN>()?;
+    let kept = Some(gate.passwords().hash(password.clone()).await?);
+    let change = CredentialChange::Password(kept.clone());
     let set = SetCredentials { tenant: user.tenant, user: user.id, change };
-    gate.control().commit(gate.deed().await?, set).await?;
+    let outcome = gate.control().commit(gate.deed().await?, set).await?;
+    let is_new = matches!(outcome, Outcome::User(user) if user.credentials.password == kept);
+    Ok(drawn(is_new.then_some(password)))
+}
+
+/// Answers a password that was drawn; none was shown before.
+pub(crate) fn drawn(password: Option<String>) -> Response {
     let hidden = [(header::CACHE_CONTROL, "no-store")];
-    Ok((hidden, Json(DrawnPassword { password: drawn })).into_response())
+    (hidden, Json(DrawnPassword { password })).into_response()
 }

@@ -348,7 +348,7 @@ async fn a_suspended_tenant_looks_and_changes_nothing() {
     rig.control.commit(deed, put).await.expect("it is suspended");
     assert_eq!(rig.as_by(&token, ("GET", "/api/v1/streams"), &Value::Null).await.status, 200);
     let body = json!({"name": "logs"});
-    rig.as_by(&token, ("POST", "/api/v1/streams"), &body).await.problem(403, "forbidden");
+    rig.as_by(&token, ("POST", "/api/v1/streams"), &body).await.problem(403, "tenant_suspended");
 }
 
 #[tokio::test]
@@ -411,10 +411,12 @@ async fn a_feed_and_a_stream_of_writes_end_when_their_key_is_taken_away() {
     assert_eq!(refused.code(), Code::Unauthenticated);
 }
 
-type Bearing =
+/// A client that shows a key, when it has one.
+pub(crate) type Bearing =
     InterceptedService<Channel, Box<dyn FnMut(Request<()>) -> Result<Request<()>, Status> + Send>>;
 
-async fn client(rig: &Rig, key: Option<&str>) -> IngestClient<Bearing> {
+/// Connects one.
+pub(crate) async fn client(rig: &Rig, key: Option<&str>) -> IngestClient<Bearing> {
     let channel =
         Channel::from_shared(format!("http://{}", rig.address)).expect("it is one").connect().await;
     let bearer = key.map(|key| format!("Bearer {key}").parse().expect("it is one"));

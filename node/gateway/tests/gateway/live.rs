@@ -157,3 +157,22 @@ async fn server_sent_events_end_when_the_node_drains() {
     assert_eq!(events.next().await, None);
     assert_eq!(rig.stop().await.cut_off, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_suppressed_is_not_told_live() {
+    let rig = Rig::start().await;
+    rig.post_json("/api/v1/streams", r#"{"name":"s"}"#).await;
+    let mut events = Events::open(&rig, "/api/v1/live?stream=s", None).await;
+    assert_eq!(events.next().await.expect("open")["type"], "hello");
+    let body = r#"{"entity":"quiet","reason":"a load test"}"#;
+    assert_eq!(rig.post_json("/api/v1/suppressions", body).await.status, 201);
+    disturb(&rig, "quiet").await;
+    let recorded = async {
+        let path = "/api/v1/detections?stream=s&entity=quiet&suppressed=true";
+        while rig.get(path).await.json()["items"] == serde_json::json!([]) {}
+    };
+    tokio::time::timeout(PATIENCE, recorded).await.expect("it is recorded");
+    disturb(&rig, "loud").await;
+    let told = events.next().await.expect("open");
+    assert_eq!(told["detection"]["entity"], "loud", "{told}");
+}

@@ -16,8 +16,10 @@ use crate::rig::Rig;
 /// is the platform's, or belongs where somebody is at home.
 fn needed(method: &str, path: &str) -> Need {
     use Action::{Delete, Execute, Read, Write};
-    use Resource::Users;
-    use Resource::{Audit, Config, Detections, Entities, Events, Keys, Nodes, Reports, Streams};
+    use Resource::{
+        Audit, Config, Detections, Entities, Events, Keys, Nodes, Quotas, Reports, Streams,
+        Tenants, Users,
+    };
     let is_read = method == "GET";
     let (resource, action) = match path {
         "/livez" | "/readyz" | "/api/v1/openapi.json" | "/api/v1/docs" => return Need::Nothing,
@@ -31,8 +33,15 @@ fn needed(method: &str, path: &str) -> Need {
             return Need::Platform(Nodes, if is_read { Read } else { Execute });
         }
         "/api/v1/audit/export" => return Need::Home(Audit, Execute),
+        path if path.starts_with("/api/v1/audit/proofs") => return Need::Home(Audit, Execute),
         path if path.starts_with("/api/v1/audit") => return Need::Home(Audit, Read),
-        path if path.starts_with("/api/v1/keys") || path.starts_with("/api/v1/users") => {
+        "/api/v1/access/review" => return Need::Home(Users, Read),
+        "/api/v1/tenant" => return Need::Home(Quotas, Read),
+        "/api/v1/plans" => return Need::Platform(Tenants, Read),
+        path if path.starts_with("/api/v1/tenants") => {
+            return Need::Platform(Tenants, if is_read { Read } else { Write });
+        }
+        path if ["keys", "users", "roles"].iter().any(|it| path[8..].starts_with(it)) => {
             let action = match method {
                 "GET" => Read,
                 "DELETE" => Delete,
@@ -40,12 +49,16 @@ fn needed(method: &str, path: &str) -> Need {
             };
             return Need::Home(if path.contains("keys") { Keys } else { Users }, action);
         }
-        path if path.ends_with("/config") || path.ends_with("/overrides") => {
+        path if path.ends_with("/config/validate") => (Config, Read),
+        path if path.contains("/config") || path.ends_with("/overrides") => {
             (Config, if is_read { Read } else { Write })
         }
         path if path.ends_with("/events") || path.ends_with("/score") => (Events, Write),
         "/api/v1/producers" => (Events, Write),
         "/api/v1/live" => (Detections, Read),
+        path if path.starts_with("/api/v1/suppressions") => {
+            (Config, if is_read { Read } else { Write })
+        }
         "/api/v1/stats" => (Reports, Read),
         path if path.contains("/entities/") => (Entities, if is_read { Read } else { Execute }),
         path if path.contains("/detections") => (Detections, if is_read { Read } else { Write }),
@@ -105,6 +118,9 @@ fn filled(path: &str) -> String {
         ("{node}", "n9"),
         ("{shard}", "s9"),
         ("{code}", "not_found"),
+        ("{role}", "none"),
+        ("{tenant}", "none"),
+        ("{suppression}", "hush999"),
     ] {
         filled = filled.replace(name, value);
     }
@@ -113,7 +129,7 @@ fn filled(path: &str) -> String {
 
 impl Rig {
     /// Begins a session of somebody with that role; returns its token.
-    async fn session(&self, tenant: Option<TenantId>, role: Role) -> String {
+    pub(crate) async fn session(&self, tenant: Option<TenantId>, role: Role) -> String {
         let login =
             format!("{}-{}", role.name().expect("it is one"), tenant.map_or(0, TenantId::get));
         self.user(tenant, &login, role).await;
@@ -226,7 +242,9 @@ async fn absence(
         ("X-Request-Id", "r-1"),
     ];
     let body: &[u8] = match path {
+        _ if path.ends_with("/revert") => b"{\"to\":1}",
         _ if method != "PUT" => b"",
+        "/api/v1/roles/{}" => b"{\"permissions\":[]}",
         "/api/v1/users/{}" => b"{\"roles\":[],\"is_active\":true}",
         _ => b"{}",
     };
@@ -250,6 +268,12 @@ async fn what_is_another_tenant_s_is_as_absent_as_what_is_nobody_s() {
     let key = json!({"name": "theirs", "permissions": ["events:write"]});
     let key = rig.as_by(&theirs, ("POST", "/api/v1/keys"), &key).await.json();
     let key = key["id"].as_str().unwrap().to_owned();
+    let hush = json!({"entity": "e", "reason": "known"});
+    let hush = rig.as_by(&theirs, ("POST", "/api/v1/suppressions"), &hush).await.json();
+    let hush = hush["id"].as_str().unwrap().to_owned();
+    let role = json!({"permissions": ["streams:read"]});
+    let made = rig.as_by(&theirs, ("PUT", "/api/v1/roles/theirs"), &role).await;
+    assert_eq!(made.status, 201);
     let session = rig.as_by(&theirs, ("GET", "/api/v1/sessions"), &Value::Null).await.json();
     let session = session["items"][0]["id"].as_str().unwrap().to_owned();
     let whoami = rig.as_by(&theirs, ("GET", "/api/v1/whoami"), &Value::Null).await.json();
@@ -260,6 +284,13 @@ async fn what_is_another_tenant_s_is_as_absent_as_what_is_nobody_s() {
     for (method, path, theirs, nobodys) in [
         ("GET", "/api/v1/streams/{}", "theirs", "absent"),
         ("PUT", "/api/v1/streams/{}/config", "theirs", "absent"),
+        ("GET", "/api/v1/streams/{}/config/history", "theirs", "absent"),
+        ("POST", "/api/v1/streams/{}/config/revert", "theirs", "absent"),
+        ("POST", "/api/v1/streams/{}/config/validate", "theirs", "absent"),
+        ("PUT", "/api/v1/roles/{}", "theirs", "absent"),
+        ("DELETE", "/api/v1/roles/{}", "theirs", "absent"),
+        ("DELETE", "/api/v1/suppressions/{}", &hush, "hush99999"),
+        ("GET", "/api/v1/suppressions?stream={}", "theirs", "absent"),
         ("GET", "/api/v1/streams/{}/overrides", "theirs", "absent"),
         ("GET", "/api/v1/streams/{}/entities/e", "theirs", "absent"),
         ("GET", "/api/v1/streams/{}/entities/e/series", "theirs", "absent"),

@@ -261,3 +261,35 @@ async fn questions_are_answered_as_documented() {
         document.answers("GET", path, answer.status, &answer.json());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_catalog_is_answered_as_documented() {
+    let rig = Rig::start().await;
+    let document = document(&rig).await;
+    assert_eq!(rig.post_json("/api/v1/streams", r#"{"name":"s"}"#).await.status, 201);
+    let body = json!({"entity": "b", "stream": "s", "reason": "known"});
+    assert!(document.takes("POST", "/api/v1/suppressions", JSON, &body));
+    let made = rig.post_json("/api/v1/suppressions", &body.to_string()).await;
+    document.answers("POST", "/api/v1/suppressions", made.status, &made.json());
+    let body = json!({"name": "acme", "administrator": "ada", "plan": "free"});
+    assert!(document.takes("POST", "/api/v1/tenants", JSON, &body));
+    let made = rig.post_json("/api/v1/tenants", &body.to_string()).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    document.answers("POST", "/api/v1/tenants", made.status, &made.json());
+    for (path, address) in [
+        ("/api/v1/streams/{stream}/config/history", "/api/v1/streams/s/config/history"),
+        ("/api/v1/suppressions", "/api/v1/suppressions"),
+        ("/api/v1/roles", "/api/v1/roles"),
+        ("/api/v1/access/review", "/api/v1/access/review"),
+        ("/api/v1/tenant", "/api/v1/tenant"),
+        ("/api/v1/tenants", "/api/v1/tenants"),
+        ("/api/v1/tenants/{tenant}", "/api/v1/tenants/default"),
+        ("/api/v1/tenants/{tenant}", "/api/v1/tenants/none"),
+        ("/api/v1/plans", "/api/v1/plans"),
+        ("/api/v1/audit/proofs/inclusion", "/api/v1/audit/proofs/inclusion?index=0"),
+        ("/api/v1/audit/proofs/consistency", "/api/v1/audit/proofs/consistency?from=1"),
+    ] {
+        let answer = rig.get(address).await;
+        document.answers("GET", path, answer.status, &answer.json());
+    }
+}
