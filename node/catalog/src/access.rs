@@ -12,7 +12,7 @@ use via_types::{
 
 use crate::object::{
     Account, ApiKey, CustomRole, Digest, Edition, Grant, Identity, Plan, PlanId, Quotas, Session,
-    Standing, Subject, Suppression, Trail, TrailId, User,
+    Standing, Subject, Suppression, Trail, TrailId, Usage, User,
 };
 use crate::tables::Tables;
 use crate::view::View;
@@ -155,6 +155,12 @@ impl View {
     /// over.
     pub fn suppressions_of(&self, tenant: TenantId) -> impl Iterator<Item = &Arc<Suppression>> {
         self.tables.suppressions_of(tenant)
+    }
+
+    /// Returns what was admitted of a tenant's streams, by name of the stream and
+    /// the oldest page first.
+    pub fn usage_of(&self, tenant: TenantId) -> impl Iterator<Item = &Arc<Usage>> {
+        self.streams_of(tenant).flat_map(|stream| self.tables.usages_of(stream.id))
     }
 
     /// Returns an audit log; none while nothing is recorded in it.

@@ -18,5 +18,6 @@ pub(crate) mod producers;
 pub(crate) mod sessions;
 pub(crate) mod stats;
 pub(crate) mod streams;
+pub(crate) mod usage;
 pub(crate) mod users;
 pub(crate) mod view;

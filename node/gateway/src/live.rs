@@ -12,6 +12,7 @@ use via_types::detection::Change;
 use crate::gate::Gate;
 use crate::metrics::{self, Open};
 use crate::problem::{Code, Problem};
+use crate::quota::allowance::Seat;
 
 /// The form of feed cursors; another form gets another number.
 const FORM: &str = "f1.";
@@ -37,7 +38,7 @@ pub(crate) enum Item {
 pub(crate) struct Live {
     feed: Feed,
     gate: Gate,
-    _seat: OwnedSemaphorePermit,
+    _seats: (OwnedSemaphorePermit, Seat),
     _open: Open,
 }
 
@@ -55,9 +56,9 @@ impl Live {
             None => Start::Now,
             Some(text) => Start::After(read_cursor(text)?),
         };
-        let seat = gate.seat()?;
+        let seats = (gate.seat()?, gate.allowance().seat()?);
         let feed = gate.shard().subscribe(start, filter).await?;
-        Ok(Self { feed, gate: gate.clone(), _seat: seat, _open: Open::subscriber() })
+        Ok(Self { feed, gate: gate.clone(), _seats: seats, _open: Open::subscriber() })
     }
 
     /// Returns the position before the next item.

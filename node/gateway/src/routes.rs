@@ -19,7 +19,7 @@ use crate::grpc;
 use crate::health;
 use crate::http::{
     audit, cluster, detections, docs, edge, entities, events, feed, feedback, keys, overrides,
-    producers, sessions, stats, streams, users,
+    producers, sessions, stats, streams, usage, users,
 };
 
 #[derive(OpenApi)]
@@ -70,6 +70,7 @@ pub(crate) fn documented() -> OpenApiRouter<Gate> {
         .routes(routes!(audit::head))
         .routes(routes!(audit::export))
         .routes(routes!(stats::show))
+        .routes(routes!(usage::show))
         .routes(routes!(cluster::status))
         .routes(routes!(cluster::nodes))
         .routes(routes!(cluster::shards))

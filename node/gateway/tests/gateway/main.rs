@@ -13,6 +13,7 @@ mod logs;
 mod matrix;
 mod overrides;
 mod pressure;
+mod quota;
 mod rig;
 mod schema;
 mod slow;

@@ -46,7 +46,7 @@ fn needed(method: &str, path: &str) -> Need {
         path if path.ends_with("/events") || path.ends_with("/score") => (Events, Write),
         "/api/v1/producers" => (Events, Write),
         "/api/v1/live" => (Detections, Read),
-        "/api/v1/stats" => (Reports, Read),
+        "/api/v1/stats" | "/api/v1/usage" => (Reports, Read),
         path if path.contains("/entities/") => (Entities, if is_read { Read } else { Execute }),
         path if path.contains("/detections") => (Detections, if is_read { Read } else { Write }),
         path if path.starts_with("/api/v1/streams") => {
@@ -113,7 +113,7 @@ fn filled(path: &str) -> String {
 
 impl Rig {
     /// Begins a session of somebody with that role; returns its token.
-    async fn session(&self, tenant: Option<TenantId>, role: Role) -> String {
+    pub(crate) async fn session(&self, tenant: Option<TenantId>, role: Role) -> String {
         let login =
             format!("{}-{}", role.name().expect("it is one"), tenant.map_or(0, TenantId::get));
         self.user(tenant, &login, role).await;
