@@ -11,7 +11,7 @@ use via_types::{
 
 use crate::object::{
     Account, Answer, ApiKey, CustomRole, Digest, Edition, Grant, Identity, Plan, PlanId, Quotas,
-    Session, Standing, Subject, Suppression, Trail, TrailId, User,
+    Session, Standing, Subject, Suppression, Trail, TrailId, Usage, User,
 };
 use crate::tables::Tables;
 use crate::view::View;
@@ -160,6 +160,12 @@ impl View {
     /// which nothing was kept, some may be over.
     pub fn answer(&self, whose: Option<TenantId>, key: Digest) -> Option<&Arc<Answer>> {
         self.tables.answers.get(&(TrailId::of(whose), key))
+    }
+
+    /// Returns what was admitted of a tenant's streams, by name of the stream and
+    /// the oldest page first.
+    pub fn usage_of(&self, tenant: TenantId) -> impl Iterator<Item = &Arc<Usage>> {
+        self.streams_of(tenant).flat_map(|stream| self.tables.usages_of(stream.id))
     }
 
     /// Returns an audit log; none while nothing is recorded in it.

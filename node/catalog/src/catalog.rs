@@ -199,7 +199,8 @@ impl Catalog {
             | Key::Suppression(_)
             | Key::Answer(_)
             | Key::Trail(_)
-            | Key::Subject(_) => self.tables.object(key),
+            | Key::Subject(_)
+            | Key::Usage(_) => self.tables.object(key),
         }
     }
 
@@ -363,7 +364,8 @@ impl Catalog {
             | Object::Suppression(_)
             | Object::Answer(_)
             | Object::Trail(_)
-            | Object::Subject(_) => self.tables.put(object),
+            | Object::Subject(_)
+            | Object::Usage(_) => self.tables.put(object),
         }
     }
 

@@ -17,6 +17,7 @@ mod forget_subject;
 mod form_cluster;
 mod issue_token;
 mod note_attempt;
+mod note_usage;
 mod note_use;
 mod observe_node;
 mod open_grant;
@@ -59,6 +60,7 @@ pub use forget_subject::ForgetSubject;
 pub use form_cluster::FormCluster;
 pub use issue_token::IssueToken;
 pub use note_attempt::{NoteAttempt, Tried};
+pub use note_usage::NoteUsage;
 pub use note_use::NoteUse;
 pub use observe_node::ObserveNode;
 pub use open_grant::OpenGrant;
@@ -185,6 +187,8 @@ commands! {
     PutSubject = "put_subject",
     /// Destroys a person's key.
     ForgetSubject = "forget_subject",
+    /// Adds to what a tenant was given.
+    NoteUsage = "note_usage",
 }
 
 impl Command {
@@ -230,7 +234,8 @@ impl Command {
             | Self::Record(_)
             | Self::PruneTrail(_)
             | Self::PutSubject(_)
-            | Self::ForgetSubject(_) => {
+            | Self::ForgetSubject(_)
+            | Self::NoteUsage(_) => {
                 // The audit log is as old as they are (invariant A-1).
                 self.apply_as(catalog, at, deed.ok_or(Refusal::Anonymous)?)
             }
@@ -270,6 +275,7 @@ impl Command {
             Self::PruneTrail(command) => command.apply(catalog, at, deed),
             Self::PutSubject(command) => command.apply(catalog),
             Self::ForgetSubject(command) => command.apply(catalog),
+            Self::NoteUsage(command) => command.apply(catalog),
             Self::FormCluster(_)
             | Self::RegisterNode(_)
             | Self::CreateTenant(_)

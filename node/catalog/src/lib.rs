@@ -28,7 +28,7 @@ pub use object::{
     Account, Answer, ApiKey, Attempts, Cluster, ClusterId, Counters, Credentials, CustomRole,
     Defaults, Digest, Edition, Grant, Hushed, Identity, Key, Network, Node, NodeState, Object,
     Plan, PlanId, Producer, Quotas, Recorded, SecondFactor, Session, Standing, Stream, Subject,
-    Suppression, Tenant, Token, Trail, TrailId, User, Verdict,
+    Suppression, Tenant, Token, Trail, TrailId, Usage, User, Verdict,
 };
 pub use refusal::{Refusal, Thing};
 pub use view::View;

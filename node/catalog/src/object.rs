@@ -5,6 +5,7 @@ pub mod access;
 pub mod account;
 pub mod kept;
 pub mod trail;
+pub mod usage;
 pub mod user;
 
 use std::fmt;
@@ -21,6 +22,7 @@ pub use access::{ApiKey, CustomRole, Grant, Network, Session};
 pub use account::{Account, Plan, PlanId, Quotas, Standing};
 pub use kept::{Answer, Edition, Hushed, Subject, Suppression, Verdict};
 pub use trail::{Recorded, Trail, TrailId};
+pub use usage::Usage;
 pub use user::{Attempts, Credentials, Identity, SecondFactor, User};
 
 use crate::overlay;
@@ -279,6 +281,8 @@ pub enum Key {
     Trail(TrailId),
     /// A [`Subject`].
     Subject(Digest),
+    /// A page of [`Usage`].
+    Usage((StreamId, u32)),
 }
 
 impl fmt::Display for Key {
@@ -304,6 +308,7 @@ impl fmt::Display for Key {
             Self::Answer(_) => f.write_str("answer"),
             Self::Trail(id) => write!(f, "audit log of {id}"),
             Self::Subject(_) => f.write_str("subject"),
+            Self::Usage((stream, page)) => write!(f, "usage of {stream}, page {page}"),
         }
     }
 }
@@ -351,6 +356,8 @@ pub enum Object {
     Trail(Arc<Trail>),
     /// A key that seals what concerns a person.
     Subject(Arc<Subject>),
+    /// What was admitted of a stream.
+    Usage(Arc<Usage>),
 }
 
 impl Object {
@@ -377,6 +384,7 @@ impl Object {
             Self::Answer(answer) => Key::Answer((answer.whose, answer.key)),
             Self::Trail(trail) => Key::Trail(trail.id),
             Self::Subject(subject) => Key::Subject(subject.id),
+            Self::Usage(usage) => Key::Usage((usage.stream, usage.page)),
         }
     }
 
@@ -399,6 +407,7 @@ impl Object {
             Self::Suppression(entry) => Some(entry.tenant),
             Self::Answer(answer) => answer.whose.tenant(),
             Self::Trail(trail) => trail.id.tenant(),
+            Self::Usage(usage) => Some(usage.tenant),
         }
     }
 }

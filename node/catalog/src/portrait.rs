@@ -46,7 +46,8 @@ pub(crate) fn portrait(object: &Object) -> Value {
         | Object::Edition(_)
         | Object::Answer(_)
         | Object::Trail(_)
-        | Object::Subject(_) => json!({}),
+        | Object::Subject(_)
+        | Object::Usage(_) => json!({}),
     }
 }
 

@@ -83,9 +83,10 @@ pub(crate) fn bare(at: Revision, deed: &Deed, word: &str) -> Record {
     }
 }
 
-/// Says whether a change of it is worth telling: not what follows from others.
+/// Says whether a change of it is worth telling: not what follows from others,
+/// nor what is a count and no deed.
 fn is_told(key: Key) -> bool {
-    !matches!(key, Key::Counters | Key::Trail(_) | Key::Answer(_) | Key::Edition(_))
+    !matches!(key, Key::Counters | Key::Trail(_) | Key::Answer(_) | Key::Edition(_) | Key::Usage(_))
 }
 
 fn side<'a>(things: impl Iterator<Item = (Key, Option<&'a Object>)>) -> Value {

@@ -120,6 +120,12 @@ impl Slot for (StreamId, Revision) {
     }
 }
 
+impl Slot for (StreamId, u32) {
+    fn slot(&self) -> u64 {
+        u64::from(self.0.get())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ use via_types::{
 
 use crate::object::{
     Account, Answer, ApiKey, CustomRole, Digest, Edition, Grant, Identity, Key, Object, Plan,
-    PlanId, Session, Subject, Suppression, Trail, TrailId, User,
+    PlanId, Session, Subject, Suppression, Trail, TrailId, Usage, User,
 };
 use crate::table::Table;
 
@@ -75,6 +75,7 @@ tables! {
     answers: Answer((TrailId, Digest) => Answer),
     trails: Trail(TrailId => Trail),
     subjects: Subject(Digest => Subject),
+    usages: Usage((StreamId, u32) => Usage),
 }
 
 /// How things are found that are not asked for by their own key.
@@ -196,6 +197,11 @@ impl Tables {
     /// Returns what a stream said at earlier revisions, the oldest first.
     pub(crate) fn editions_of(&self, stream: StreamId) -> impl Iterator<Item = &Arc<Edition>> {
         self.editions.chunk(u64::from(stream.get())).map(|(_, edition)| edition)
+    }
+
+    /// Returns what was admitted of a stream, the oldest page first.
+    pub(crate) fn usages_of(&self, stream: StreamId) -> impl Iterator<Item = &Arc<Usage>> {
+        self.usages.chunk(u64::from(stream.get())).map(|(_, page)| page)
     }
 
     /// Says whether a role is one that `tenant` (none: the platform) may give.

@@ -112,6 +112,9 @@ fn key(key: Key) -> Bytes {
         }
         Key::Trail(id) => row(19, &id.get().to_be_bytes()),
         Key::Subject(digest) => row(20, digest.bytes()),
+        Key::Usage((stream, page)) => {
+            row(21, &[stream.get().to_be_bytes(), page.to_be_bytes()].concat())
+        }
     }
 }
 

@@ -21,6 +21,8 @@ use crate::http::repeat::Said;
 use crate::ingest::admission::Admission;
 use crate::options::Options;
 use crate::problem::{Code, Problem};
+use crate::quota::Limiter;
+use crate::quota::allowance::Allowance;
 
 /// How often it is looked whether time has shut somebody out.
 const LOOK: Duration = Duration::from_millis(500);
@@ -57,6 +59,7 @@ struct Inner {
     admission: Admission,
     ledger: Ledger,
     passwords: Pool,
+    limiter: Limiter,
     requests: Arc<Semaphore>,
     subscribers: Arc<Semaphore>,
     draining: watch::Receiver<bool>,
@@ -75,6 +78,7 @@ impl Gate {
             admission,
             ledger,
             passwords,
+            limiter: Limiter::default(),
             requests,
             subscribers,
             draining,
@@ -113,6 +117,17 @@ impl Gate {
 
     pub(crate) fn passwords(&self) -> &Pool {
         &self.inner.passwords
+    }
+
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.inner.limiter
+    }
+
+    /// Returns what the caller may ask of this node: what their own tenant may,
+    /// since nobody spends another's. An operator's is not bounded.
+    pub(crate) fn allowance(&self) -> Arc<Allowance> {
+        let home = self.caller.home().unwrap_or(NOBODY);
+        self.limiter().of(&self.view(), home, self.now())
     }
 
     /// Checks again that the caller may do what their request needed.

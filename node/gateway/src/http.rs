@@ -27,5 +27,6 @@ pub(crate) mod stats;
 pub(crate) mod streams;
 pub(crate) mod suppressions;
 pub(crate) mod tenants;
+pub(crate) mod usage;
 pub(crate) mod users;
 pub(crate) mod view;

@@ -1,7 +1,7 @@
 //! Events in: from a body or a columnar message to receipts. Owns parsing,
 //! cutting by shard and the bounds on both; whose stream it is and in which
 //! words the answer is given is for the callers in `http` and `grpc`.
-//! Invariants: D-1 and D-2 through the shard, D-5, D-6.
+//! Invariants: D-1 and D-2 through the shard, D-5, D-6, T-2.
 
 pub(crate) mod admission;
 pub(crate) mod body;
@@ -50,10 +50,10 @@ pub(crate) struct Ingest {
 }
 
 impl Ingest {
-    /// Makes a request for `target`.
+    /// Makes a request for `target`, from what its tenant may ask.
     pub(crate) fn new(gate: &Gate, target: Target, origin: Option<Origin>, answer: Answer) -> Self {
         let splitter = Splitter::new(target.id(), gate.shard().shards());
-        let writer = Writer::new(gate.shard(), answer);
+        let writer = Writer::new(gate, answer);
         Self { gate: gate.clone(), target, origin, splitter, writer }
     }
 
@@ -148,6 +148,8 @@ impl Ingest {
         };
         let (pieces, refusals) = self.cut(cut).await?;
         drop(body);
+        let events = pieces.iter().map(|piece| piece.batch.len() as u64).sum::<u64>();
+        self.writer.admit(events + refusals.count).await?;
         self.writer.tally().refusals.append(refusals);
         self.writer.submit(pieces, grant).await;
         self.writer.finish().await
@@ -160,6 +162,8 @@ impl Ingest {
             let words = format!("{events} events in one batch; at most {most} are taken");
             return Err(Problem::new(Code::TooLarge, words));
         }
+        self.writer.allowance().bytes(columns::bytes(request))?;
+        self.writer.admit(events as u64).await?;
         let bytes = request.entity.len() * 5 + request.keys.iter().map(Bytes::len).sum::<usize>();
         let mut grant = Grant::default();
         self.gate.admission().cover(&mut grant, bytes * WEIGHT).await?;
@@ -184,6 +188,8 @@ impl Ingest {
             return Err(Problem::new(Code::TooLarge, "the body has more parts than can be named"));
         }
         self.gate.recheck()?;
+        // A line costs what an event does, whatever is in it: it is read.
+        self.writer.admit(part.len() as u64).await?;
         self.gate.admission().cover(&mut grant, part.bytes() * WEIGHT).await?;
         let origin = self.origin.map(|origin| Origin { part: part.number, ..origin });
         let era = Era::at(self.gate.now());

@@ -1,7 +1,8 @@
 //! The door: gRPC and HTTP on one port, admission, translation, health. Owns
 //! what outsiders may say and how they are answered; refuses to know how events
 //! are judged or kept. Run by the node; calls `shard` and `control`.
-//! Invariants: D-5 (every event has a fate), D-6 (every input has a bound).
+//! Invariants: D-5 (every event has a fate), D-6 (every input has a bound),
+//! T-2 (quotas conserve).
 
 mod access;
 mod connection;
@@ -16,6 +17,7 @@ mod live;
 pub mod metrics;
 mod options;
 mod problem;
+mod quota;
 mod routes;
 mod service;
 

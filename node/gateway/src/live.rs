@@ -13,6 +13,7 @@ use crate::gate::Gate;
 use crate::hush::Hush;
 use crate::metrics::{self, Open};
 use crate::problem::{Code, Problem};
+use crate::quota::allowance::Seat;
 
 /// The form of feed cursors; another form gets another number.
 const FORM: &str = "f1.";
@@ -39,7 +40,7 @@ pub(crate) struct Live {
     feed: Feed,
     gate: Gate,
     hush: Hush,
-    _seat: OwnedSemaphorePermit,
+    _seats: (OwnedSemaphorePermit, Seat),
     _open: Open,
 }
 
@@ -57,10 +58,10 @@ impl Live {
             None => Start::Now,
             Some(text) => Start::After(read_cursor(text)?),
         };
-        let seat = gate.seat()?;
+        let seats = (gate.seat()?, gate.allowance().seat()?);
         let feed = gate.shard().subscribe(start, filter).await?;
         let hush = Hush::of(&gate.view(), gate.tenant());
-        Ok(Self { feed, gate: gate.clone(), hush, _seat: seat, _open: Open::subscriber() })
+        Ok(Self { feed, gate: gate.clone(), hush, _seats: seats, _open: Open::subscriber() })
     }
 
     /// Returns the position before the next item.

@@ -101,6 +101,7 @@ codes! {
     SequenceTooOld = "sequence_too_old", CONFLICT, OutOfRange, Fate::Unknown, "The sequence is no longer remembered", "Whether it was applied cannot be told any more, however often it is repeated; repeat within the last 1,024 sequences.";
     SequenceReused = "sequence_reused", CONFLICT, FailedPrecondition, REJECTED, "The sequence was used for other events", "A sequence names one content for ever; send other events under a new sequence.";
     StaleRevision = "stale_revision", PRECONDITION_FAILED, Aborted, REJECTED, "It has changed since it was read", "Read it again and apply the change to the current revision.";
+    QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS, ResourceExhausted, SECOND, "The tenant's quota is used up", "Go on after Retry-After; `quota` names what is used up, and RateLimit says what is left.";
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, InvalidArgument, REJECTED, "The request is too large", "Send it in pieces, or as NDJSON, which may be of any length.";
     DecompressionBomb = "decompression_bomb", PAYLOAD_TOO_LARGE, InvalidArgument, REJECTED, "The body expands beyond what is allowed", "The detail says by how much; send it less compressed, or plain.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, InvalidArgument, REJECTED, "The content type is not supported", "Send application/json or application/x-ndjson.";
@@ -233,6 +234,9 @@ impl Problem {
         details.set_request_info(request_id, "");
         if let Fate::Retry(after) = self.fate {
             details.set_retry_info(Some(after));
+        }
+        if let Some(quota) = self.more.get("quota").and_then(Value::as_str) {
+            details.add_quota_failure_violation(quota, self.detail.as_str());
         }
         let message = format!("{}: {}", self.code.title(), self.detail);
         tonic::Status::with_error_details(self.code.grpc(), message, details)

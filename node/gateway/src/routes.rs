@@ -20,7 +20,7 @@ use crate::health;
 use crate::http::{
     audit, cluster, detections, docs, edge, entities, events, feed, feedback, history, keys,
     overrides, plans, producers, repeat, review, roles, sessions, stats, streams, suppressions,
-    tenants, users,
+    tenants, usage, users,
 };
 
 #[derive(OpenApi)]
@@ -102,6 +102,7 @@ pub(crate) fn documented() -> OpenApiRouter<Gate> {
         .routes(routes!(audit::consistency))
         .routes(routes!(audit::export))
         .routes(routes!(stats::show))
+        .routes(routes!(usage::show))
         .routes(routes!(cluster::status))
         .routes(routes!(cluster::nodes))
         .routes(routes!(cluster::shards))

@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::gate::{Gate, Rooms};
 use crate::metrics::Open;
 use crate::options::Options;
+use crate::quota::usage;
 use crate::routes;
 
 /// Most requests of one HTTP/2 connection at a time.
@@ -107,6 +108,7 @@ impl Service {
         let (ledger, control) = (gate.ledger().clone(), gate.control().clone());
         let every = gate.options().access.record_every;
         let keeping = tokio::spawn(async move { ledger.keep(control, every).await });
+        let metering = tokio::spawn(usage::keep(gate.clone(), every));
         let mut shutdown = pin!(shutdown);
         loop {
             let slot = Arc::clone(&slots);
@@ -132,7 +134,10 @@ impl Service {
         let busy = connections.len().max(sessions.len());
         cut.cancel();
         keeping.abort();
-        let last = gate.ledger().write(gate.control());
+        metering.abort();
+        let last = async {
+            tokio::join!(gate.ledger().write(gate.control()), usage::write(&gate));
+        };
         // Without a majority nothing is recorded any more.
         let _late = tokio::time::timeout(LAST_RECORDS, last).await;
         Drained { cut_off: if in_time { 0 } else { busy } }

@@ -39,6 +39,7 @@ invariants! {
     EngineIsPure = "E-1": "same profile, same events, same configuration: same scores, bit for bit",
     ExplanationsAddUp = "E-2": "contributions sum to the score's evidence, and a counterfactual keeps its promise",
     Placement = "P-1": "replicas are on distinct nodes, and a change of nodes moves only its share",
+    QuotasConserve = "T-2": "over any window a tenant is given at most its quota and a stated slack, across all nodes; what is metered is what was admitted",
     NoDeedWithoutRecord = "A-1": "a change to the catalog and its audit record commit in the same entry, in a Merkle log with signed heads",
     ConfigurationIsVersioned = "C-1": "every change names the revision it was based on; a stale one is refused",
 }

@@ -142,6 +142,9 @@ pub const PERSONAL_BYTES: usize = 1_024;
 pub const RECORD_BYTES: usize = 16_384;
 /// Most records that are written with one entry.
 pub const RECORDS_PER_ENTRY: usize = 256;
+/// Pages of 32 days each for which a stream's usage is kept: as long as audit
+/// records are, so that a bill can be checked against them.
+pub const USAGE_PAGES: usize = 13;
 /// Least time that audit records are kept, seconds: a year and a month.
 pub const RECORD_SECS: u64 = 396 * 86_400;
 /// Most people whose personal data is sealed with a key of their own.

@@ -26,6 +26,8 @@ use via_types::{
 
 use super::*;
 
+mod usage;
+
 const AT: Timestamp = Timestamp::from_nanos(1_700_000_000_000_000_000);
 const TENANT: TenantId = TenantId::new(1);
 

@@ -1,15 +1,17 @@
-//! The layer that asks every request who makes it, and lets in who may. Denies
-//! by default: a route without a rule is not answered. Tokens are taken from
+//! The layer that asks every request who makes it, and lets in who may and has
+//! the quota. Denies by default: a route without a rule is not answered. Tokens are taken from
 //! headers and nowhere else; `X-Forwarded-*` is not believed.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use via_catalog::Digest;
+use via_types::Timestamp;
 
 use super::caller::{Caller, Proof, unknown};
 use super::ledger::Refused;
@@ -18,6 +20,8 @@ use super::{origin, secret};
 use crate::gate::Gate;
 use crate::http::edge::RequestId;
 use crate::problem::{Code, Problem};
+use crate::quota::allowance::Allowance;
+use crate::quota::headers;
 
 /// The cookie that a browser's session is in.
 pub(crate) const COOKIE: &str = "__Host-via";
@@ -50,11 +54,40 @@ pub(crate) async fn guard(State(gate): State<Gate>, mut request: Request, next: 
     };
     match admit(&gate, &request, rule, &path) {
         Ok(caller) => {
-            request.extensions_mut().insert(Arc::new(caller));
-            next.run(request).await
+            let spender = spender(&gate, &caller, rule);
+            let spent = spender.as_deref().map_or(Ok(()), |of| spend(of, &request, gate.now()));
+            let mut response = match spent {
+                Ok(()) => {
+                    request.extensions_mut().insert(Arc::new(caller));
+                    next.run(request).await
+                }
+                Err(problem) => problem.into_response(),
+            };
+            if let Some(of) = spender {
+                headers::tell(&of, gate.now(), response.headers_mut());
+            }
+            response
         }
         Err(problem) => problem.into_response(),
     }
+}
+
+/// Returns whose quota a request is answered from: its caller's own tenant's,
+/// since nobody spends another's. What is the platform's is nobody's.
+fn spender(gate: &Gate, caller: &Caller, rule: Rule) -> Option<Arc<Allowance>> {
+    match rule {
+        Rule::Open | Rule::Platform(..) => None,
+        Rule::Anyone | Rule::Home(..) | Rule::Tenant(..) => {
+            let home = caller.home()?;
+            Some(gate.limiter().of(&gate.view(), home, gate.now()))
+        }
+    }
+}
+
+/// Spends what a request costs before any of it is read.
+fn spend(of: &Allowance, request: &Request, now: Timestamp) -> Result<(), Problem> {
+    of.request(now)?;
+    of.bytes(request.body().size_hint().lower())
 }
 
 /// Returns the path that rules know it by: the route's, or a gRPC method's own.

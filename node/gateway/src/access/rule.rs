@@ -95,6 +95,7 @@ const ROUTES: &[(&str, &str, Rule)] = &[
     ("GET", "/api/v1/live", Tenant(Detections, Read)),
     ("POST", "/api/v1/producers", Tenant(Events, Write)),
     ("GET", "/api/v1/stats", Tenant(Reports, Read)),
+    ("GET", "/api/v1/usage", Tenant(Reports, Read)),
     ("GET", "/api/v1/cluster", Platform(Nodes, Read)),
     ("GET", "/api/v1/cluster/nodes", Platform(Nodes, Read)),
     ("GET", "/api/v1/cluster/shards", Platform(Nodes, Read)),

@@ -19,6 +19,7 @@ use tonic::Status;
 use crate::gate::Gate;
 use crate::metrics;
 use crate::problem::{Code, MEDIA_TYPE, Problem};
+use crate::quota::headers;
 
 /// The header by which a request's id travels, both ways.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -186,7 +187,8 @@ async fn words(body: Body) -> Option<String> {
 }
 
 fn keep_headers(from: &HeaderMap, to: &mut Response) {
-    for name in [header::ALLOW, header::ETAG, header::CONNECTION] {
+    let told = [header::ALLOW, header::ETAG, header::CONNECTION, headers::POLICY, headers::LIMIT];
+    for name in told {
         if let Some(value) = from.get(&name) {
             to.headers_mut().insert(name, value.clone());
         }

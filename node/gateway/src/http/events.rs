@@ -256,10 +256,12 @@ async fn open(
     let encoding = Encoding::of(&parts.headers)?;
     let origin = origin(&parts.headers)?;
     let target = Target::find(gate, stream)?;
+    let allowance = gate.allowance();
+    allowance.expect_room(gate.now())?;
     let ingest = Ingest::new(gate, target, origin, answer);
     let options = gate.options();
     let patience = Patience { idle: options.body_idle, expansion: options.expansion.max(1) };
-    Ok((protocol, ingest, Source::new(body, encoding, patience)))
+    Ok((protocol, ingest, Source::new(body, encoding, patience).of(allowance)))
 }
 
 fn protocol(headers: &HeaderMap) -> Result<Protocol, Problem> {

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use tokio_util::io::StreamReader;
 
 use crate::problem::{Code, Problem};
+use crate::quota::allowance::Allowance;
 
 /// Output up to which expansion is not looked at: small bodies compress freely.
 const FREE_BYTES: u64 = 1 << 20;
@@ -71,6 +72,8 @@ pub(crate) struct Source {
     received: Arc<AtomicU64>,
     given: u64,
     patience: Patience,
+    /// Whose bytes they are; none while nobody counts.
+    allowance: Option<Arc<Allowance>>,
     started: Instant,
 }
 
@@ -109,7 +112,21 @@ impl Source {
             };
             Inner::Packed(decoder, BytesMut::new())
         };
-        Self { inner, announced, received, given: 0, patience, started: Instant::now() }
+        Self {
+            inner,
+            announced,
+            received,
+            given: 0,
+            patience,
+            allowance: None,
+            started: Instant::now(),
+        }
+    }
+
+    /// Counts its bytes, before and after decompression, against what a tenant
+    /// may send in one request.
+    pub(crate) fn of(self, allowance: Arc<Allowance>) -> Self {
+        Self { allowance: Some(allowance), ..self }
     }
 
     /// Refuses a body that announces more than `most` bytes before any of it is
@@ -136,6 +153,7 @@ impl Source {
         })??;
         self.given += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         self.check_expansion()?;
+        self.allowance.as_ref().map_or(Ok(()), |of| of.bytes(self.progress()))?;
         Ok(bytes)
     }
 

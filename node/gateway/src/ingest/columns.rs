@@ -28,6 +28,15 @@ struct Columns<'a> {
     lanes: Vec<(&'a str, &'a [[u8; 8]])>,
 }
 
+/// Returns how many bytes of columns and texts a request has.
+pub(crate) fn bytes(request: &WriteRequest) -> u64 {
+    let WriteRequest { keys, entity, at, value, mark, unique, attributes, lanes, .. } = request;
+    let columns = [entity, at, value, mark, unique].map(Bytes::len).iter().sum::<usize>();
+    let texts = keys.iter().map(Bytes::len).chain(attributes.iter().map(String::len));
+    let lanes = lanes.iter().map(|lane| lane.name.len() + lane.values.len());
+    (columns + texts.chain(lanes).sum::<usize>()) as u64
+}
+
 /// Cuts `request` into pieces and says which events cannot be taken.
 pub(crate) fn split(
     request: &WriteRequest,

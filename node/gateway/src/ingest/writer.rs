@@ -1,18 +1,20 @@
 //! Sends pieces to their shards and adds up what became of them. Owns the order
 //! (pieces of one shard are handed over as they were cut), the bound on what is
-//! in flight, and the one fate of a request whose pieces fared differently
-//! (invariants D-1, D-5).
+//! in flight, what is paid for and metered, and the one fate of a request whose
+//! pieces fared differently (invariants D-1, D-5, T-2).
 
 use std::sync::Arc;
 
 use via_shard::writes::{Answered, Hold};
-use via_shard::{Answer, Handle, Writes};
-use via_types::{Fate, Receipt, RowReason, Scored};
+use via_shard::{Answer, Writes};
+use via_types::{Fate, Receipt, RowReason, Scored, StreamId};
 
 use super::admission::Grant;
 use super::refusal::{Refusals, RowCode};
 use super::split::Piece;
+use crate::gate::Gate;
 use crate::problem::{Code, Problem};
+use crate::quota::allowance::Allowance;
 
 /// Most events of one request waiting for commit.
 const WINDOW_EVENTS: usize = 65_536;
@@ -85,6 +87,14 @@ impl Tally {
         }
     }
 
+    fn count(&mut self, source: Source, result: Landed) {
+        match result {
+            Ok(receipt) => self.add(source, receipt),
+            Err(via_shard::Error::Crowded { reason, .. }) => self.crowded.push((source, reason)),
+            Err(error) => self.fail(error.into()),
+        }
+    }
+
     fn add(&mut self, piece: Source, receipt: Receipt) {
         let line = |row: u32| piece.first_line + u64::from(piece.lines[row as usize]);
         self.accepted += u64::from(receipt.accepted);
@@ -118,52 +128,141 @@ struct Source {
     first_line: u64,
 }
 
-/// The pieces of one request on their way.
-pub(crate) struct Writer {
+/// What the events of one request cost their tenant, and what is metered.
+struct Toll {
+    gate: Gate,
+    allowance: Arc<Allowance>,
+    stream: StreamId,
+    admitted: u64,
+}
+
+impl Toll {
+    /// Settles a piece of so many events, whose tokens were taken.
+    fn settle(&mut self, events: usize, result: &Result<Receipt, via_shard::Error>) {
+        match result {
+            // It was paid for and counted when it came first.
+            Ok(receipt) if receipt.repeated => self.allowance.give_back(events as u64),
+            Ok(receipt) => self.admitted += u64::from(receipt.accepted),
+            Err(error) => match error.fate() {
+                Fate::Retry(_) | Fate::Rejected => self.allowance.give_back(events as u64),
+                Fate::Unknown => {}
+            },
+        }
+    }
+}
+
+impl Drop for Toll {
+    fn drop(&mut self) {
+        self.allowance.usage().count(self.stream, self.admitted, self.gate.now());
+    }
+}
+
+/// What is under way.
+struct Flight {
     writes: Writes,
-    answer: Answer,
     /// By number of the write.
     sources: Vec<Source>,
     events: usize,
+    toll: Toll,
+}
+
+impl Flight {
+    /// Pairs answers with where their rows came from.
+    fn landed(&mut self, answered: Vec<Answered>) -> Vec<(Source, Landed)> {
+        let pair = |(number, result): Answered| {
+            let source = std::mem::take(&mut self.sources[number as usize]);
+            self.events -= source.lines.len();
+            self.toll.settle(source.lines.len(), &result);
+            (source, result)
+        };
+        answered.into_iter().map(pair).collect()
+    }
+}
+
+type Landed = Result<Receipt, via_shard::Error>;
+
+/// The pieces of one request on their way.
+pub(crate) struct Writer {
+    gate: Gate,
+    allowance: Arc<Allowance>,
+    answer: Answer,
+    /// None before anything was sent.
+    flight: Option<Flight>,
     tally: Tally,
 }
 
 impl Writer {
-    /// Makes a writer for one request.
-    pub(crate) fn new(shard: &Handle, answer: Answer) -> Self {
-        let writes = shard.writes();
-        Self { writes, answer, sources: Vec::new(), events: 0, tally: Tally::default() }
+    /// Makes a writer for one request, which pays from its tenant's allowance.
+    pub(crate) fn new(gate: &Gate, answer: Answer) -> Self {
+        let (gate, allowance) = (gate.clone(), gate.allowance());
+        Self { gate, allowance, answer, flight: None, tally: Tally::default() }
+    }
+
+    /// Returns what the tenant may ask.
+    pub(crate) fn allowance(&self) -> &Allowance {
+        &self.allowance
+    }
+
+    /// Takes the tokens of so many events before anything is done with them
+    /// (invariant T-2). When they are not there, what is under way is waited for
+    /// first: what repeats gives its tokens back, and a request that repeats what
+    /// was cut off gets further than the time before.
+    pub(crate) async fn admit(&mut self, events: u64) -> Result<(), Problem> {
+        loop {
+            match self.allowance.admit(events, self.gate.now()) {
+                Err(_) if self.is_busy() => self.next().await,
+                settled => return settled,
+            }
+        }
     }
 
     /// Hands pieces over in order, waiting while too much is in flight. The
     /// grant is held until the last of them is answered.
     pub(crate) async fn submit(&mut self, pieces: Vec<Piece>, grant: Grant) {
         let incoming: usize = pieces.iter().map(|piece| piece.batch.len()).sum();
-        while self.events > 0 && self.events + incoming > WINDOW_EVENTS {
+        while self.is_busy() && self.under_way() + incoming > WINDOW_EVENTS {
             self.next().await;
         }
         let grant: Hold = Arc::new(grant);
         for Piece { shard, batch, lines, first_line, .. } in pieces {
             let hold = Some(Arc::clone(&grant));
-            match self.writes.send(shard, batch, self.answer, hold).await {
+            let Self { gate, allowance, answer, flight, tally } = self;
+            let flight = flight.get_or_insert_with(|| {
+                let (gate, allowance, stream) = (gate.clone(), Arc::clone(allowance), batch.stream);
+                let (writes, sources) = (gate.shard().writes(), Vec::new());
+                let toll = Toll { gate, allowance, stream, admitted: 0 };
+                Flight { writes, sources, events: 0, toll }
+            });
+            match flight.writes.send(shard, batch, *answer, hold).await {
                 Ok(()) => {
-                    self.events += lines.len();
-                    self.sources.push(Source { lines, first_line });
+                    flight.events += lines.len();
+                    flight.sources.push(Source { lines, first_line });
                 }
-                Err(error) => self.tally.fail(error.into()),
+                Err(error) => {
+                    let failed = Err(error);
+                    flight.toll.settle(lines.len(), &failed);
+                    tally.count(Source { lines, first_line }, failed);
+                }
             }
         }
     }
 
+    fn under_way(&self) -> usize {
+        self.flight.as_ref().map_or(0, |flight| flight.events)
+    }
+
     /// Says whether something is in flight.
     pub(crate) fn is_busy(&self) -> bool {
-        self.events > 0
+        self.under_way() > 0
     }
 
     /// Waits for some pieces, if any are in flight.
     pub(crate) async fn next(&mut self) {
-        let answered = self.writes.some().await;
-        self.count(answered);
+        let Some(flight) = &mut self.flight else { return };
+        let answered = flight.writes.some().await;
+        for (source, result) in flight.landed(answered) {
+            self.tally.count(source, result);
+        }
     }
 
     /// Gives access to the sums so far.
@@ -173,22 +272,29 @@ impl Writer {
 
     /// Waits for everything and returns the sums.
     pub(crate) async fn finish(mut self) -> Result<Tally, Problem> {
-        let answered = self.writes.all().await;
-        self.count(answered);
-        self.tally.settle()
-    }
-
-    fn count(&mut self, answered: Vec<Answered>) {
-        for (number, result) in answered {
-            let source = std::mem::take(&mut self.sources[number as usize]);
-            self.events -= source.lines.len();
-            match result {
-                Ok(receipt) => self.tally.add(source, receipt),
-                Err(via_shard::Error::Crowded { reason, .. }) => {
-                    self.tally.crowded.push((source, reason));
-                }
-                Err(error) => self.tally.fail(error.into()),
+        if let Some(flight) = &mut self.flight {
+            let answered = flight.writes.all().await;
+            for (source, result) in flight.landed(answered) {
+                self.tally.count(source, result);
             }
+        }
+        // It is metered before its answer is told.
+        self.flight = None;
+        std::mem::take(&mut self.tally).settle()
+    }
+}
+
+impl Drop for Writer {
+    /// What is under way when a client goes away is counted all the same (T-2).
+    fn drop(&mut self) {
+        let Some(mut flight) = self.flight.take().filter(|flight| flight.events > 0) else {
+            return;
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let answered = flight.writes.all().await;
+                drop(flight.landed(answered));
+            });
         }
     }
 }

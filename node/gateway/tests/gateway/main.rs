@@ -15,6 +15,7 @@ mod matrix;
 mod overrides;
 mod pressure;
 mod proofs;
+mod quota;
 mod repeat;
 mod rig;
 mod roles;

@@ -59,7 +59,7 @@ fn needed(method: &str, path: &str) -> Need {
         path if path.starts_with("/api/v1/suppressions") => {
             (Config, if is_read { Read } else { Write })
         }
-        "/api/v1/stats" => (Reports, Read),
+        "/api/v1/stats" | "/api/v1/usage" => (Reports, Read),
         path if path.contains("/entities/") => (Entities, if is_read { Read } else { Execute }),
         path if path.contains("/detections") => (Detections, if is_read { Read } else { Write }),
         path if path.starts_with("/api/v1/streams") => {
