@@ -28,11 +28,12 @@ impl Said {
 
 fn with_quotas(quotas: Quotas) -> Said {
     let mut said = Said(Catalog::default(), 0);
-    said.say(FormCluster { id: ClusterId::new(7), shards: 4, at: AT }).unwrap();
-    said.say(CreateTenant { name: "default".to_owned(), at: AT }).unwrap();
+    said.say(FormCluster { id: ClusterId::new(7), shards: 4, at: AT }).expect("accepted");
+    said.say(CreateTenant { name: "default".to_owned(), at: AT }).expect("accepted");
     let (tenant, plan, region, standing) = (TENANT, Plan::ENTERPRISE, None, Standing::Active);
     let needs_second_factor = false;
-    said.say(PutAccount { tenant, plan, quotas, region, standing, needs_second_factor }).unwrap();
+    said.say(PutAccount { tenant, plan, quotas, region, standing, needs_second_factor })
+        .expect("accepted");
     said
 }
 
