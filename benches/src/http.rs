@@ -21,10 +21,16 @@ use crate::tally::{Counts, Tally};
 /// Answers shown in an error, bytes.
 const SHOWN: usize = 400;
 
+/// Counts of a cluster: each event is counted where its shard is led.
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Everywhere {
+    events: u64,
+}
+
 /// The counts of a node that measuring needs.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct Stats {
-    /// Events applied.
+    /// Events applied, by all nodes of a cluster.
     pub(crate) events: u64,
     /// Profiles in memory.
     pub(crate) profiles: u64,
@@ -38,6 +44,9 @@ pub(crate) struct Stats {
     /// What short memory has led to; nothing on a node that does not say.
     #[serde(default)]
     pub(crate) memory: Memory,
+    /// What all nodes count together; nothing on a node that does not say.
+    #[serde(default)]
+    cluster: Option<Everywhere>,
 }
 
 /// What short memory has led to.
@@ -137,7 +146,12 @@ pub(crate) fn posted(path: &str, media_type: &str, body: String) -> Result<Reque
 pub(crate) async fn stats(node: SocketAddr) -> Result<Stats> {
     let (status, body) = get(node, "/api/v1/stats").await?;
     ensure!(status == StatusCode::OK, "the counts could not be had: {}", shown(&body));
-    serde_json::from_slice(&body).with_context(|| format!("no counts: {}", shown(&body)))
+    let stats: Result<Stats> =
+        serde_json::from_slice(&body).with_context(|| format!("no counts: {}", shown(&body)));
+    stats.map(|stats| Stats {
+        events: stats.cluster.map_or(stats.events, |all| all.events),
+        ..stats
+    })
 }
 
 /// Sends until the schedule ends and everything is answered.
