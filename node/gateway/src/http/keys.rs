@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::Path;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use via_catalog::command::{CreateApiKey, RevokeApiKey, RotateApiKey};
@@ -17,7 +17,7 @@ use via_types::{ApiKeyId, Permissions, StreamId, Timestamp};
 
 use crate::access::secret::Secret;
 use crate::gate::Gate;
-use crate::http::media::Document;
+use crate::http::media::{self, Document};
 use crate::http::streams::based_on;
 use crate::http::view::rfc3339;
 use crate::ingest::stamp::Stamp;
@@ -130,12 +130,7 @@ pub(crate) fn tagged(
 ) -> Response {
     let shown = secret.map(|secret| secret.show().to_owned());
     let view = KeyView { key: shown, ..KeyView::of(gate, key) };
-    let tag = format!("\"{}\"", view.revision);
-    let mut response = (status, Json(view)).into_response();
-    let tag = HeaderValue::from_str(&tag).expect("a quoted number is a header");
-    response.headers_mut().insert(header::ETAG, tag);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    media::unstored(media::tagged(status, view.revision, view))
 }
 
 /// Returns a key of whoever asks; another's is as absent as none.

@@ -1,10 +1,12 @@
 //! What a body says it is, and the small JSON documents that requests carry:
 //! read strictly, so that what is not understood is refused, not guessed.
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use http::{HeaderMap, header};
-use serde::Deserialize;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use via_types::limit;
 
@@ -27,6 +29,19 @@ pub(crate) fn media(headers: &HeaderMap) -> Result<String, Problem> {
         }
     }
     Ok(essence)
+}
+
+/// Answers with an object as of a revision, on which its next change is based.
+pub(crate) fn tagged(status: StatusCode, revision: u64, object: impl Serialize) -> Response {
+    let tag = HeaderValue::from_str(&format!("\"{revision}\""));
+    let tag = [(header::ETAG, tag.expect("a quoted number is a header"))];
+    (status, tag, Json(object)).into_response()
+}
+
+/// Keeps an answer from being stored on its way: it may hold a secret.
+pub(crate) fn unstored(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// The bytes of a body that says it is JSON.

@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::Path;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -19,7 +18,7 @@ use via_types::config::EntityConfig;
 use crate::gate::Gate;
 use crate::http::config_schema::EntityDocument;
 use crate::http::entities::check;
-use crate::http::media::{Document, parse};
+use crate::http::media::{self, Document, parse};
 use crate::http::streams::{based_on, replace, unchanged_since};
 use crate::problem::{Code, Problem};
 
@@ -50,11 +49,7 @@ fn own(stream: &Stream) -> Result<Value, Problem> {
 }
 
 fn tagged<T: Serialize>(stream: &Stream, body: T) -> Response {
-    let mut response = Json(body).into_response();
-    let tag = format!("\"{}\"", stream.revision.get());
-    let tag = HeaderValue::from_str(&tag).expect("a quoted number is a header");
-    response.headers_mut().insert(header::ETAG, tag);
-    response
+    media::tagged(StatusCode::OK, stream.revision.get(), body)
 }
 
 fn nothing(entity: &str) -> Problem {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::Path;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use via_catalog::command::{DeleteRole, PutRole};
@@ -14,7 +14,7 @@ use via_catalog::{CustomRole, Outcome, View};
 use via_types::{Permissions, Role, TenantId};
 
 use crate::gate::Gate;
-use crate::http::media::Document;
+use crate::http::media::{self, Document};
 use crate::http::streams::based_on;
 use crate::problem::{Code, Problem};
 
@@ -79,10 +79,7 @@ pub(crate) fn tagged(role: &CustomRole) -> Response {
     // One that was made has the revision that made it.
     let is_new = role.id.get() == role.revision.get();
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = (status, Json(RoleView::from(role))).into_response();
-    let tag = HeaderValue::from_str(&format!("\"{}\"", role.revision.get()));
-    response.headers_mut().insert(header::ETAG, tag.expect("a quoted number is a header"));
-    response
+    media::tagged(status, role.revision.get(), RoleView::from(role))
 }
 
 /// Returns the tenant of the caller; the platform makes no roles.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::Path;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -17,7 +17,7 @@ use via_types::{Revision, StreamConfig};
 
 use crate::gate::Gate;
 use crate::http::config_schema::ConfigDocument;
-use crate::http::media::{Document, parse};
+use crate::http::media::{self, Document, parse};
 use crate::http::view::rfc3339;
 use crate::problem::{Code, Problem};
 
@@ -79,12 +79,7 @@ pub(crate) struct NewStream<'a> {
 
 /// Answers a stream with its revision.
 pub(crate) fn tagged(status: StatusCode, stream: &Stream) -> Result<Response, Problem> {
-    let view = StreamView::of(stream)?;
-    let tag = format!("\"{}\"", stream.revision.get());
-    let mut response = (status, Json(view)).into_response();
-    let tag = HeaderValue::from_str(&tag).expect("a quoted number is a header");
-    response.headers_mut().insert(header::ETAG, tag);
-    Ok(response)
+    Ok(media::tagged(status, stream.revision.get(), StreamView::of(stream)?))
 }
 
 /// Lists the streams.

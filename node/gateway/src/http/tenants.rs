@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use via_catalog::command::{CreateTenant, CreateUser, PutAccount};
@@ -18,7 +18,7 @@ use via_types::{Revision, Role};
 
 use crate::access::secret;
 use crate::gate::Gate;
-use crate::http::media::Document;
+use crate::http::media::{self, Document};
 use crate::http::page::Listing;
 use crate::http::plans::QuotasDocument;
 use crate::http::streams::based_on;
@@ -190,12 +190,7 @@ impl TenantView {
 }
 
 fn tagged(status: StatusCode, view: TenantView) -> Response {
-    let tag = format!("\"{}\"", view.revision);
-    let mut response = (status, Json(view)).into_response();
-    let tag = HeaderValue::from_str(&tag).expect("a quoted number is a header");
-    response.headers_mut().insert(header::ETAG, tag);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    media::unstored(media::tagged(status, view.revision, view))
 }
 
 /// Answers a tenant with an account as it was put, for whom nothing is there

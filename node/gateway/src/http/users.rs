@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use via_catalog::command::{CreateUser, CredentialChange, DeleteUser, PutUser, SetCredentials};
@@ -15,7 +15,7 @@ use via_types::{Permissions, Role, UserId};
 
 use crate::access::{password, secret};
 use crate::gate::Gate;
-use crate::http::media::Document;
+use crate::http::media::{self, Document};
 use crate::http::roles;
 use crate::http::streams::based_on;
 use crate::http::view::rfc3339;
@@ -108,12 +108,7 @@ pub(crate) fn tagged(
     drawn: Option<String>,
 ) -> Response {
     let view = UserView { password: drawn, ..UserView::of(gate, user) };
-    let tag = format!("\"{}\"", view.revision);
-    let mut response = (status, Json(view)).into_response();
-    let tag = HeaderValue::from_str(&tag).expect("a quoted number is a header");
-    response.headers_mut().insert(header::ETAG, tag);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    media::unstored(media::tagged(status, view.revision, view))
 }
 
 /// Returns a user where the caller belongs; another's is as absent as none.

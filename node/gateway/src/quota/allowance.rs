@@ -234,7 +234,7 @@ impl Allowance {
     }
 }
 
-/// Refuses for now; says when it may go on.
+/// Makes the refusal of who has used a quota up: what it was, and when to go on.
 fn exceeded(quota: &'static str, limit: u64, words: String, wait: Duration) -> Problem {
     // A part of a millisecond would be told as none.
     let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1);
