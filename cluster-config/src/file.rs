@@ -148,6 +148,12 @@ impl Reader {
                 continue;
             }
             if manual.field(&key).is_some() || migrate::is_old_key(self.version, &key) {
+                if let Some(number) = too_large(value.get_ref()) {
+                    let allowed = format!("a whole number from {} to {}", i64::MIN, i64::MAX);
+                    let fault = Fault::OutOfRange { allowed, nearest: None };
+                    self.problem(offset, &key, Some(number.to_owned()), fault);
+                    continue;
+                }
                 self.layer.assignments.push(Assignment {
                     written: key.clone(),
                     key,
@@ -193,8 +199,22 @@ impl Reader {
     }
 }
 
-/// Returns the value without its places. A number too large for TOML's 64 bits
-/// becomes a float, which no whole-number setting accepts.
+/// Returns the first whole number that TOML's 64 bits do not hold: such a text
+/// is no TOML, though the parser that keeps places lets it through.
+fn too_large<'a>(value: &'a DeValue<'_>) -> Option<&'a str> {
+    match value {
+        DeValue::Integer(number) => {
+            let digits = number.as_str().replace('_', "");
+            i64::from_str_radix(&digits, number.radix()).is_err().then_some(number.as_str())
+        }
+        DeValue::Array(items) => items.iter().find_map(|item| too_large(item.get_ref())),
+        DeValue::Table(table) => table.values().find_map(|value| too_large(value.get_ref())),
+        DeValue::String(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => None,
+    }
+}
+
+/// Returns the value without its places; of a number that is [`too_large`], the
+/// nearest float, for a message.
 fn plain(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::String(text.to_string()),

@@ -127,6 +127,17 @@ proptest! {
 }
 
 #[test]
+fn a_whole_number_beyond_64_bits_is_refused_wherever_it_stands() {
+    for value in ["99999999999999999999", "-9223372036854775809", "0xFFFFFFFFFFFFFFFFF"] {
+        for key in ["thresholds.min_deviation.absolute", "engine.shards", "server.port"] {
+            let text = format!("{key} = {value}\n");
+            exercise(&text).expect("load and migrate agree");
+            assert!(load(&Sources { file: file(&text), ..Sources::default() }).is_err());
+        }
+    }
+}
+
+#[test]
 fn deep_nesting_is_refused() {
     for text in [
         "[".repeat(100_000),
