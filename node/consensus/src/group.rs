@@ -27,7 +27,7 @@ use crate::machine::Outcome;
 use crate::raft::{Payload, Raft, Types, index, number, position};
 use crate::replica::Failure;
 use crate::ways::Ways;
-use crate::{Error, Options, Position, metrics};
+use crate::{Error, Options, Position, error, metrics};
 
 /// How long purging waits for its two steps.
 const PURGE_DEADLINE: Duration = Duration::from_secs(10);
@@ -72,6 +72,8 @@ pub struct Status {
     pub voters: Vec<BTreeSet<NodeId>>,
     /// Who only listens.
     pub learners: BTreeSet<NodeId>,
+    /// The entry that made them so, committed or not; none in a new group.
+    pub members_at: Option<Position>,
     /// On the leader: how far each other replica has come.
     pub replicated: BTreeMap<NodeId, Option<LogIndex>>,
 }
@@ -355,13 +357,23 @@ impl Group {
     }
 
     /// Adds a replica that listens, and does not wait until it has caught up:
-    /// [`Status::replicated`] tells.
+    /// [`Status::replicated`] tells, once it has come to the entry that is
+    /// returned. What it has before may be of a life that ends.
     ///
     /// # Errors
     /// Not the leader, or another change is under way.
     pub async fn admit(&self, node: NodeId) -> Result<Position, Error> {
         let added = self.0.raft.add_learner(node.get(), EmptyNode {}, false).await;
-        self.0.written(added)
+        let at = self.0.written(added)?;
+        // It may leave for having been out of the group, and begin again with an
+        // empty log; whether it counts on it is decided by what it has later.
+        let allowed = self.0.raft.trigger().allow_next_revert(&node.get(), true).await;
+        let gone = |error: &dyn std::error::Error| Error::Membership {
+            group: self.0.group,
+            reason: error::words(error),
+        };
+        allowed.map_err(|fatal| self.0.refused(&fatal))?.map_err(|error| gone(&error))?;
+        Ok(at)
     }
 
     /// Makes exactly `voters` vote; they must be replicas already. Former
@@ -418,6 +430,7 @@ impl Group {
             purged: metrics.purged.map(position),
             voters: membership.get_joint_config().iter().map(nodes).collect(),
             learners: membership.learner_ids().map(NodeId::new).collect(),
+            members_at: metrics.membership_config.log_id().map(position),
             replicated: metrics
                 .replication
                 .iter()

@@ -26,7 +26,7 @@ use crate::raft::{Raft, Types, index, log_id, position};
 use crate::replica::{Failure, Replica};
 use crate::server::Door;
 use crate::ways::Ways;
-use crate::{Error, Options, error, lives, metrics};
+use crate::{Error, Options, Position, error, lives, metrics};
 
 /// Groups that are built at a time: building one takes 400 KiB, which must not
 /// add up when a node opens all of its groups at once.
@@ -211,18 +211,28 @@ impl Host {
     /// machine's state may be deleted then, and [`Self::discard`] called. If the
     /// group comes back it begins with nothing but its vote.
     ///
-    /// The caller has made sure that the group's members do not count on it.
+    /// The caller has asked the group's leader, and this node is no member. That
+    /// answer is void when the replica has meanwhile got another membership than
+    /// `as_of`, the one it had when the question was asked: it may have been let
+    /// in again, and have acknowledged entries that count. It is kept then, and
+    /// may be opened again.
+    ///
+    /// Returns whether it has left.
     ///
     /// # Errors
     /// The log failed; the group is closed in any case.
-    pub async fn leave(&self, group: GroupId) -> Result<(), Error> {
+    pub async fn leave(&self, group: GroupId, as_of: Option<Position>) -> Result<bool, Error> {
         let open = self.0.groups.lock().remove(&group).flatten();
-        if let Some(open) = open
-            && let Err(error) = open.0.raft.shutdown().await
-        {
-            tracing::error!(%group, %error, "the group did not stop cleanly");
+        if let Some(open) = open {
+            if let Err(error) = open.0.raft.shutdown().await {
+                tracing::error!(%group, %error, "the group did not stop cleanly");
+            }
+            // Only what has stopped acknowledges nothing any more.
+            if open.status().members_at != as_of {
+                return Ok(false);
+            }
         }
-        lives::end(&self.0.log, group).await.map(drop)
+        lives::end(&self.0.log, group).await
     }
 
     /// Deletes the log of a replica that has left.

@@ -10,7 +10,7 @@ use via_consensus::{Error, Group, Status};
 use via_placement::{Replica, Replicas, Role, Step};
 use via_types::{LogIndex, NodeId, ShardId};
 
-use crate::handle::Handle;
+use crate::handle::{Handle, desired};
 use crate::{metrics, presence};
 
 /// How long a step may take before it is decided anew.
@@ -55,10 +55,13 @@ impl Work {
     }
 }
 
+/// Says whether a replica has to catch up before it can be counted on. What it
+/// acknowledged before it had today's members may be of a life that has ended.
 fn lags(status: &Status, node: NodeId) -> bool {
-    let reached = status.replicated.get(&node).copied().flatten().unwrap_or_default();
+    let Some(reached) = status.replicated.get(&node).copied().flatten() else { return true };
     let last = status.last.map_or(0, LogIndex::get);
-    last.saturating_sub(reached.get()) > LAG
+    status.members_at.is_none_or(|at| reached < at.index)
+        || last.saturating_sub(reached.get()) > LAG
 }
 
 /// Returns the replicas of a shard as its leader sees them.
@@ -99,7 +102,7 @@ pub(crate) async fn take(handle: Handle, group: Group, work: Work) -> bool {
 }
 
 async fn carry_out(handle: &Handle, group: &Group, work: &Work) -> Result<(), Error> {
-    let status = group.status();
+    let (shard, status) = (work.shard(), group.status());
     let voters = || status.voters.last().cloned().unwrap_or_default();
     match work {
         // Who leads and has no seat is told by nobody that another was elected.
@@ -111,6 +114,11 @@ async fn carry_out(handle: &Handle, group: &Group, work: &Work) -> Result<(), Er
         Work::Step(Step::Learn(_, node)) => {
             group.admit(*node).await?;
             while lags(&group.status(), *node) && group.leadership().borrow().is_me {
+                // A node that has been told otherwise does not open it.
+                if !desired(&handle.inner, shard).contains(node) {
+                    let reason = format!("{node} is no longer wanted");
+                    return Err(Error::Membership { group: group.id(), reason });
+                }
                 tokio::time::sleep(LOOK).await;
             }
             Ok(())

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::Instant;
-use via_consensus::{Group, Tail};
+use via_consensus::{Group, Position, Tail};
 use via_placement::{Replicas, next_step};
 use via_types::{GroupId, NodeId, ShardId};
 
@@ -53,9 +53,10 @@ struct Running {
 enum Done {
     /// A step was taken, or not.
     Step(ShardId, bool),
-    /// Whether the shard's members still count on this node; none when nobody
-    /// could say.
-    Asked(ShardId, Option<bool>),
+    /// What the replica here took for the shard's members when it was asked
+    /// whether they count on this node, and the answer; none when nobody could
+    /// say.
+    Asked(ShardId, Option<Position>, Option<bool>),
 }
 
 /// Keeps the shards of one node.
@@ -271,9 +272,8 @@ impl Steward {
         let me = self.me();
         let now = Instant::now();
         for shard in self.handle.inner.seats.shards() {
-            let is_here = self.handle.inner.seats.get(shard).is_some();
-            if !is_here
-                || self.asking.contains(&shard)
+            let Some(seat) = self.handle.inner.seats.get(shard) else { continue };
+            if self.asking.contains(&shard)
                 || self.resting.get(&shard).is_some_and(|until| *until > now)
                 || self.led(shard).is_some()
             {
@@ -283,17 +283,17 @@ impl Steward {
             if wanted.is_empty() || wanted.contains(&me) {
                 continue;
             }
+            let Ok(group) = seat.replica.group() else { continue };
+            let as_of = group.status().members_at;
             self.asking.insert(shard);
             let handle = self.handle.clone();
             self.tasks.spawn(async move {
                 let told = handle.ask(shard, Question::Members).await;
-                Done::Asked(
-                    shard,
-                    match told {
-                        Ok(Told::Members(members)) => Some(members.contains(&me)),
-                        Ok(_) | Err(_) => None,
-                    },
-                )
+                let counts = match told {
+                    Ok(Told::Members(members)) => Some(members.contains(&me)),
+                    Ok(_) | Err(_) => None,
+                };
+                Done::Asked(shard, as_of, counts)
             });
         }
     }
@@ -306,10 +306,10 @@ impl Steward {
                     self.resting.insert(shard, Instant::now() + REST);
                 }
             }
-            Done::Asked(shard, counts) => {
+            Done::Asked(shard, as_of, counts) => {
                 self.asking.remove(&shard);
                 if counts == Some(false) {
-                    self.leave(shard).await?;
+                    self.leave(shard, as_of).await?;
                 } else {
                     self.resting.insert(shard, Instant::now() + LOOK);
                 }
@@ -318,8 +318,9 @@ impl Steward {
         Ok(())
     }
 
-    /// Closes a replica that nobody counts on and deletes what is here of it.
-    async fn leave(&mut self, shard: ShardId) -> Result<(), Error> {
+    /// Closes a replica that nobody counts on and deletes what is here of it. One
+    /// that was let in again since `as_of` is opened again instead.
+    async fn leave(&mut self, shard: ShardId, as_of: Option<Position>) -> Result<(), Error> {
         if desired(&self.handle.inner, shard).contains(&self.me()) {
             return Ok(());
         }
@@ -331,8 +332,11 @@ impl Steward {
             let _ended = tokio::time::timeout(PARTING, &mut running.driver).await;
         }
         let group = GroupId::of_shard(shard);
-        let left = self.ground.consensus.leave(group).await;
-        left.map_err(|source| Error::Consensus { shard, source: Arc::new(source) })?;
+        let left = self.ground.consensus.leave(group, as_of).await;
+        if !left.map_err(|source| Error::Consensus { shard, source: Arc::new(source) })? {
+            tracing::info!(%shard, "its replica stays: the members have changed meanwhile");
+            return Ok(());
+        }
         self.delete(shard).await?;
         tracing::info!(%shard, "its replica has left this node");
         Ok(())

@@ -327,6 +327,49 @@ async fn a_newcomer_catches_up_by_snapshot_and_becomes_a_voter() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_let_in_again_does_not_leave_for_an_older_answer() {
+    let mut cluster = Cluster::start().await;
+    let leader = propose(&cluster, word(0)).await;
+    let place = (leader + 1) % 3;
+    let removed = cluster.nodes[place].id;
+    cluster.nodes[place].disk.until(|payloads| payloads.len() == 1).await;
+    let group = cluster.nodes[leader].group().clone();
+    let as_of = cluster.nodes[place].group().status().members_at;
+    assert!(as_of.is_some());
+    let others = nodes_of_three().into_iter().filter(|node| *node != removed).collect();
+    timeout(LONG, group.change_voters(&others)).await.expect("it changes").unwrap();
+
+    // It asks, is told that it is no member, and is let in again before it hears.
+    group.admit(removed).await.unwrap();
+    propose_on(&group, word(1)).await.unwrap();
+    cluster.nodes[place].disk.until(|payloads| payloads.len() == 2).await;
+    let host = cluster.nodes[place].running.as_ref().unwrap().0.clone();
+    assert!(!host.leave(GROUP, as_of).await.unwrap());
+    assert!(host.has_replica(GROUP).unwrap() && !host.has_left(GROUP).unwrap());
+    cluster.kill(place).await;
+    cluster.restart(place).await;
+    timeout(LONG, group.change_voters(&nodes_of_three())).await.expect("it changes").unwrap();
+
+    // With an answer about what it knows it leaves, with all that it had; and
+    // whoever lets it in again before it has gone gets it back from the beginning.
+    timeout(LONG, group.change_voters(&others)).await.expect("it changes").unwrap();
+    let as_of = cluster.nodes[place].group().status().members_at;
+    let host = cluster.nodes[place].running.as_ref().unwrap().0.clone();
+    assert!(host.leave(GROUP, as_of).await.unwrap());
+    host.discard(GROUP).unwrap();
+    cluster.kill(place).await;
+    cluster.nodes[place].disk = Disk::default();
+    group.admit(removed).await.unwrap();
+    cluster.restart(place).await;
+    cluster.nodes[place].disk.until(|payloads| payloads.len() == 2).await;
+    timeout(LONG, group.change_voters(&nodes_of_three())).await.expect("it changes").unwrap();
+    propose_on(&group, word(2)).await.unwrap();
+    cluster.nodes[place].disk.until(|payloads| payloads.len() == 3).await;
+    assert_eq!(cluster.nodes[place].disk.payloads(), words(0..3));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_over_quic_replicate_and_fail_over() {
     let authority = Authority::generate("test").unwrap();
     let loopback = ([127, 0, 0, 1], 0).into();
