@@ -440,6 +440,20 @@ impl Group {
         }
     }
 
+    /// Returns the entry that made this replica's newest members so, like
+    /// [`Status::members_at`], as the group itself has it now: what is watched comes
+    /// a little later.
+    ///
+    /// # Errors
+    /// The group stopped.
+    pub async fn members_at(&self) -> Result<Option<Position>, Error> {
+        let read = self
+            .0
+            .raft
+            .with_raft_state(|state| state.membership_state.effective().log_id().map(position));
+        read.await.map_err(|fatal| self.0.refused(&fatal))
+    }
+
     /// Resolves when the group has stopped for good because its log or its
     /// machine failed.
     pub async fn failed(&self) -> Error {

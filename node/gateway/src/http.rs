@@ -12,6 +12,7 @@ pub(crate) mod entities;
 pub(crate) mod events;
 pub(crate) mod feed;
 pub(crate) mod feedback;
+pub(crate) mod grants;
 pub(crate) mod history;
 pub(crate) mod keys;
 pub(crate) mod media;

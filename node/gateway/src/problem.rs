@@ -90,10 +90,13 @@ codes! {
     UnknownKey = "unknown_key", NOT_FOUND, NotFound, REJECTED, "There is no such API key", "GET /api/v1/keys lists every key.";
     UnknownDetection = "unknown_detection", NOT_FOUND, NotFound, REJECTED, "There is no such detection", "Old detections are forgotten after the configured time.";
     UnknownSuppression = "unknown_suppression", NOT_FOUND, NotFound, REJECTED, "There is no such entry", "GET /api/v1/suppressions lists every entry.";
+    UnknownPlan = "unknown_plan", NOT_FOUND, NotFound, REJECTED, "There is no such plan", "GET /api/v1/plans lists every plan; PUT without If-Match makes one.";
+    UnknownGrant = "unknown_grant", NOT_FOUND, NotFound, REJECTED, "There is no such grant", "GET /api/v1/grants lists every grant; one that is over may be gone.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, Unimplemented, REJECTED, "There is no such method here", "Over HTTP the Allow header lists the route's methods; gRPC has those of via.v1.Ingest and via.v1.Tuning.";
     BodyTimeout = "body_timeout", REQUEST_TIMEOUT, DeadlineExceeded, SECOND, "The body came too slowly", "Send it again without long pauses, at 1 KiB/s or more. The fate says whether parts may have been applied.";
     StreamExists = "stream_exists", CONFLICT, AlreadyExists, REJECTED, "A stream of that name exists", "Change its configuration with PUT instead.";
     TenantExists = "tenant_exists", CONFLICT, AlreadyExists, REJECTED, "A tenant of that name exists", "Change it with PUT instead.";
+    NameTaken = "name_taken", CONFLICT, AlreadyExists, REJECTED, "Another has that name", "Take another name, or change the one that is there.";
     LimitReached = "limit_reached", CONFLICT, ResourceExhausted, REJECTED, "A table of the cluster is full", "Use an existing one, or ask the operator.";
     ClusterRefused = "cluster_refused", CONFLICT, FailedPrecondition, REJECTED, "The cluster cannot do that as it is", "The detail says what stands against it.";
     NeverOpened = "never_opened", CONFLICT, FailedPrecondition, REJECTED, "The producer's epoch was never opened", "Open the producer with POST /api/v1/producers, and send the id and epoch it answers.";
@@ -305,8 +308,8 @@ impl From<via_control::Error> for Problem {
                 R::NoStream(_) => Code::UnknownStream,
                 R::NoNode(_) => Code::UnknownNode,
                 R::NodeLeft(_) => Code::ClusterRefused,
-                R::NameTaken { .. }
-                | R::AlreadyFormed { .. }
+                R::NameTaken { .. } => Code::NameTaken,
+                R::AlreadyFormed { .. }
                 | R::Shards { .. }
                 | R::NoTenant(_)
                 | R::TokenUnknown

@@ -18,9 +18,9 @@ use crate::gate::Gate;
 use crate::grpc;
 use crate::health;
 use crate::http::{
-    audit, cluster, detections, docs, edge, entities, events, feed, feedback, history, keys,
-    overrides, plans, producers, repeat, review, roles, sessions, stats, streams, suppressions,
-    tenants, usage, users,
+    audit, cluster, detections, docs, edge, entities, events, feed, feedback, grants, history,
+    keys, overrides, plans, producers, repeat, review, roles, sessions, stats, streams,
+    suppressions, tenants, usage, users,
 };
 
 #[derive(OpenApi)]
@@ -66,6 +66,10 @@ fn repeatable() -> OpenApiRouter<Gate> {
         .routes(routes!(suppressions::delete))
         .routes(routes!(tenants::list, tenants::create))
         .routes(routes!(tenants::show, tenants::change))
+        .routes(routes!(grants::list, grants::open))
+        .routes(routes!(grants::close))
+        .routes(routes!(grants::revoke))
+        .routes(routes!(plans::put))
         .layer(from_fn(repeat::listen));
     for item in routes.get_openapi_mut().paths.paths.values_mut() {
         let operations = [&mut item.post, &mut item.put, &mut item.delete];
@@ -87,6 +91,7 @@ pub(crate) fn documented() -> OpenApiRouter<Gate> {
         .routes(routes!(history::list))
         .routes(routes!(history::validate))
         .routes(routes!(review::show))
+        .routes(routes!(grants::own))
         .routes(routes!(plans::list))
         .routes(routes!(tenants::own))
         .routes(routes!(detections::list))

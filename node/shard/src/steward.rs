@@ -283,13 +283,14 @@ impl Steward {
             if wanted.is_empty() || wanted.contains(&me) {
                 continue;
             }
-            let Ok(group) = seat.replica.group() else { continue };
-            let as_of = group.status().members_at;
+            let Ok(group) = seat.replica.group().cloned() else { continue };
             self.asking.insert(shard);
             let handle = self.handle.clone();
             self.tasks.spawn(async move {
-                let told = handle.ask(shard, Question::Members).await;
-                let counts = match told {
+                let Ok(as_of) = group.members_at().await else {
+                    return Done::Asked(shard, None, None);
+                };
+                let counts = match handle.ask(shard, Question::Members).await {
                     Ok(Told::Members(members)) => Some(members.contains(&me)),
                     Ok(_) | Err(_) => None,
                 };
@@ -335,6 +336,7 @@ impl Steward {
         let left = self.ground.consensus.leave(group, as_of).await;
         if !left.map_err(|source| Error::Consensus { shard, source: Arc::new(source) })? {
             tracing::info!(%shard, "its replica stays: the members have changed meanwhile");
+            self.resting.insert(shard, Instant::now() + LOOK);
             return Ok(());
         }
         self.delete(shard).await?;

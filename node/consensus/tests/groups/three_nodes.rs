@@ -334,7 +334,7 @@ async fn who_was_let_in_again_does_not_leave_for_an_older_answer() {
     let removed = cluster.nodes[place].id;
     cluster.nodes[place].disk.until(|payloads| payloads.len() == 1).await;
     let group = cluster.nodes[leader].group().clone();
-    let as_of = cluster.nodes[place].group().status().members_at;
+    let as_of = cluster.nodes[place].group().members_at().await.unwrap();
     assert!(as_of.is_some());
     let others = nodes_of_three().into_iter().filter(|node| *node != removed).collect();
     timeout(LONG, group.change_voters(&others)).await.expect("it changes").unwrap();
@@ -353,7 +353,7 @@ async fn who_was_let_in_again_does_not_leave_for_an_older_answer() {
     // With an answer about what it knows it leaves, with all that it had; and
     // whoever lets it in again before it has gone gets it back from the beginning.
     timeout(LONG, group.change_voters(&others)).await.expect("it changes").unwrap();
-    let as_of = cluster.nodes[place].group().status().members_at;
+    let as_of = cluster.nodes[place].group().members_at().await.unwrap();
     let host = cluster.nodes[place].running.as_ref().unwrap().0.clone();
     assert!(host.leave(GROUP, as_of).await.unwrap());
     host.discard(GROUP).unwrap();

@@ -151,6 +151,11 @@ impl Caller {
         self.tenant.is_some() && self.may(resource, action, self.tenant)
     }
 
+    /// Says whether they may do that on the platform.
+    pub(crate) fn may_on_platform(&self, resource: Resource, action: Action) -> bool {
+        self.may(resource, action, None)
+    }
+
     /// Says whether they may touch a stream of the tenant in which they act.
     pub(crate) fn sees(&self, stream: StreamId) -> bool {
         let scope = |it: &Principal| it.streams.as_ref().is_none_or(|all| all.contains(&stream));
@@ -186,7 +191,7 @@ impl Caller {
                 (self.may_here(resource, action), Some((resource, action)))
             }
             Rule::Platform(resource, action) => {
-                (self.may(resource, action, None), Some((resource, action)))
+                (self.may_on_platform(resource, action), Some((resource, action)))
             }
         };
         if is_allowed {

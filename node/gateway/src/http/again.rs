@@ -9,7 +9,9 @@ use http::{Method, StatusCode};
 use via_catalog::{Outcome, Stream};
 
 use crate::gate::Gate;
-use crate::http::{keys, overrides, producers, roles, streams, suppressions, tenants, users};
+use crate::http::{
+    grants, keys, overrides, plans, producers, roles, streams, suppressions, tenants, users,
+};
 use crate::problem::{Code, Problem};
 
 /// Answers a request that had this outcome: by the method and the route that it
@@ -45,16 +47,16 @@ pub(crate) fn told(
         Outcome::User(_) if route.ends_with("/password") => Ok(users::drawn(None)),
         Outcome::User(user) => Ok(users::tagged(status, gate, &user, None)),
         Outcome::Suppression(entry) => Ok(suppressions::made(gate, &entry)),
+        Outcome::Grant(grant) => Ok(grants::opened(gate, &grant)),
+        Outcome::Plan(plan) => Ok(plans::tagged(&plan)),
         Outcome::Gone | Outcome::Ended(_) => Ok(StatusCode::NO_CONTENT.into_response()),
         Outcome::Formed(_)
         | Outcome::Registered(_)
         | Outcome::Tenant { .. }
         | Outcome::Defaults(_)
         | Outcome::Issued
-        | Outcome::Plan(_)
         | Outcome::Session(_)
         | Outcome::Reused
-        | Outcome::Grant(_)
         | Outcome::Noted(_)
         | Outcome::Pruned { .. }
         | Outcome::Subject(_) => {

@@ -1,17 +1,28 @@
 //! Counts of this node and of the whole cluster, for people and for load tests.
+//! They are of all tenants together, so only who runs the nodes sees them (T-1).
 
 use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
 use via_shard::{Census, Pressure, Stats};
+use via_types::access::{Action, Resource};
 
 use crate::gate::Gate;
 
-/// What the node holds and has done since it started.
+/// What there is of the tenant; for who may read nodes, what the node holds and
+/// has done since it started.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct StatsView {
-    /// Streams in the catalog.
+    /// Streams of the tenant that the caller may touch.
     streams: u64,
+    /// Of all tenants together; absent for who may not read nodes.
+    #[serde(flatten)]
+    node: Option<NodeCounts>,
+}
+
+/// What a node holds and has done since it started, for all tenants together.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct NodeCounts {
     /// The catalog's revision.
     revision: u64,
     /// Shards served here.
@@ -127,19 +138,23 @@ impl ClusterCounts {
     }
 }
 
-/// Shows the counts of the node and of the cluster.
+/// Shows counts: the tenant's own and, to who may read nodes, those of the node
+/// and of the cluster.
 #[utoipa::path(get, path = "/api/v1/stats", operation_id = "get_stats", tag = "operate",
     responses((status = 200, description = "Counts", body = StatsView)))]
 pub(crate) async fn show(gate: Gate) -> Json<StatsView> {
-    let view = gate.view();
+    let (view, caller) = (gate.view(), gate.caller());
+    let streams = view.streams_of(gate.tenant()).filter(|stream| caller.sees(stream.id)).count();
+    let is_operator = caller.may_on_platform(Resource::Nodes, Action::Read);
+    let node = if is_operator { Some(counts(&gate).await) } else { None };
+    Json(StatsView { streams: streams as u64, node })
+}
+
+async fn counts(gate: &Gate) -> NodeCounts {
     let census = gate.shard().census().await;
     let stats: Stats = gate.shard().stats();
-    Json(StatsView {
-        streams: view
-            .streams_of(gate.tenant())
-            .filter(|stream| gate.caller().sees(stream.id))
-            .count() as u64,
-        revision: view.revision().get(),
+    NodeCounts {
+        revision: gate.view().revision().get(),
         shards: stats.shards,
         shards_ready: stats.shards_ready,
         events: stats.events,
@@ -153,5 +168,5 @@ pub(crate) async fn show(gate: Gate) -> Json<StatsView> {
         store_bytes: stats.store_bytes,
         memory: gate.shard().pressure().into(),
         cluster: ClusterCounts::of(&census),
-    })
+    }
 }

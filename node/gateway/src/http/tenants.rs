@@ -218,7 +218,11 @@ pub(crate) fn made(
     Ok(tagged(StatusCode::CREATED, shown))
 }
 
-fn named(gate: &Gate, name: &str) -> Result<Arc<Tenant>, Problem> {
+/// Returns a tenant by its name.
+///
+/// # Errors
+/// [`Code::UnknownTenant`].
+pub(crate) fn named(gate: &Gate, name: &str) -> Result<Arc<Tenant>, Problem> {
     gate.view().tenant_named(name).cloned().ok_or_else(|| {
         let shown: String = name.chars().take(128).collect();
         Problem::new(Code::UnknownTenant, format!("there is no tenant {shown:?}"))

@@ -7,6 +7,7 @@ mod cluster;
 mod documents;
 mod exactly_once;
 mod feedback;
+mod grants;
 mod grpc;
 mod history;
 mod live;
