@@ -4,7 +4,7 @@
 //! from the store; only what was already trimmed is a gap, and it is said (D-5).
 //! Each item was committed before it is shown (D-4).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -96,6 +96,10 @@ pub struct Feed {
     backlog: VecDeque<Step>,
     /// Shards whose stored changes are not yet known to be all read.
     behind: VecDeque<ShardId>,
+    /// Shards whose stored changes were read here, so that what is heard of them
+    /// next is what comes next. A replica tells of what it applies before it can
+    /// be read, and may have begun with changes that it tells nobody.
+    level: BTreeSet<ShardId>,
     remote: mpsc::Receiver<Remote>,
     relay: Option<AbortHandle>,
 }
@@ -162,8 +166,8 @@ impl Feed {
         let seats = Arc::clone(&handle.inner.seats);
         let seen = Places::new(seen.into());
         let (_, remote) = mpsc::channel(1);
-        let (backlog, behind) = (VecDeque::new(), VecDeque::new());
-        Self { filter, seats, heard, seen, backlog, behind, remote, relay: None }
+        let (backlog, behind, level) = (VecDeque::new(), VecDeque::new(), BTreeSet::new());
+        Self { filter, seats, heard, seen, backlog, behind, level, remote, relay: None }
     }
 
     /// Returns the position before the next item.
@@ -201,7 +205,10 @@ impl Feed {
             let has_relay = self.relay.is_some();
             tokio::select! {
                 heard = self.heard.recv() => match heard {
-                    Ok(Heard::Change(published)) => self.backlog.push_back(Step::Change(published)),
+                    Ok(Heard::Change(published)) if self.level.contains(&published.shard) => {
+                        self.backlog.push_back(Step::Change(published));
+                    }
+                    Ok(Heard::Change(Published { shard, .. })) => self.behind.push_back(shard),
                     Ok(Heard::Jump(shard)) => self.behind.push_back(shard),
                     Err(broadcast::error::RecvError::Lagged(_)) => {
                         self.behind = self.seats.shards().collect();
@@ -224,6 +231,7 @@ impl Feed {
         let Some(seat) = self.seats.get(shard) else {
             // Whoever follows it elsewhere begins at what was seen.
             self.behind.pop_front();
+            self.level.remove(&shard);
             return Ok(());
         };
         let replica = &seat.replica;
@@ -235,6 +243,7 @@ impl Feed {
         let stored = replica.archive.changes_after(shard, seen, CATCH_UP)?;
         if stored.len() < CATCH_UP {
             self.behind.pop_front();
+            self.level.insert(shard);
         }
         self.backlog.extend(stored.into_iter().map(Step::Change));
         Ok(())

@@ -21,6 +21,7 @@ use via_placement::{Replicas, next_step};
 use via_types::{GroupId, NodeId, ShardId};
 
 use crate::driver::{Driver, Outfit};
+use crate::feed::Heard;
 use crate::handle::{Handle, desired};
 use crate::host::{DOOR, Ground};
 use crate::machine::Shard;
@@ -124,7 +125,10 @@ impl Steward {
         }
         let opened = try_join_all(wanted.into_iter().map(|shard| self.open(shard))).await?;
         for (seat, driver) in opened {
+            let shard = driver.replica.shard;
             self.handle.inner.seats.put(Arc::new(seat));
+            // Those who follow it elsewhere read it here now.
+            let _listeners = self.handle.inner.feed.send(Heard::Jump(shard));
             self.waiting.get_mut().push(driver);
         }
         Ok(())
