@@ -64,7 +64,7 @@ async fn nobody_composes_more_than_they_may_do() {
         put(&rig, &admin, "above", None, &[above]).await.problem(403, "forbidden");
     }
     put(&rig, &admin, "odd", None, &["events"]).await.problem(400, "bad_request");
-    put(&rig, &admin, "sre", None, &["events:read"]).await.problem(400, "bad_request");
+    put(&rig, &admin, "sre", None, &["events:read"]).await.problem(409, "name_taken");
     let strong = put(&rig, &admin, "strong", None, &["keys:delete"]).await;
     let key = json!({"name": "k", "permissions": ["users:write", "users:delete"]});
     let key = rig.as_by(&admin, ("POST", "/api/v1/keys"), &key).await.json();
