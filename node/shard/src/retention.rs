@@ -128,7 +128,7 @@ pub(crate) mod tests {
     use crate::feed::Published;
     use crate::{Options, replay};
 
-    const SHARD: ShardId = ShardId::new(0);
+    pub(crate) const SHARD: ShardId = ShardId::new(0);
     const HOUR: Duration = Duration::from_secs(3_600);
     const BEGIN: Timestamp = Timestamp::from_nanos(1_700_000_000_000_000_000);
 
@@ -137,7 +137,7 @@ pub(crate) mod tests {
         open(options, store)
     }
 
-    fn open(options: Options, store: Arc<dyn Store>) -> Replica {
+    pub(crate) fn open(options: Options, store: Arc<dyn Store>) -> Replica {
         let state = replay::open(&store, SHARD).expect("memory");
         let pressure = Arc::new(crate::pressure::Pressure::new(&options));
         Replica::new(SHARD, options, store, broadcast::channel(1).0, pressure, state)
@@ -177,7 +177,7 @@ pub(crate) mod tests {
 
     /// Records a detection of the entry at `index`, in the entry after it, and
     /// that it grew, in the one after that.
-    fn record(replica: &Replica, index: u64) {
+    pub(crate) fn record(replica: &Replica, index: u64) {
         let mut writes = Vec::new();
         let grown = Change::Grown(Box::new(detection(index)));
         for (after, change) in [(1, Change::Opened(Box::new(detection(index)))), (2, grown)] {

@@ -17,7 +17,7 @@ use crate::feed::Heard;
 use crate::replica::Replica;
 use crate::{Error, keys, replay};
 
-/// The spaces whose keys begin with the shard, in the order they are sent.
+/// The spaces whose keys begin with the shard, by the numbers that pieces have.
 const SPACES: [Space; 6] = [
     Space::Shards,
     Space::Ledgers,
@@ -26,6 +26,10 @@ const SPACES: [Space; 6] = [
     Space::Feed,
     Space::Feedback,
 ];
+/// The order in which they are sent. The feed goes before what it tells of: while
+/// it is read more is recorded, and a change whose detection came too late would
+/// be taken for told.
+const ORDER: [usize; SPACES.len()] = [0, 1, 2, 4, 3, 5];
 /// Records read at a time.
 const STRIDE: usize = 256;
 /// Bytes of one piece, but for a single record that is longer: within what a
@@ -43,11 +47,12 @@ struct Exporter {
     at: Option<Position>,
     /// The facts and the ledger, read at one moment; none before they are.
     head: Option<VecDeque<Bytes>>,
-    space: usize,
+    /// The place in [`ORDER`].
+    turn: usize,
     after: Option<Vec<u8>>,
 }
 
-/// How many of [`SPACES`] must be of one moment: a ledger of another round would
+/// How many of [`ORDER`] must be of one moment: a ledger of another round would
 /// say of events after the boundary that they are applied (invariant D-2).
 const HEAD: usize = 2;
 
@@ -61,7 +66,7 @@ impl Exporter {
                 let what = "a checkpoint has been finished since this snapshot was begun";
                 return Err(Error::NotReady { shard: self.shard, what: what.to_owned() });
             }
-            while self.space < HEAD
+            while self.turn < HEAD
                 && let Some(piece) = self.scan_piece(HEAD)?
             {
                 head.push_back(piece);
@@ -77,13 +82,13 @@ impl Exporter {
         if let Some(piece) = self.head.as_mut().and_then(VecDeque::pop_front) {
             return Ok(Some(piece));
         }
-        self.scan_piece(SPACES.len())
+        self.scan_piece(ORDER.len())
     }
 
-    /// Reads the next piece of the first `spaces`.
-    fn scan_piece(&mut self, spaces: usize) -> Result<Option<Bytes>, Error> {
-        while self.space < spaces
-            && let Some(space) = SPACES.get(self.space)
+    /// Reads the next piece before that turn.
+    fn scan_piece(&mut self, before: usize) -> Result<Option<Bytes>, Error> {
+        while self.turn < before
+            && let Some(number) = ORDER.get(self.turn).copied()
         {
             let (from, to) = keys::of_shard(self.shard);
             let from = match &self.after {
@@ -91,7 +96,7 @@ impl Exporter {
                 None => Bound::Included(from.as_slice()),
             };
             let to = to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let found = self.store.scan(*space, (from, to), Order::Ascending, STRIDE)?;
+            let found = self.store.scan(SPACES[number], (from, to), Order::Ascending, STRIDE)?;
             let mut bytes = 0;
             let mut records = Vec::new();
             for (key, value) in found {
@@ -102,12 +107,12 @@ impl Exporter {
                 records.push((key.to_vec(), value.to_vec()));
             }
             let Some((last, _)) = records.last() else {
-                self.space += 1;
+                self.turn += 1;
                 self.after = None;
                 continue;
             };
             self.after = Some(last.clone());
-            let piece: Piece = (self.space as u8, records);
+            let piece: Piece = (number as u8, records);
             return Ok(Some(via_codec::encode(Kind::SnapshotChunk, &piece).into()));
         }
         Ok(None)
@@ -127,7 +132,7 @@ impl Iterator for Exporter {
 pub(crate) fn export(replica: &Arc<Replica>, at: Option<Position>) -> Chunks {
     let (store, shard) = (Arc::clone(&replica.store), replica.shard);
     let replica = Arc::clone(replica);
-    Box::new(Exporter { replica, store, shard, at, head: None, space: 0, after: None })
+    Box::new(Exporter { replica, store, shard, at, head: None, turn: 0, after: None })
 }
 
 /// Replaces the stored state of the shard, durably. The boundary is written
@@ -209,4 +214,50 @@ pub(crate) fn clear(store: &Arc<dyn Store>, shard: ShardId) -> Result<(), Error>
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use via_storage::MemoryStore;
+    use via_types::{LogIndex, NodeId, Term};
+
+    use super::*;
+    use crate::Options;
+    use crate::retention::tests::{SHARD, open, record};
+
+    #[test]
+    fn what_is_recorded_while_a_snapshot_is_read_is_told_once_it_is_whole() {
+        let (term, leader) = (Term::new(1), NodeId::new(1));
+        let at = Position { term, leader, index: LogIndex::new(5) };
+        let source: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let fact = keys::fact(SHARD, keys::Fact::Boundary);
+        let boundary = put(Space::Shards, &fact, replay::encode_boundary(at, 0));
+        source.write(vec![boundary]).expect("memory");
+        let leader = Arc::new(open(Options::default(), source));
+        // So many that each space takes several pieces.
+        let before = 3 * STRIDE as u64;
+        (1..=before).for_each(|number| record(&leader, number * 10));
+
+        let newcomer = open(Options::default(), Arc::new(MemoryStore::new()));
+        let mut later = before;
+        let mut pieces = export(&leader, Some(at)).inspect(|_| {
+            // As many as there are pieces, and not for ever.
+            if later < before + 32 {
+                later += 1;
+                record(&leader, later * 10);
+            }
+        });
+        install(&newcomer, at, &mut pieces).expect("it is whole");
+
+        let told = newcomer.archive.changes_after(SHARD, (0, 0), usize::MAX).expect("memory");
+        let told: BTreeSet<_> = told.into_iter().map(|change| change.at).collect();
+        assert!(told.len() as u64 >= 2 * before);
+        // What the log brings again up to there is not told a second time.
+        let end = newcomer.feed_end().expect("there is something");
+        let all = leader.archive.changes_after(SHARD, (0, 0), usize::MAX).expect("memory");
+        let all: BTreeSet<_> = all.into_iter().map(|change| change.at).collect();
+        assert_eq!(told, all.range(..=end).copied().collect());
+    }
 }
