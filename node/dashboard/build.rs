@@ -58,7 +58,10 @@ fn build(web: &Path, work: &Path, site: &Path) -> Result<(), String> {
         fs::remove_dir_all(site).map_err(said)?;
     }
     let folder = site.display().to_string();
-    npm(work, &["exec", "--offline", "--", "vite", "build", "--outDir", &folder, "--logLevel", "warn"])?;
+    npm(
+        work,
+        &["exec", "--offline", "--", "vite", "build", "--outDir", &folder, "--logLevel", "warn"],
+    )?;
     run(work, "node", &["scripts/press.mjs", "--dist", &folder])
 }
 
@@ -95,9 +98,11 @@ fn run(folder: &Path, program: &str, arguments: &[&str]) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let (told, failed) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (told, failed) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     // One line, since cargo takes a warning as one.
-    let words: Vec<_> = failed.split_whitespace().chain(told.split_whitespace()).take(120).collect();
+    let words: Vec<_> =
+        failed.split_whitespace().chain(told.split_whitespace()).take(120).collect();
     Err(format!("{program} {}: {}", arguments.join(" "), words.join(" ")))
 }
 

@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn nothing_else_is_there() {
-        for odd in ["nonsense", "../Cargo.toml", "index.html.br", "assets/", "assets/../index.html"] {
+        for odd in ["nonsense", "../Cargo.toml", "index.html.br", "assets/", "assets/../index.html"]
+        {
             assert_eq!(asset(odd, "br"), None, "{odd}");
         }
     }

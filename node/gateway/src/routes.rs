@@ -19,8 +19,8 @@ use crate::grpc;
 use crate::health;
 use crate::http::{
     audit, cluster, detections, docs, edge, entities, events, feed, feedback, history, keys,
-    overrides, plans, producers, repeat, review, roles, sessions, site, stats, streams, suppressions,
-    tenants, usage, users,
+    overrides, plans, producers, repeat, review, roles, sessions, site, stats, streams,
+    suppressions, tenants, usage, users,
 };
 
 #[derive(OpenApi)]
