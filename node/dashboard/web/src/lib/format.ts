@@ -6,7 +6,7 @@ const DAY = 86_400;
 export function number(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  if (size !== 0 && (size >= 1e7 || size < 1e-4)) return value.toExponential(2);
+  if (size !== 0 && (size >= 1e12 || size < 1e-4)) return value.toExponential(2);
   if (size >= 1000) return Math.round(value).toLocaleString("en-US");
   return String(Number(value.toPrecision(4)));
 }

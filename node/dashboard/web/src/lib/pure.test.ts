@@ -11,7 +11,7 @@ import { daily } from "./usage";
 
 describe("formats", () => {
   it("numbers have the digits that count", () => {
-    expect([0, 1.23456, 434.017, 15234.7, 1e9, -0.00001, NaN, null].map(number)).toEqual(["0", "1.235", "434", "15,235", "1.00e+9", "-1.00e-5", "–", "–"]);
+    expect([0, 1.23456, 434.017, 15234.7, 2e12, -0.00001, NaN, null].map(number)).toEqual(["0", "1.235", "434", "15,235", "2.00e+12", "-1.00e-5", "–", "–"]);
     expect([7, 9999, 12_345, 4_567_890, 2.5e9].map(count)).toEqual(["7", "9,999", "12.3 k", "4.57 M", "2.5 G"]);
     expect([0, 1023, 1536, 5 * 2 ** 30].map(bytes)).toEqual(["0 B", "1023 B", "1.5 KiB", "5 GiB"]);
   });
