@@ -51,7 +51,8 @@ export async function node() {
 }
 
 export async function logIn(page, url, password, isOperator = false) {
-  await page.goto(url);
+  // Where the form is already, it may be filled in.
+  if (!(await page.getByLabel("Password").isVisible())) await page.goto(url);
   if (isOperator) await page.getByRole("button", { name: "Operator of the platform" }).click();
   await page.getByLabel("User").fill("admin");
   await page.getByLabel("Password").fill(password);

@@ -87,9 +87,13 @@ async function tour(browser, target, isOperator) {
 async function deeds(browser, target) {
   const page = await (await browser.newContext({ viewport: SIZES.desk })).newPage();
   await logIn(page, target.url, target.admin);
-  await page.reload();
-  await page.locator(".stories, .heat").first().waitFor();
-  const first = await page.evaluate(() => performance.now());
+  const times = [];
+  for (let turn = 0; turn < 3; turn += 1) {
+    await page.reload();
+    await page.locator(".stories, .heat").first().waitFor();
+    times.push(await page.evaluate(() => performance.now()));
+  }
+  const first = times.sort((a, b) => a - b)[1];
   console.log(`the first screen with data after ${Math.round(first)} ms`);
   if (first > 1000) say("deeds", `the first screen took ${Math.round(first)} ms`);
 
@@ -132,10 +136,40 @@ async function deeds(browser, target) {
   console.log("deeds: done");
 }
 
+/** A tenant to whom nothing was sent: told how, and shown it by itself. */
+async function beginnings(browser, target) {
+  const page = await (await browser.newContext({ viewport: SIZES.desk })).newPage();
+  await logIn(page, target.url, target.operator, true);
+  await page.goto(`${target.url}/#/admin/tenants`);
+  const name = `t${Date.now().toString(36)}`;
+  await page.getByRole("button", { name: "New tenant" }).click();
+  const dialog = page.getByRole("dialog", { name: "A new tenant" });
+  await dialog.getByLabel("Name").fill(name);
+  await dialog.getByLabel(/login/).fill("admin");
+  await dialog.getByRole("button", { name: "Make it" }).click();
+  const password = await page.locator(".secret code").textContent();
+  await page.goto(`${target.url}/#/account`);
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.getByLabel("Tenant", { exact: true }).fill(name);
+  await logIn(page, target.url, password);
+  await page.goto(`${target.url}/#/`);
+  await page.getByRole("heading", { name: "Nothing has been sent yet" }).waitFor();
+  await look(page, "empty tenant", "empty-desk");
+  await page.getByRole("button", { name: "Make a key for it" }).click();
+  await page.getByText("The key is shown this once").waitFor();
+  const key = (await page.locator("pre").textContent()).match(/via_key_\w+/)[0];
+  const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/json" };
+  const sent = await fetch(`${target.url}/api/v1/streams/web/events`, { method: "POST", headers, body: '{"entity": "host-1", "value": 12.5}' });
+  if (!sent.ok) say("empty tenant", `its first event is answered ${sent.status}: ${await sent.text()}`);
+  await page.getByRole("heading", { name: "Nothing is wrong now" }).waitFor();
+  console.log("beginnings: done");
+}
+
 const target = await node();
 const browser = await launch();
 try {
   await deeds(browser, target);
+  if (target.operator) await beginnings(browser, target);
   await tour(browser, target, false);
   if (target.operator) await tour(browser, target, true);
 } finally {

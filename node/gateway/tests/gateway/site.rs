@@ -16,7 +16,7 @@ pub(crate) fn site(path: &str, accepted: &str) -> Option<File> {
     Some(File {
         content_type,
         encoding: packed.then_some("br"),
-        is_immutable: path != "",
+        is_immutable: !path.is_empty(),
         etag: format!("\"{path}{packed}\""),
         body: Bytes::from_static(if packed { b"packed" } else { b"plain" }),
     })
