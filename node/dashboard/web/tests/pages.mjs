@@ -161,6 +161,7 @@ async function beginnings(browser, target) {
   const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/json" };
   const sent = await fetch(`${target.url}/api/v1/streams/web/events`, { method: "POST", headers, body: '{"entity": "host-1", "value": 12.5}' });
   if (!sent.ok) say("empty tenant", `its first event is answered ${sent.status}: ${await sent.text()}`);
+  await page.getByRole("heading", { name: "Nothing has been sent yet" }).waitFor({ state: "hidden" });
   await page.getByRole("heading", { name: "Nothing is wrong now" }).waitFor();
   console.log("beginnings: done");
 }
