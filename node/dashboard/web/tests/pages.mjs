@@ -136,6 +136,68 @@ async function deeds(browser, target) {
   console.log("deeds: done");
 }
 
+/** Users, keys, roles and muted entities are made, changed and taken away again. */
+async function offices(browser, target) {
+  const page = await (await browser.newContext({ viewport: SIZES.desk })).newPage();
+  await logIn(page, target.url, target.admin);
+  const name = `x${Date.now().toString(36)}`;
+  const row = () => page.getByRole("row").filter({ hasText: name });
+  const press = (title) => page.getByRole("button", { name: title, exact: true });
+  const answer = (title) => page.locator("dialog[open]").getByRole("button", { name: title, exact: true }).click();
+  const gone = () => row().waitFor({ state: "detached" });
+
+  await page.goto(`${target.url}/#/admin/users`);
+  await press("New user").click();
+  await page.getByLabel("Login").fill(name);
+  await page.locator("dialog[open]").getByLabel("viewer").check();
+  await answer("Make");
+  await row().getByRole("button", { name: "New password" }).click();
+  await answer("Draw it");
+  await page.getByText(`The new password of ${name}`).waitFor();
+  await row().getByRole("button", { name: "Change" }).click();
+  await page.getByLabel("may log in").uncheck();
+  await answer("Save");
+  await row().getByText("locked out").waitFor();
+  await row().getByRole("button", { name: "Forget" }).click();
+  await answer("Forget");
+  await gone();
+
+  await page.goto(`${target.url}/#/admin/keys`);
+  await press("New key").click();
+  await page.locator("dialog[open]").getByLabel("Name").fill(name);
+  await answer("Make it");
+  await row().getByRole("button", { name: "Replace" }).click();
+  await answer("Replace");
+  await page.getByText(`The new key ${name}`).waitFor();
+  await row().getByRole("button", { name: "Revoke" }).click();
+  await answer("Revoke");
+  await gone();
+
+  await page.goto(`${target.url}/#/admin/roles`);
+  await press("viewer").click();
+  await page.getByLabel("audit:read").check();
+  await press("Save as a new role").click();
+  await page.getByLabel("Name").fill(name);
+  await answer("Save");
+  await page.getByLabel("audit:read").uncheck();
+  await press("Save").first().click();
+  await answer("Save");
+  await page.locator("dialog[open]").waitFor({ state: "detached" });
+  await press(`Take away ${name}`).click();
+  await answer("Take away");
+  await press(`${name} *`).waitFor({ state: "detached" });
+
+  await page.goto(`${target.url}/#/admin/muted`);
+  await press("Mute an entity").click();
+  await page.getByLabel("Entity", { exact: true }).fill(name);
+  await page.getByLabel("Why", { exact: true }).fill("a test of the page");
+  await answer("Mute");
+  await row().getByRole("button", { name: "Take away" }).click();
+  await answer("Take away");
+  await gone();
+  console.log("offices: done");
+}
+
 /** A tenant to whom nothing was sent: told how, and shown it by itself. */
 async function beginnings(browser, target) {
   const page = await (await browser.newContext({ viewport: SIZES.desk })).newPage();
@@ -170,6 +232,7 @@ const target = await node();
 const browser = await launch();
 try {
   await deeds(browser, target);
+  await offices(browser, target);
   if (target.operator) await beginnings(browser, target);
   await tour(browser, target, false);
   if (target.operator) await tour(browser, target, true);

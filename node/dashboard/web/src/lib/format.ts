@@ -77,3 +77,7 @@ export function plain(value: unknown): string {
 export function sentence(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
+
+export function plural(amount: number, one: string, many: string): string {
+  return `${amount.toLocaleString("en-US")} ${amount === 1 ? one : many}`;
+}
