@@ -1,12 +1,14 @@
 //! The order in which a node comes up: disk, consensus, catalog, shards, door;
 //! and goes down: the other way round. Nothing else is decided here.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use bytes::Bytes;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -154,6 +156,21 @@ fn shard_options(settings: &Settings, node: NodeId, shards: u16) -> via_shard::O
     }
 }
 
+/// Returns a file of the web application, as the door takes it.
+fn site(path: &str, accepted: &str) -> Option<via_gateway::File> {
+    let asset = via_dashboard::asset(path, accepted)?;
+    Some(via_gateway::File {
+        content_type: asset.content_type,
+        encoding: asset.encoding,
+        is_immutable: asset.is_immutable,
+        etag: asset.etag,
+        body: match asset.body {
+            Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+            Cow::Owned(bytes) => Bytes::from(bytes),
+        },
+    })
+}
+
 fn gateway_options(settings: &Settings, tenant: via_types::TenantId) -> via_gateway::Options {
     let limits = &settings.limits;
     via_gateway::Options {
@@ -168,6 +185,7 @@ fn gateway_options(settings: &Settings, tenant: via_types::TenantId) -> via_gate
         },
         create_streams: limits.auto_create_streams,
         check_config: Arc::new(via_cluster_config::check_stream),
+        site: Some(site),
         connections: limits.connections as usize,
         requests: limits.concurrent_requests as usize,
         memory_bytes: limits.request_memory,

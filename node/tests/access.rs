@@ -52,6 +52,17 @@ impl Node {
     }
 
     fn ask(&self, method: &str, path: &str, (token, body): (&str, &str)) -> (u16, String) {
+        let (status, _, body) = self.answer(method, path, (token, body));
+        (status, body)
+    }
+
+    /// Returns the status, the head and the body of an answer.
+    fn answer(
+        &self,
+        method: &str,
+        path: &str,
+        (token, body): (&str, &str),
+    ) -> (u16, String, String) {
         let mut stream = TcpStream::connect(&self.address).expect("it serves");
         let (host, length) = (&self.address, body.len());
         let head = format!(
@@ -63,7 +74,7 @@ impl Node {
         stream.read_to_string(&mut answer).expect("it answers");
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
         let status = head.split(' ').nth(1).expect("a status");
-        (status.parse().expect("a number"), body.to_owned())
+        (status.parse().expect("a number"), head.to_lowercase(), body.to_owned())
     }
 
     /// Stops it; returns everything that it said.
@@ -116,4 +127,31 @@ fn the_first_start_says_once_how_to_log_in_and_exports_are_checked_without_the_n
     assert_eq!(again.ask("GET", "/api/v1/streams", (token, "")).0, 200, "sessions are kept");
     let said = again.stop();
     assert!(!said.contains("Nobody could log in"), "{said}");
+}
+
+#[test]
+fn the_web_application_is_served_with_its_fences_and_loads_from_this_node_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let node = Node::start(folder.path());
+    let (status, head, page) = node.answer("GET", "/", ("", ""));
+    assert_eq!(status, 200, "{head}");
+    assert!(page.contains("<title>VIA</title>"), "{page}");
+    for line in [
+        "content-type: text/html; charset=utf-8",
+        "cache-control: no-cache",
+        "vary: accept-encoding",
+        "etag: \"",
+        "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self';",
+        "x-content-type-options: nosniff",
+        "referrer-policy: no-referrer",
+    ] {
+        assert!(head.contains(line), "{line}: {head}");
+    }
+    for (at, _) in page.match_indices("\"/assets/") {
+        let path = page[at + 1..].split('"').next().expect("a quoted path");
+        let (status, head, _) = node.answer("HEAD", path, ("", ""));
+        assert!(status == 200 && head.contains("immutable"), "{path}: {head}");
+    }
+    assert_eq!(node.ask("GET", "/assets/none.js", ("", "")).0, 404);
+    node.stop();
 }

@@ -24,6 +24,7 @@ pub(crate) mod repeat;
 pub(crate) mod review;
 pub(crate) mod roles;
 pub(crate) mod sessions;
+pub(crate) mod site;
 pub(crate) mod stats;
 pub(crate) mod streams;
 pub(crate) mod suppressions;

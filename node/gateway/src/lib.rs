@@ -25,5 +25,5 @@ pub use access::first::{FirstUsers, first_users, key_of_admin};
 pub use error::Error;
 pub use gate::Rooms;
 pub use health::{Component, Readiness};
-pub use options::{Access, CheckConfig, Options};
+pub use options::{Access, CheckConfig, File, Options, Site};
 pub use service::{Drained, Handle, Service};

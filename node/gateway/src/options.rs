@@ -10,6 +10,25 @@ use via_types::{StreamConfig, TenantId, limit};
 /// Judges a configuration: the words say which key is wrong and what is allowed.
 pub type CheckConfig = Arc<dyn Fn(&StreamConfig) -> Result<(), String> + Send + Sync>;
 
+/// A file of the web application, as it is sent.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Its media type.
+    pub content_type: &'static str,
+    /// How it is compressed; none when it is plain.
+    pub encoding: Option<&'static str>,
+    /// Whether its name changes with its content, so that it may be kept for ever.
+    pub is_immutable: bool,
+    /// Names this content in this encoding, quoted.
+    pub etag: String,
+    /// The bytes.
+    pub body: bytes::Bytes,
+}
+
+/// The web application: the file at a path, where the empty one is its page, in
+/// an encoding that the value of `Accept-Encoding` takes.
+pub type Site = fn(path: &str, accepted: &str) -> Option<File>;
+
 /// Who is let in, and for how long.
 #[derive(Clone, Debug)]
 pub struct Access {
@@ -51,6 +70,8 @@ pub struct Options {
     pub create_streams: bool,
     /// Judges configurations that clients send.
     pub check_config: CheckConfig,
+    /// The web application; none where there is none.
+    pub site: Option<Site>,
     /// Most connections at a time; more wait in the system's queue.
     pub connections: usize,
     /// Most requests handled at a time; more are refused as overloaded.
@@ -89,6 +110,7 @@ impl Default for Options {
             access: Access::default(),
             create_streams: true,
             check_config: Arc::new(|_| Ok(())),
+            site: None,
             connections: 4_096,
             requests: 1_024,
             memory_bytes: 256 << 20,

@@ -19,7 +19,7 @@ use crate::grpc;
 use crate::health;
 use crate::http::{
     audit, cluster, detections, docs, edge, entities, events, feed, feedback, grants, history,
-    keys, overrides, plans, producers, repeat, review, roles, sessions, stats, streams,
+    keys, overrides, plans, producers, repeat, review, roles, sessions, site, stats, streams,
     suppressions, tenants, usage, users,
 };
 
@@ -40,7 +40,7 @@ use crate::http::{
         (name = "tenants", description = "Who is served, and how much of it"),
         (name = "operate", description = "Health, counts and metrics"),
     ),
-    components(schemas(docs::ProblemDocument))
+    components(schemas(docs::ProblemDocument, usage::Format))
 )]
 struct Base;
 
@@ -120,6 +120,8 @@ pub(crate) fn documented() -> OpenApiRouter<Gate> {
         .routes(routes!(docs::page))
         .routes(routes!(docs::problems))
         .routes(routes!(docs::problem))
+        .routes(routes!(site::page))
+        .routes(routes!(site::file))
         .layer(DefaultBodyLimit::max(edge::DOCUMENT_BYTES))
         .layer(from_fn(edge::short))
         .layer(from_fn(edge::deadline));

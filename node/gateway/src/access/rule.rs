@@ -30,6 +30,8 @@ use Rule::{Anyone, Home, Open, Platform, Tenant};
 
 /// Every route of HTTP, and its rule.
 const ROUTES: &[(&str, &str, Rule)] = &[
+    ("GET", "/", Open),
+    ("GET", "/assets/{name}", Open),
     ("GET", "/livez", Open),
     ("GET", "/readyz", Open),
     ("GET", "/api/v1/openapi.json", Open),
@@ -203,7 +205,7 @@ mod tests {
     #[test]
     fn only_what_tells_nothing_of_anybody_is_open() {
         let open: Vec<_> = ROUTES.iter().filter(|(.., rule)| *rule == Open).collect();
-        assert_eq!(open.len(), 7, "{open:?}");
+        assert_eq!(open.len(), 9, "{open:?}");
         assert!(METHODS.iter().all(|(_, rule)| matches!(rule, Tenant(..))));
     }
 

@@ -114,12 +114,13 @@ fn wrap(title: &str, body: &str) -> String {
 }
 
 /// Pages may load nothing from elsewhere and may not be framed; no answer is
-/// taken for another type than it says.
+/// taken for another type than it says. A page that says itself what it may
+/// load has its word.
 pub(crate) async fn secure(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value: &'static str| {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "no-referrer");

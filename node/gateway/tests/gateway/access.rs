@@ -99,7 +99,7 @@ impl Rig {
 #[tokio::test]
 async fn nobody_is_answered_but_at_the_open_routes() {
     let rig = Rig::guarded().await;
-    for open in ["/livez", "/readyz", "/api/v1/openapi.json", "/api/v1/docs", "/problems"] {
+    for open in ["/", "/livez", "/readyz", "/api/v1/openapi.json", "/api/v1/docs", "/problems"] {
         assert_eq!(rig.get(open).await.status, 200, "{open}");
     }
     for shut in ["/metrics", "/api/v1/streams", "/api/v1/whoami", "/api/v1/cluster"] {

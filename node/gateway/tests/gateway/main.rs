@@ -21,6 +21,7 @@ mod repeat;
 mod rig;
 mod roles;
 mod schema;
+mod site;
 mod slow;
 mod suppressions;
 mod tenants;

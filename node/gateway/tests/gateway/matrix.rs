@@ -23,6 +23,7 @@ fn needed(method: &str, path: &str) -> Need {
     let is_read = method == "GET";
     let (resource, action) = match path {
         "/livez" | "/readyz" | "/api/v1/openapi.json" | "/api/v1/docs" => return Need::Nothing,
+        "/" | "/assets/{name}" => return Need::Nothing,
         path if path.starts_with("/problems") => return Need::Nothing,
         "/api/v1/sessions" if method == "POST" => return Need::Nothing,
         path if path.starts_with("/api/v1/sessions") => return Need::Somebody,

@@ -123,7 +123,7 @@ impl Rig {
         tokio::spawn(host.run(rooms_stopped));
         let tenant = control.view().tenant_named(DEFAULT_TENANT).expect("it is there").id;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let options = Options { listen, tenant, ..options };
+        let options = Options { listen, tenant, site: Some(crate::site::site), ..options };
         let catalog = control.clone();
         let rooms = Rooms { shard, control, clock, readiness: Arc::new(()), metrics: None };
         let (service, handle) = via_gateway::Service::bind(options, rooms).await.expect("binds");
