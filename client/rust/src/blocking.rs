@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::settings::Settings;
 use crate::types::{Detection, Filter, Label, Labelled, Message, Score, Written};
-use crate::wire::part;
+use crate::wire::{Ask, part};
 
 /// A [`crate::Client`] whose waiting calls block.
 #[derive(Clone)]
@@ -162,6 +162,28 @@ impl Client {
     /// `entity` and `severity` are read.
     pub fn subscribe(&self, from: Option<&str>, filter: &Filter) -> Feed {
         Feed(self.inner.subscribe(from, filter))
+    }
+
+    /// Makes any other request of the interface, and returns the document that is
+    /// answered. `revision` is the `ETag` that a change is based on. What changes
+    /// something is not repeated when its outcome is unknown.
+    ///
+    /// # Errors
+    /// The three fates.
+    pub fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        revision: Option<&str>,
+    ) -> Result<Value, Error> {
+        let core = self.inner.core();
+        let twice = if method == Method::GET { Twice::Harmless } else { Twice::Wrong };
+        let body = body.map(|body| ("application/json", body.to_string().into()));
+        let headers = revision.map(|tag| ("if-match", format!("\"{}\"", tag.trim_matches('"'))));
+        let headers = headers.into_iter().collect();
+        let ask = Ask { method, path: path.to_owned(), body, headers, within: Duration::ZERO };
+        core.wait(Arc::clone(&core).ask(ask, twice))?
     }
 
     fn call<T: serde::de::DeserializeOwned + Send + 'static>(

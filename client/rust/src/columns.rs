@@ -93,7 +93,11 @@ impl Columns {
         }
         if !event.attributes.is_empty() {
             self.attributes.resize(self.events, String::new());
-            self.attributes.push(format!("{{{}}}", event.attributes));
+            let mut text = String::with_capacity(event.attributes.len() + 2);
+            text.push('{');
+            text.push_str(&event.attributes);
+            text.push('}');
+            self.attributes.push(text);
             self.text_bytes += event.attributes.len() + TEXT;
         }
         for (name, value) in &event.values {

@@ -156,18 +156,28 @@ impl Core {
         body: Option<String>,
         twice: Twice,
     ) -> Result<T, Error> {
+        let body = body.map(|body| ("application/json", body.into()));
+        let ask = Ask { method, path, body, headers: Vec::new(), within: Duration::ZERO };
+        self.ask(ask, twice).await
+    }
+
+    /// Makes a request that says more, with its repeats.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        self: Arc<Self>,
+        ask: Ask,
+        twice: Twice,
+    ) -> Result<T, Error> {
         let sender = &self.sender;
         let until = Instant::now() + sender.settings.timeout;
         let mut patience = sender.patience();
-        let body = body.map(|body| ("application/json", body.into()));
-        let ask = Ask { method, path, body, headers: Vec::new(), within: Duration::ZERO };
         loop {
             let address = sender.wire.current();
             let within = until.saturating_duration_since(Instant::now());
             let within = within.max(Duration::from_millis(1));
             let error = match sender.wire.call(address, Ask { within, ..ask.clone() }).await {
                 Ok(answer) => {
-                    let read = serde_json::from_slice(&answer);
+                    let text = if answer.is_empty() { &b"null"[..] } else { &answer };
+                    let read = serde_json::from_slice(text);
                     return read.map_err(|_| Error::lost("the answer cannot be read"));
                 }
                 Err(error) => error,

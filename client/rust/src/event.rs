@@ -10,6 +10,9 @@ pub(crate) const LANES: usize = 64;
 /// Longest name of a value, bytes.
 const LANE_NAME: usize = 128;
 
+/// What a few attributes take, bytes.
+const TEXTS: usize = 96;
+
 /// One observation of an entity.
 ///
 /// ```
@@ -69,7 +72,9 @@ impl<'a> Event<'a> {
     /// Adds an attribute: a text, a number or a truth.
     #[must_use]
     pub fn attribute(mut self, name: &str, value: impl Attribute) -> Self {
-        if !self.attributes.is_empty() {
+        if self.attributes.is_empty() {
+            self.attributes.reserve(TEXTS);
+        } else {
             self.attributes.push(',');
         }
         json::quote(name, &mut self.attributes);

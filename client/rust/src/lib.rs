@@ -57,6 +57,7 @@ pub use counters::{Loss, State};
 pub use error::{Error, Failure, Fate};
 pub use event::{Attribute, Event};
 pub use feed::Feed;
+pub use http::Method;
 pub use settings::{OnError, OnRefused, Overflow, Settings, VERSION};
 pub use types::{
     Change, Circumstance, Contribution, Counterfactual, Detection, Expected, Feedback, Filter,
