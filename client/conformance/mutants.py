@@ -1,11 +1,12 @@
 """Plants bugs in the Python SDK, one at a time, and shows that the contract's cases
 find each: a check that cannot fail says nothing.
 
-    python3 mutants.py
+    python3 mutants.py --fake via-fake
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -56,7 +57,7 @@ MUTANTS = [
 ]
 
 
-def is_found(file: str, stands: str, instead: str, case: str) -> bool:
+def is_found(fake: str, file: str, stands: str, instead: str, case: str) -> bool:
     """Says whether the case fails with the bug in place."""
     folder = Path(tempfile.mkdtemp(prefix="via-sdk-mutant-"))
     try:
@@ -67,7 +68,8 @@ def is_found(file: str, stands: str, instead: str, case: str) -> bool:
             raise SystemExit(f"{file}: {stands!r} stands there {text.count(stands)} times")
         path.write_text(text.replace(stands, instead), encoding="utf-8")
         adapter = f"{sys.executable} {folder / 'python/conformance/adapter.py'}"
-        run = [sys.executable, str(HERE / "run.py"), "--adapter", adapter, "--case", case]
+        run = [sys.executable, str(HERE / "run.py"), "--adapter", adapter, "--fake", fake,
+               "--case", case]
         told = subprocess.run(run, capture_output=True, text=True, timeout=200)
         return f"FAIL {case}" in told.stdout
     finally:
@@ -75,9 +77,12 @@ def is_found(file: str, stands: str, instead: str, case: str) -> bool:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fake", required=True, help="a via-fake binary")
+    given = parser.parse_args()
     missed = 0
     for words, *mutant in MUTANTS:
-        found = is_found(*mutant)
+        found = is_found(given.fake, *mutant)
         missed += not found
         print(f"{'found ' if found else 'MISSED'} {words}", flush=True)
     print(f"{len(MUTANTS) - missed} of {len(MUTANTS)} planted bugs are found")

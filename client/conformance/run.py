@@ -1,6 +1,6 @@
 """Runs the cases of contract.yaml against an SDK's adapter.
 
-    python3 run.py --adapter "python3 ../python/conformance/adapter.py" [--node via-node] [--case NAME]
+    python3 run.py --adapter "python3 ../python/conformance/adapter.py" --fake via-fake [--node via-node] [--case NAME]
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 import yaml
 
 from adapter import Adapter, Failed
-from fake import Fake, Script
 from node import Node
+from server import Server
 
 HERE = Path(__file__).resolve().parent
 
@@ -59,7 +59,7 @@ class Seat:
 class Run:
     """One case against one adapter and one server."""
 
-    def __init__(self, case: dict[str, Any], seat: Seat, fake: Fake | None,
+    def __init__(self, case: dict[str, Any], seat: Seat, fake: Server | None,
                  node: Node | None) -> None:
         self.case, self._seat, self.fake, self.node = case, seat, fake, node
         if case.get("needs") in seat.lacks:
@@ -72,7 +72,7 @@ class Run:
         self.started = time.time()
         self.before = node.ask("/api/v1/stats")["events"] if node else 0
         if fake:
-            fake.load(Script(**case.get("server", {})))
+            fake.load(case.get("server", {}))
 
     @property
     def _adapter(self) -> Adapter:
@@ -154,7 +154,7 @@ class Run:
 
     def _reset_server(self, given: Any) -> None:
         assert self.fake is not None
-        self.fake.load(Script())
+        self.fake.load({})
 
     def _fork(self, event: dict[str, Any]) -> None:
         self._adapter.ask("fork", event=event)
@@ -248,14 +248,14 @@ def judge(run: Run) -> list[str]:
     return faults
 
 
-def _gaps(check: Any, wanted: Any, fake: Fake, run: Run) -> None:
+def _gaps(check: Any, wanted: Any, fake: Server, run: Run) -> None:
     for nth, bounds in enumerate(wanted):
         gap = (fake.attempts[nth + 1].at - fake.attempts[nth].at) * 1000
         # The upper bound allows for a busy machine.
         check(bounds.get("min_ms", 0) <= gap <= bounds["max_ms"] + 500, f"gap {nth}: {gap:.0f} ms")
 
 
-def _unchanged(check: Any, wanted: Any, fake: Fake, run: Run) -> None:
+def _unchanged(check: Any, wanted: Any, fake: Server, run: Run) -> None:
     bodies: dict[Any, set[bytes]] = defaultdict(set)
     numbers: dict[bytes, set[Any]] = defaultdict(set)
     for attempt in fake.attempts:
@@ -266,22 +266,22 @@ def _unchanged(check: Any, wanted: Any, fake: Fake, run: Run) -> None:
           f"numbers changed: {dict(numbers)}")
 
 
-def _values(fake: Fake) -> list[Any]:
+def _values(fake: Server) -> list[Any]:
     return [event.get("value") for _, event in fake.applied]
 
 
-def _timestamps(check: Any, wanted: Any, fake: Fake, run: Run) -> None:
+def _timestamps(check: Any, wanted: Any, fake: Server, run: Run) -> None:
     got = [event["timestamp"] for _, event in fake.applied]
     check(got == wanted, f"timestamps: {got}")
 
 
-def _captured_before(check: Any, wanted: Any, fake: Fake, run: Run) -> None:
+def _captured_before(check: Any, wanted: Any, fake: Server, run: Run) -> None:
     at, now = fake.applied[0][1]["timestamp"] / 1e6, time.time()
     check(isinstance(fake.applied[0][1]["timestamp"], int), "the time is not whole")
     check(run.started <= at + 0.001 and at < now - wanted / 1000, f"captured {now - at} s ago")
 
 
-def _headers(check: Any, wanted: Any, fake: Fake, run: Run) -> None:
+def _headers(check: Any, wanted: Any, fake: Server, run: Run) -> None:
     for name, pattern in wanted.items():
         got = fake.attempts[-1].headers.get(name, "")
         check(re.search(pattern, got) is not None, f"{name}: {got!r}")
@@ -315,7 +315,7 @@ FAKE: dict[str, Any] = {
 }
 
 
-def one(case: dict[str, Any], seat: Seat, fake: Fake | None, node: Node | None) -> list[str]:
+def one(case: dict[str, Any], seat: Seat, fake: Server | None, node: Node | None) -> list[str]:
     """Runs one case; returns its faults."""
     run = Run(case, seat, fake, node)
     try:
@@ -330,6 +330,7 @@ def one(case: dict[str, Any], seat: Seat, fake: Fake | None, node: Node | None) 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--adapter", required=True, help="the adapter's command")
+    parser.add_argument("--fake", required=True, help="a via-fake binary")
     parser.add_argument("--node", help="a via-node binary, for the cases that a real node can show")
     parser.add_argument("--case", help="only cases whose name contains this")
     given = parser.parse_args()
@@ -348,7 +349,7 @@ def main() -> int:
                 if kind == "node" and (node is None or not case.get("node")):
                     continue
                 # A fake of its own: what the case before left on its way reaches none.
-                fake = Fake(2) if kind == "fake" else None
+                fake = Server(given.fake, 2) if kind == "fake" else None
                 try:
                     faults = one(case, seat, fake, node if kind == "node" else None)
                 except Unfit as error:

@@ -2569,7 +2569,7 @@ export interface components {
             weight?: number | null;
         };
         /** @description What the node holds and has done since it started. */
-        StatsView: {
+        NodeCounts: {
             /** @description What the nodes of the cluster say together, this one included. */
             cluster: components["schemas"]["ClusterCounts"];
             /**
@@ -2635,9 +2635,11 @@ export interface components {
              * @description State store on disk, bytes.
              */
             store_bytes: number;
+        };
+        StatsView: (components["schemas"]["NodeCounts"] | Record<string, never>) & {
             /**
              * Format: int64
-             * @description Streams in the catalog.
+             * @description Streams of the tenant that the caller may touch.
              */
             streams: number;
         };

@@ -1,5 +1,5 @@
-"""A node that misbehaves as told: speaks the HTTP door's part that SDKs use,
-recognises numbered repeats as the node does, and records every attempt."""
+"""A node that misbehaves as told, within the test's own process: what `client/fake` is
+to every SDK's cases, with TLS and without a build."""
 
 from __future__ import annotations
 
