@@ -37,8 +37,12 @@ const OUTSIDE_WORLD: &[Rule] = &[
     },
 ];
 
-const ENVIRONMENT_PLACES: &[&str] =
-    &["cluster-config/src/", "jepsen/src/", "client/rust/src/settings.rs", "node/dashboard/build.rs"];
+const ENVIRONMENT_PLACES: &[&str] = &[
+    "cluster-config/src/",
+    "jepsen/src/",
+    "client/rust/src/settings.rs",
+    "node/dashboard/build.rs",
+];
 
 /// Cores give the same answer to the same question for ever (invariant E-1).
 const CORES: &[&str] =
