@@ -7,8 +7,8 @@ use axum::{Router, routing::get};
 use tokio::runtime::Runtime;
 use tonic::service::Routes;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
-use via_client::blocking::Client;
 use via_client::Settings;
+use via_client::blocking::Client;
 
 /// Serves one route over TLS; returns its address and its certificate.
 fn serve(runtime: &Runtime) -> anyhow::Result<(String, String)> {
