@@ -20,8 +20,10 @@ use crate::node::{Node, Start};
 /// Resident memory no attack may drive a node beyond, apart from what the
 /// entities it creates are worth.
 const MEMORY: u64 = 300 << 20;
-/// The same for a million entities: what a node reckons that a newcomer takes, each.
-const MEMORY_MILLION: u64 = 1_200 * 1_000_000 + MEMORY;
+/// The same for a million entities in one request: what a node reckons that a
+/// newcomer takes, each, and twice what it may hold of the request, which is in
+/// memory as it came and as it goes into the log.
+const MEMORY_MILLION: u64 = 1_200 * 1_000_000 + MEMORY + 2 * (64 << 20);
 /// Longest time others wait while an attack goes on.
 const OTHERS: Duration = Duration::from_secs(5);
 
