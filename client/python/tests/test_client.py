@@ -148,6 +148,20 @@ def test_columns_that_cannot_be_meant_are_refused(
             list(Columns(columns, (), ()).parts())
 
 
+@pytest.mark.parametrize("has_polars", [True, False])
+def test_columns_without_numbers_are_counted_once_when_an_answer_is_lost(
+        fake: Fake, client: Make, has_polars: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not has_polars:
+        monkeypatch.setitem(sys.modules, "polars", None)
+    fake.load(Script(events=[{"apply": True, "drop": True}]))
+    columns = {"entity": ["a", "a", "b"], "value": [1.0, 2.0, 3.0]}
+    written = client(producer=False).events("web", columns)
+    assert written["accepted"] + written["duplicates"] == 3
+    assert len(fake.applied) == 3
+    ids = {event["unique_id"] for _, event in fake.applied}
+    assert len(ids) == 3
+
+
 def test_a_part_of_columns_that_fails_says_what_was_accepted(fake: Fake, client: Make) -> None:
     fake.load(Script(events=[{"ok": True}, {"status": 413}]))
     columns = {"entity": ["e"] * 20_000, "value": numpy.ones(20_000)}

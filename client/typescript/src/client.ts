@@ -77,7 +77,7 @@ export class BaseClient {
     const until = Date.now() + (options.timeout ?? 60_000);
     const sums: Written = { accepted: 0, duplicates: 0, refused: 0 };
     const path = `/api/v1/streams/${encodeURIComponent(stream)}/events`;
-    const bodies = parts(columns);
+    const bodies = parts(columns, this.#settings.producer === false);
     let failure: ViaError | undefined;
     const lane = async () => {
       for (const body of bodies) {

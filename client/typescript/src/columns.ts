@@ -6,8 +6,8 @@ import type { Columns } from "./types.js";
 /** Most events of one part; the node commits that many at a time. */
 export const PART = 16_384;
 
-/** Yields the NDJSON of each part. */
-export function* parts(columns: Columns): Generator<string, void, undefined> {
+/** Yields the NDJSON of each part; `mustIdentify`: with a random id for what has none. */
+export function* parts(columns: Columns, mustIdentify = false): Generator<string, void, undefined> {
   const { entity, value, timestamp, uniqueId } = columns;
   const values = Object.entries(columns.values ?? {});
   const attributes = Object.entries(columns.attributes ?? {});
@@ -18,6 +18,8 @@ export function* parts(columns: Columns): Generator<string, void, undefined> {
     throw new TypeError("entity is needed, or attributes to derive it from");
   }
   if (all.some((column) => column.length !== length)) throw new TypeError("columns differ in length");
+  // Random once for all of them: a part that is repeated is recognised.
+  const ofAll = mustIdentify && uniqueId === undefined ? globalThis.crypto.randomUUID() : undefined;
   for (let start = 0; start < length; start += PART) {
     let body = "";
     const end = Math.min(start + PART, length);
@@ -27,6 +29,7 @@ export function* parts(columns: Columns): Generator<string, void, undefined> {
       if (timestamp !== undefined) text += `,"timestamp":${stamp(timestamp[row]!)}`;
       if (value !== undefined) text += `,"value":${finite(value[row]!)}`;
       if (uniqueId !== undefined) text += `,"unique_id":${JSON.stringify(uniqueId[row])}`;
+      else if (ofAll !== undefined) text += `,"unique_id":"${ofAll}-${row}"`;
       if (values.length > 0) text += `,"values":{${members(values, row)}}`;
       if (attributes.length > 0) text += `,"attributes":{${members(attributes, row)}}`;
       body += `{${text.slice(1)}}\n`;

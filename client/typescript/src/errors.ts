@@ -13,6 +13,7 @@ export interface Failure {
   retryAfter?: number | undefined;
   /** Which address failed. */
   address?: number;
+  isAfterLost?: boolean;
 }
 
 /** A request that failed. Its class says what to believe of it. */
@@ -24,6 +25,8 @@ export class ViaError extends Error {
   readonly retryAfter: number | undefined;
   /** @internal */
   readonly address: number | undefined;
+  /** @internal The same was sent before, and may have arrived. */
+  readonly isAfterLost: boolean;
   /** Events accepted before the failure, where several were sent. */
   accepted = 0;
 
@@ -35,6 +38,7 @@ export class ViaError extends Error {
     this.requestId = failure.requestId ?? "";
     this.retryAfter = failure.retryAfter;
     this.address = failure.address;
+    this.isAfterLost = failure.isAfterLost ?? false;
   }
 }
 
@@ -61,6 +65,8 @@ export interface Answer {
   status: number;
   header(name: string): string | undefined;
   body: string;
+  /** The same was sent before, on a connection that broke: it may have arrived. */
+  isAfterLost?: boolean;
 }
 
 /** Reads a failed answer: the document's fate, else what the status says. */
@@ -81,6 +87,7 @@ export function ofAnswer(answer: Answer, address: number): ViaError {
     requestId: String(problem["request_id"] ?? answer.header("x-request-id") ?? ""),
     retryAfter: wait(problem["retry_after_ms"], answer.header("retry-after")),
     address,
+    isAfterLost: answer.isAfterLost ?? false,
   };
   const detail = String(problem["detail"] ?? (body.slice(0, 200) || `status ${status}`));
   switch (problem["fate"] ?? byStatus(status)) {

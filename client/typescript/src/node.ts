@@ -26,8 +26,12 @@ class Kept implements Connections {
       return await this.#once(request);
     } catch (error) {
       // A connection that was kept open may have been closed meanwhile.
-      if (error instanceof Stale && request.mayReopen) return await this.#once(request);
-      throw error;
+      if (!(error instanceof Stale && request.mayReopen)) throw error;
+    }
+    try {
+      return { ...(await this.#once(request)), isAfterLost: true };
+    } catch (error) {
+      throw error instanceof NoAnswer ? new NoAnswer(error.message, true) : error;
     }
   }
 

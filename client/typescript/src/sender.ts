@@ -4,7 +4,7 @@
  */
 
 import type { Batch, Buffer } from "./buffer.js";
-import { Rejected, ViaError } from "./errors.js";
+import { Rejected, Retry, Unknown, ViaError } from "./errors.js";
 import type { Numbered, Platform, Segment, Slot, Store } from "./platform.js";
 import type { Settings } from "./settings.js";
 import type { Loss, Refusal, Written } from "./types.js";
@@ -112,13 +112,21 @@ export class Sender {
     }
     const lost = Object.entries(this.buffer.lost);
     if (lost.length > 0) headers["X-Via-Lost"] = lost.map(([why, count]) => `${why}=${count}`).join(",");
+    let inDoubt = false;
     for (;;) {
       try {
         return counts(await this.wire.call("POST", path, body, headers));
       } catch (error) {
         if (!(error instanceof ViaError)) throw error;
         this.tell(error);
-        if (error instanceof Rejected || error.code === "sequence_too_old") throw error;
+        if (error.code === "sequence_too_old") throw error;
+        inDoubt ||= error.isAfterLost;
+        if (error instanceof Rejected) {
+          if (!inDoubt) throw error;
+          // A refusal tells nothing of the attempt before it.
+          throw new Unknown(error.detail, error);
+        }
+        inDoubt ||= !(error instanceof Retry);
         await this.#pause(patience.after(error), until, error);
         this.buffer.repeats += 1;
       }
@@ -229,7 +237,7 @@ export class Sender {
           }
           return [undefined, "fenced"];
         }
-        return [undefined, error.code === "sequence_too_old" ? "unknown" : "rejected"];
+        return [undefined, error instanceof Rejected ? "rejected" : "unknown"];
       }
     }
   }

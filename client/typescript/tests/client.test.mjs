@@ -111,6 +111,17 @@ test("a refusal is told with its text", async () => {
   one.close();
 });
 
+test("columns without numbers carry ids, the same ones when an answer is lost", async () => {
+  const one = await node((nth) => nth === 1 ? [504, {}] : undefined);
+  const client = new Client({ urls: [one.url], producer: false });
+  assert.equal((await client.events("web", { entity: ["a", "a"], value: [1, 2] })).accepted, 2);
+  const ids = one.bodies[0].trim().split("\n").map((line) => JSON.parse(line).unique_id);
+  assert.equal(new Set(ids).size, 2);
+  assert.equal(one.bodies[1], one.bodies[0]);
+  await client.close();
+  one.close();
+});
+
 test("columns carry values and attributes, and fail with what was accepted", async () => {
   const one = await node((nth) => nth === 2 ? [413, { code: "too_large", fate: "rejected" }] : undefined);
   const client = new Client({ urls: [one.url] });

@@ -107,7 +107,7 @@ class Client:
         `values` and `attributes` name further columns."""
         self._start()
         until = monotonic() + timeout
-        columns = Columns(data, values, attributes)
+        columns = Columns(data, values, attributes, self._must_identify)
         path = f"/api/v1/streams/{quote(stream, safe='')}/events"
         sums = Written(accepted=0, duplicates=0, refused=0)
         failures: list[ViaError] = []

@@ -6,7 +6,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any, Iterator, Sequence
 
-from .encode import quote
+from .encode import quote, random_id
 
 #: Most events of one part; the node commits that many at a time.
 PART = 16_384
@@ -17,7 +17,8 @@ _FIELDS = ("entity", "timestamp", "value", "unique_id")
 class Columns:
     """Columns of equal length: a mapping of arrays, or a pandas or Polars frame."""
 
-    def __init__(self, data: Any, values: Sequence[str], attributes: Sequence[str]) -> None:
+    def __init__(self, data: Any, values: Sequence[str], attributes: Sequence[str],
+                 must_identify: bool = False) -> None:
         present = list(data.columns) if hasattr(data, "columns") else list(data)
         self._fields = [name for name in _FIELDS if name in present]
         if "entity" not in self._fields and not attributes:
@@ -27,6 +28,12 @@ class Columns:
                 raise ValueError(f"there is no column {name!r}")
         self._values, self._attributes = list(values), list(attributes)
         self._columns = {name: data[name] for name in (*self._fields, *values, *attributes)}
+        if must_identify and "unique_id" not in self._fields:
+            # Random once for all of them: a part that is repeated is recognised.
+            first = next(iter(self._columns.values()))
+            of_all = random_id()
+            self._fields.append("unique_id")
+            self._columns["unique_id"] = [f"{of_all}-{row}" for row in range(len(first))]
         lengths = {len(column) for column in self._columns.values()}
         if len(lengths) != 1:
             raise ValueError(f"columns differ in length: {sorted(lengths)}")

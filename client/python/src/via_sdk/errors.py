@@ -22,6 +22,8 @@ class ViaError(Exception):
         self.request_id = request_id
         #: Seconds to wait before a repeat, where the node said so.
         self.retry_after = retry_after
+        #: The same was sent before, on a connection that broke: it may have arrived.
+        self.is_after_lost = False
         #: Events accepted before the failure, where several were sent.
         self.accepted = 0
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from . import slot as slots
 from .buffer import Batch, Buffer
-from .errors import Rejected, ViaError
+from .errors import Rejected, Retry, Unknown, ViaError
 from .patience import Patience
 from .settings import Settings
 from .spool import Number, Segment, Spool, read
@@ -122,13 +122,22 @@ class Sender:
         lost = self._buffer.counters.lost
         if lost:
             headers["X-Via-Lost"] = ",".join(f"{why}={count}" for why, count in list(lost.items()))
+        in_doubt = False
         while True:
             try:
                 return _counts(self._wire.call("POST", path, body, headers))
             except ViaError as error:
                 self.tell(error)
-                if isinstance(error, Rejected) or error.code == "sequence_too_old":
+                if error.code == "sequence_too_old":
                     raise
+                in_doubt = in_doubt or error.is_after_lost
+                if isinstance(error, Rejected):
+                    if not in_doubt:
+                        raise
+                    # A refusal tells nothing of the attempt before it.
+                    raise Unknown(error.detail, error.code, error.status,
+                                  error.request_id) from error
+                in_doubt = in_doubt or not isinstance(error, Retry)
                 self._pause(patience.after(error), until, error)
                 with self._buffer.lock:
                     self._buffer.counters.repeats += 1
@@ -312,7 +321,7 @@ class Sender:
                         self._buffer.stop("fenced")
                         self._buffer.abandon_waiting("fenced")
                     return None, "fenced"
-                return None, "unknown" if error.code == "sequence_too_old" else "rejected"
+                return None, "rejected" if isinstance(error, Rejected) else "unknown"
 
     def _settle(self, events: int, answer: dict[str, Any] | None, reason: str, body: bytes,
                 batch: Batch | None = None) -> None:

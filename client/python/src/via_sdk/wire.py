@@ -61,6 +61,7 @@ class Wire:
         address = self._current
         ask = (method, self._targets[address].path + path, body, headers, timeout)
         kept = self._take(address)
+        is_after_lost = False
         connection = kept or self._open(address, timeout)
         try:
             response = self._ask(connection, *ask)
@@ -68,12 +69,14 @@ class Wire:
             connection.close()
             if kept is None or not may_reopen:
                 raise _lost(error, address) from error
+            is_after_lost = True
             connection = self._open(address, timeout)
             try:
                 response = self._ask(connection, *ask)
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException) as again:
                 connection.close()
-                raise _lost(error, address) from error
+                # Whatever became of this one, the first may have arrived.
+                raise _lost(error, address) from again
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise _lost(error, address) from error
@@ -90,7 +93,9 @@ class Wire:
         if 200 <= response.status < 300:
             return answer
         told = {name.lower(): value for name, value in response.getheaders()}
-        raise _at(of_answer(response.status, told, answer), address)
+        failure = of_answer(response.status, told, answer)
+        failure.is_after_lost = is_after_lost
+        raise _at(failure, address)
 
     def stream(self, path: str, headers: Mapping[str, str]) -> tuple[Any, http.client.HTTPResponse]:
         """Opens an answer that does not end; returns its connection and it."""
