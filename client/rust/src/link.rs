@@ -10,7 +10,7 @@ use via_proto::v1::ingest_client::IngestClient;
 use via_proto::v1::write_stream_response::Outcome;
 use via_proto::v1::{WriteRequest, WriteStreamResponse};
 
-use crate::error::Error;
+use crate::error::{Error, Fate};
 use crate::outcome::of_response;
 use crate::types::Written;
 use crate::wire::Wire;
@@ -20,6 +20,8 @@ use crate::wire::Wire;
 pub(crate) struct Link {
     open: Option<Open>,
     tag: u64,
+    /// The last attempt was sent twice, and the first may have arrived.
+    pub(crate) is_after_lost: bool,
 }
 
 struct Open {
@@ -40,6 +42,7 @@ impl Link {
         request: &WriteRequest,
         losses: &str,
     ) -> Result<Written, Error> {
+        self.is_after_lost = false;
         let attempt = async {
             let is_fit = |open: &Open| open.address == address && open.told == losses;
             self.open = self.open.take().filter(is_fit);
@@ -48,6 +51,7 @@ impl Link {
             let is_repeatable = request.origin.is_some();
             match outcome {
                 Err(error) if was_kept && is_repeatable && error.is_no_answer() => {
+                    self.is_after_lost = error.fate() == Fate::Unknown;
                     self.once(wire, address, request, losses).await
                 }
                 outcome => outcome,

@@ -173,7 +173,7 @@ impl Sender {
             };
             self.tell(&error);
             let is_over = error.fate() == Fate::Rejected || error.code() == "sequence_too_old";
-            may_be_applied |= error.fate() == Fate::Unknown;
+            may_be_applied |= error.fate() == Fate::Unknown || link.is_after_lost;
             // What is refused now says nothing of an attempt that nobody answered.
             let error = if may_be_applied { error.into_unknown() } else { error };
             if is_over {
